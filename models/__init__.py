@@ -1,0 +1,31 @@
+"""The entities, what may be refused, and the database. Knows nothing of the other rooms."""
+
+from models.base import Entity, Moment, new_id, utcnow
+from models.comments import Comment
+from models.database import Database
+from models.events import Event
+from models.labels import Category, PostTag, Tag
+from models.posts import Like, Post, PostStatus
+from models.sessions import RefreshToken
+from models.users import User
+from models.viewer import Role, Viewer
+
+__all__ = [
+    "Category",
+    "Comment",
+    "Database",
+    "Entity",
+    "Event",
+    "Like",
+    "Moment",
+    "Post",
+    "PostStatus",
+    "PostTag",
+    "RefreshToken",
+    "Role",
+    "Tag",
+    "User",
+    "Viewer",
+    "new_id",
+    "utcnow",
+]

@@ -1,0 +1,30 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Index, select
+from sqlmodel import Field, Relationship
+
+from models.base import UNLOADED, Entity, Moment, utcnow
+from models.posts import Post
+from models.users import User
+from models.viewer import Viewer
+
+
+class Comment(Entity, table=True):
+    __tablename__ = "comments"
+
+    content: str
+    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    post_id: UUID = Field(foreign_key="posts.id")
+    author_id: UUID = Field(foreign_key="users.id", index=True)
+
+    post: Post = Relationship(sa_relationship_kwargs=UNLOADED)
+    author: User = Relationship(sa_relationship_kwargs=UNLOADED)
+
+    @classmethod
+    def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
+        """A comment is seen by those who see its post (whose own rule applies inside)."""
+        return select(Post.id).where(Post.id == cls.post_id).exists()
+
+
+Index("comments_of_post", Comment.post_id, Comment.created_at, Comment.id)

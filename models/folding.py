@@ -1,0 +1,24 @@
+"""Text with its case taken away, in every script: how `q` is compared and titles sorted, on both databases alike."""
+
+from typing import Any
+from unicodedata import normalize
+
+from sqlalchemy import Text
+from sqlalchemy.types import TypeDecorator
+
+
+def folded(text: str) -> str:
+    """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one."""
+    return normalize("NFKC", normalize("NFKC", text).casefold())
+
+
+class Contains(TypeDecorator[str]):
+    """A LIKE pattern for text found anywhere in folded text; LIKE's own wildcards are taken literally."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        if value is None:
+            return None
+        return "%" + folded(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

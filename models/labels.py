@@ -1,0 +1,30 @@
+"""What posts are filed under: one category, any number of tags."""
+
+from uuid import UUID
+
+from sqlmodel import Field, SQLModel
+
+from models.base import BY_CODE_POINT, Entity
+
+
+class Category(Entity, table=True):
+    __tablename__ = "categories"
+
+    name: str = Field(sa_type=BY_CODE_POINT)
+    slug: str = Field(unique=True)
+
+
+class Tag(Entity, table=True):
+    """A tag is its slug; whoever used it first decided how it is spelled."""
+
+    __tablename__ = "tags"
+
+    name: str = Field(sa_type=BY_CODE_POINT)
+    slug: str = Field(unique=True)
+
+
+class PostTag(SQLModel, table=True):
+    __tablename__ = "post_tags"
+
+    post_id: UUID = Field(primary_key=True, foreign_key="posts.id")
+    tag_id: UUID = Field(primary_key=True, foreign_key="tags.id", index=True)

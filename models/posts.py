@@ -1,0 +1,87 @@
+from datetime import datetime
+from enum import Enum as PythonEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Enum, Index, and_, event, or_, true
+from sqlmodel import Field, Relationship, SQLModel
+
+from models.base import BY_CODE_POINT, UNLOADED, Entity, Moment, utcnow
+from models.folding import folded
+from models.labels import Category, PostTag, Tag
+from models.users import User
+from models.viewer import Viewer
+
+
+class PostStatus(PythonEnum):
+    DRAFT = "DRAFT"
+    PUBLISHED = "PUBLISHED"
+    ARCHIVED = "ARCHIVED"
+
+
+class Post(Entity, table=True):
+    __tablename__ = "posts"
+
+    title: str
+    slug: str = Field(unique=True)
+    content: str
+    excerpt: str | None = None
+    status: PostStatus = Field(default=PostStatus.DRAFT, sa_type=Enum(PostStatus, native_enum=False, length=16))
+    author_id: UUID = Field(foreign_key="users.id")
+    category_id: UUID | None = Field(default=None, foreign_key="categories.id")
+    published_at: datetime | None = Field(default=None, sa_type=Moment)
+    """When it was first published."""
+    deleted_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    version: int = 1
+    """Counts the author's edits, not strangers' likes and comments."""
+    comment_count: int = 0
+    like_count: int = 0
+    folded_title: str = Field(default="", sa_type=BY_CODE_POINT)
+    folded_content: str = ""
+
+    author: User = Relationship(sa_relationship_kwargs=UNLOADED)
+    category: Category | None = Relationship(sa_relationship_kwargs=UNLOADED)
+    tags: list[Tag] = Relationship(
+        link_model=PostTag, sa_relationship_kwargs={**UNLOADED, "order_by": [Tag.name, Tag.id]}
+    )
+
+    @classmethod
+    def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
+        """Published posts are everyone's, others their author's; only admins see what was deleted."""
+        published = cls.status == PostStatus.PUBLISHED
+        if viewer is None:
+            return and_(published, cls.deleted_at.is_(None))
+        if viewer.is_admin:
+            return true()
+        return and_(or_(published, cls.author_id == viewer.id), cls.deleted_at.is_(None))
+
+
+@event.listens_for(Post, "before_insert")
+@event.listens_for(Post, "before_update")
+def fold(mapper: Any, connection: Any, post: Post) -> None:
+    """What is searched and sorted by follows what was written."""
+    post.folded_title, post.folded_content = folded(post.title), folded(post.content)
+
+
+class Like(SQLModel, table=True):
+    __tablename__ = "likes"
+
+    post_id: UUID = Field(primary_key=True, foreign_key="posts.id")
+    user_id: UUID = Field(primary_key=True, foreign_key="users.id", index=True)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+
+
+PUBLIC = and_(Post.status == PostStatus.PUBLISHED, Post.deleted_at.is_(None))
+"""What lists show unless asked otherwise; the partial indexes below hold just these rows."""
+
+for name, columns in {
+    "posts_newest": (Post.created_at, Post.id),
+    "posts_most_liked": (Post.like_count, Post.id),
+    "posts_by_title": (Post.folded_title, Post.id),
+}.items():
+    Index(name, *columns, postgresql_where=PUBLIC, sqlite_where=PUBLIC)
+
+Index("posts_by_author", Post.author_id, Post.created_at, Post.id)
+Index("posts_by_category", Post.category_id, Post.created_at, Post.id)

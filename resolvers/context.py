@@ -1,0 +1,28 @@
+"""What every operation is handed: who asks, where the data is, and what signs tokens."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models import Database, Viewer
+from models.errors import Unauthorized
+from resolvers.tokens import Issued, Tokens
+
+
+@dataclass(slots=True, kw_only=True)
+class RequestContext:
+    """One request's circumstances. Carries a database, never an open session."""
+
+    db: Database
+    tokens: Tokens
+    viewer: Viewer | None = None
+    session_id: UUID | None = None
+    """The session (`sid`) that the viewer's access token belongs to."""
+    request_id: str = ""
+    issued: Issued | None = None
+    """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
+
+    def signed_in(self) -> Viewer:
+        """The viewer, of an operation that needs one."""
+        if self.viewer is None:
+            raise Unauthorized
+        return self.viewer

@@ -1,0 +1,73 @@
+"""What clients may write: the limits of every field, stated once for both protocols."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from models.errors import ValidationError
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+OUTER = ("body", "query", "path", "header", "input")
+"""Where a value came from, which is not part of its name."""
+
+NO_SUCH_ID = UUID(int=0)
+"""The id that nothing has. A malformed id names nothing, so it reads as this one."""
+
+
+class Input(BaseModel):
+    """Fields as clients spell them, in camelCase; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
+
+
+def without_nul(text: str) -> str:
+    """Postgres cannot keep U+0000, so neither database does."""
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def lenient_id(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return UUID(value)
+        except ValueError:
+            return NO_SUCH_ID
+    return value
+
+
+Text = Annotated[str, AfterValidator(without_nul)]
+Line = Annotated[Text, StringConstraints(strip_whitespace=True)]
+Reference = Annotated[UUID, BeforeValidator(lenient_id)]
+
+Title = Annotated[Line, Field(min_length=1, max_length=100)]
+Content = Annotated[Text, Field(min_length=10)]
+Excerpt = Annotated[Text, Field(max_length=300)]
+TagName = Annotated[Line, Field(min_length=1, max_length=50)]
+CommentText = Annotated[Line, Field(min_length=1, max_length=2000)]
+PersonName = Annotated[Line, Field(min_length=1, max_length=100)]
+NewPassword = Annotated[Text, Field(min_length=8, max_length=128)]
+
+
+def refusal(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
+    """pydantic's errors in our shape: the path of each wrong field, as clients spell it, and what is wrong with it."""
+    details: dict[str, list[str]] = {}
+    for error in errors:
+        place = [str(part) for part in error["loc"]]
+        if place and place[0] in OUTER:
+            place = place[1:]
+        details.setdefault(".".join(place) or "body", []).append(error["msg"].removeprefix("Value error, "))
+    return ValidationError(details=details)
+
+
+def validated(shape: type[Shape], values: Mapping[str, Any]) -> Shape:
+    """Values from a client as one of the shapes above."""
+    try:
+        return shape.model_validate(dict(values))
+    except pydantic.ValidationError as error:
+        raise refusal(error.errors(include_url=False)) from error

@@ -1,0 +1,78 @@
+"""Access tokens: short-lived JWTs that name an account and one of its sessions."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from models import Role, Viewer, new_id
+from models.errors import Unauthorized
+
+ALGORITHM = "HS256"
+CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What signing in or refreshing gives. `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified access token says; whether its session still lives is for the database to say."""
+
+    viewer: Viewer
+    session_id: UUID
+    expires_at: int
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Signs and verifies access tokens with one secret."""
+
+    secret: str
+    issuer: str = "dovetail"
+    access_life: timedelta = timedelta(minutes=15)
+    refresh_life: timedelta = timedelta(days=30)
+
+    def access(self, viewer: Viewer, session_id: UUID) -> str:
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "sub": str(viewer.id),
+            "sid": str(session_id),
+            "role": viewer.role.name,
+            "iss": self.issuer,
+            "iat": now,
+            "exp": now + int(self.access_life.total_seconds()),
+            "jti": str(new_id()),
+        }
+        return jwt.encode(claims, self.secret, ALGORITHM)
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token of ours that has not expired."""
+        try:
+            claims = jwt.decode(token, self.secret, [ALGORITHM], issuer=self.issuer, options={"require": CLAIMS})
+            viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
+            return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
+        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise Unauthorized("The access token is not valid or has expired") from error
+
+
+def new_refresh_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> str:
+    """How a refresh token is kept: it has 256 bits of chance, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
