@@ -26,3 +26,8 @@ class RequestContext:
         if self.viewer is None:
             raise Unauthorized
         return self.viewer
+
+    def enter(self, issued: Issued) -> Issued:
+        """From here on the request is that of who has just signed in."""
+        self.viewer, self.session_id, self.issued = issued.viewer, issued.session_id, issued
+        return issued

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -21,10 +21,12 @@ CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
 class Issued:
     """What signing in or refreshing gives. `expires_in` is the access token's life in seconds."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
     expires_in: int
     user: UUID
+    viewer: Viewer
+    session_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Claims:
 class Tokens:
     """Signs and verifies access tokens with one secret."""
 
-    secret: str
+    secret: str = field(repr=False)
     issuer: str = "dovetail"
     access_life: timedelta = timedelta(minutes=15)
     refresh_life: timedelta = timedelta(days=30)

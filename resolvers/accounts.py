@@ -1,0 +1,157 @@
+"""Accounts: what can be asked about them, and how one signs in and out.
+
+A session is a family of refresh tokens, each of which is exchanged once for the next. Its id is the `sid` of every
+access token given out along the way, so a session that ends takes them with it.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field
+from sqlalchemy import ColumnElement, Select, case, exists, false, null, select
+from sqlalchemy import update as update_rows
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
+from models.errors import Conflict, NotFound, Unauthorized
+from resolvers import passwords
+from resolvers.context import RequestContext
+from resolvers.inputs import Input, Line, NewPassword, PersonName, Text
+from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
+
+WRONG = "Wrong email address or password"
+"""Said of a wrong password and of an unknown address alike."""
+
+
+def address(text: str) -> str:
+    """An email address in lower case; whether it receives mail is not asked, and `.test` is as good as any."""
+    try:
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError as error:
+        raise ValueError("must be an email address") from error
+
+
+class Register(Input):
+    """A new account."""
+
+    name: PersonName
+    email: Annotated[Line, Field(max_length=254), AfterValidator(address)]
+    password: NewPassword
+
+
+class Login(Input):
+    """The credentials of an account."""
+
+    email: Line
+    password: Text
+
+
+def myself(viewer: Viewer | None) -> Select[User]:
+    """The viewer's own account, if somebody is signed in."""
+    return select(User).where(User.id == viewer.id if viewer else false())
+
+
+def user(viewer: Viewer | None, id: UUID) -> Select[User]:
+    """One user."""
+    return select(User).where(User.id == id)
+
+
+def email(viewer: Viewer | None, user: type[User]) -> ColumnElement[str | None]:
+    """The address, shown to its owner and to admins."""
+    if viewer is None:
+        return null()
+    return user.email if viewer.is_admin else case((user.id == viewer.id, user.email))
+
+
+async def register(ctx: RequestContext, input: Register) -> Issued:
+    """Make an account and sign in to it."""
+    password_hash = await passwords.hashed(input.password)
+    user = User(name=input.name, email=input.email, password_hash=password_hash)
+    try:
+        async with ctx.db.writing() as session:
+            session.add(user)
+            await session.flush()
+            opened = issue(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+    except IntegrityError as error:
+        raise Conflict("That email address is already registered") from error
+    return ctx.enter(opened)
+
+
+async def login(ctx: RequestContext, input: Login) -> Issued:
+    """Sign in with an email address and a password."""
+    async with ctx.db.reading() as session:
+        user = await session.scalar(select(User).where(User.email == input.email.lower()))
+    if not await passwords.matches(input.password, user and user.password_hash):
+        raise Unauthorized(WRONG)
+    async with ctx.db.writing() as session:
+        opened = issue(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+    return ctx.enter(opened)
+
+
+async def refresh(ctx: RequestContext, refresh_token: str) -> Issued:
+    """Exchange a refresh token for new tokens, once. Used again it ends the session, as one of its users stole it."""
+    async with ctx.db.writing() as session:
+        wanted = select(RefreshToken).where(RefreshToken.token_hash == digest(refresh_token)).with_for_update()
+        token = await session.scalar(wanted)
+        if token is None or token.revoked_at is not None or token.expires_at <= utcnow():
+            raise Unauthorized("The refresh token is not valid or has expired")
+        if stolen := token.used_at is not None:
+            await end_session(session, token.family_id)
+        else:
+            token.used_at = utcnow()
+            user = await session.get_one(User, token.user_id)
+            opened = issue(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
+    if stolen:
+        raise Unauthorized("The refresh token was used before; sign in again")
+    return ctx.enter(opened)
+
+
+async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
+    """End the session of the access token, and that of the refresh token."""
+    async with ctx.db.writing() as session:
+        if ctx.session_id is not None:
+            await end_session(session, ctx.session_id)
+        if refresh_token is not None:
+            held = select(RefreshToken.family_id).where(RefreshToken.token_hash == digest(refresh_token))
+            if family_id := await session.scalar(held):
+                await end_session(session, family_id)
+
+
+async def authenticate(db: Database, tokens: Tokens, access_token: str) -> tuple[Viewer, UUID]:
+    """The viewer, with their role of this moment, and the session that an access token speaks for."""
+    claims = tokens.verify(access_token)
+    async with db.reading() as session:
+        role = await session.scalar(living(claims))
+    if role is None:
+        raise Unauthorized("The session has ended; sign in again")
+    return Viewer(claims.viewer.id, role), claims.session_id
+
+
+def living(claims: Claims) -> Select[tuple[Role]]:
+    """The role of the account that a token names, while the account and the session are there."""
+    family = exists().where(RefreshToken.family_id == claims.session_id, RefreshToken.revoked_at.is_(None))
+    return select(User.role).where(User.id == claims.viewer.id, family)
+
+
+async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
+    """Give an account a role, from now on."""
+    async with db.writing() as session:
+        change = update_rows(User).where(User.email == email.strip().lower()).values(role=role)
+        if not (await session.execute(change)).rowcount:
+            raise NotFound(f"No account has the address {email}")
+
+
+def issue(session: AsyncSession, tokens: Tokens, viewer: Viewer, session_id: UUID) -> Issued:
+    """Tokens for a session, new or going on."""
+    refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_life
+    kept = {"user_id": viewer.id, "family_id": session_id, "token_hash": digest(refresh_token)}
+    session.add(RefreshToken(**kept, expires_at=expires_at))
+    expires_in = int(tokens.access_life.total_seconds())
+    return Issued(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
+
+
+async def end_session(session: AsyncSession, session_id: UUID) -> None:
+    family = RefreshToken.family_id == session_id, RefreshToken.revoked_at.is_(None)
+    await session.execute(update_rows(RefreshToken).where(*family).values(revoked_at=utcnow()))

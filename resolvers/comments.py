@@ -1,0 +1,65 @@
+"""What can be asked about comments, and what can be done with them."""
+
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import update as update_rows
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Comment, Post, Viewer
+from models.errors import Forbidden, NotFound
+from resolvers.context import RequestContext
+from resolvers.events import Fact, record
+from resolvers.inputs import CommentText
+
+
+def on(viewer: Viewer | None, post: type[Post]) -> Select[Comment]:
+    """What was said about a post, oldest first."""
+    return select(Comment).where(Comment.post_id == post.id).order_by(Comment.created_at, Comment.id)
+
+
+def comment(viewer: Viewer | None, id: UUID) -> Select[Comment]:
+    """One comment."""
+    return select(Comment).where(Comment.id == id)
+
+
+async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
+    """Say something about a post."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        if not await count(session, post_id, +1, Post.visible_to(viewer)):
+            raise NotFound.named("Post")
+        comment = Comment(content=content, post_id=post_id, author_id=viewer.id)
+        session.add(comment)
+        record(session, Fact.COMMENT_ADDED, viewer, post_id, comment.id)
+    return comment.id
+
+
+async def delete(ctx: RequestContext, id: UUID) -> UUID:
+    """Take a comment away. Its author, the post's author and admins may."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        comment, author_of_post = await visible_comment(session, viewer, id)
+        if viewer.id not in (comment.author_id, author_of_post) and not viewer.is_admin:
+            raise Forbidden("Only its author or the post's author may delete a comment")
+        await session.execute(delete_rows(Comment).where(Comment.id == id))
+        await count(session, comment.post_id, -1)
+        record(session, Fact.COMMENT_DELETED, viewer, comment.post_id, id)
+    return id
+
+
+async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> tuple[Comment, UUID]:
+    """A comment that the viewer may see, held until the transaction ends, and who wrote the post that it is on."""
+    wanted = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
+    wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
+    found = (await session.execute(wanted)).one_or_none()
+    if found is None:
+        raise NotFound.named("Comment")
+    return found.tuple()
+
+
+async def count(session: AsyncSession, post_id: UUID, by: int, *only_if: object) -> bool:
+    """Keep the post's count of comments; says whether there was such a post."""
+    change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)
+    return bool((await session.execute(change)).rowcount)

@@ -1,0 +1,28 @@
+"""Facts, written in the transaction that makes them true."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Event, Viewer
+
+
+class Fact(StrEnum):
+    """What can have happened, as the event log and its followers name it."""
+
+    POST_CREATED = "post.created"
+    POST_UPDATED = "post.updated"
+    POST_PUBLISHED = "post.published"
+    POST_ARCHIVED = "post.archived"
+    POST_DELETED = "post.deleted"
+    POST_RESTORED = "post.restored"
+    POST_LIKED = "post.liked"
+    POST_UNLIKED = "post.unliked"
+    COMMENT_ADDED = "comment.added"
+    COMMENT_DELETED = "comment.deleted"
+
+
+def record(session: AsyncSession, fact: Fact, actor: Viewer, post_id: UUID, entity_id: UUID | None = None) -> None:
+    """A fact about a post, or about another entity that belongs to one."""
+    session.add(Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id))

@@ -1,0 +1,12 @@
+"""Things by their id alone, whatever they are."""
+
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from models import Category, Comment, Post, Tag, User, Viewer
+
+
+def node(viewer: Viewer | None, id: UUID) -> list[Select]:
+    """Anything with an id, by that id; at most one kind of thing has it."""
+    return [select(entity).where(entity.id == id) for entity in (Post, Comment, User, Category, Tag)]

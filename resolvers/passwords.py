@@ -1,0 +1,36 @@
+"""Passwords, as argon2 keeps them. Hashing takes tens of milliseconds of a core, so it has threads of its own."""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+HASHER = PasswordHasher()
+THREADS = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
+
+
+async def hashed(password: str) -> str:
+    return await asyncio.get_running_loop().run_in_executor(THREADS, HASHER.hash, password)
+
+
+async def matches(password: str, password_hash: str | None) -> bool:
+    """Whether it is the password; without a hash it takes as long to say no."""
+    return await asyncio.get_running_loop().run_in_executor(THREADS, verified, password, password_hash)
+
+
+def verified(password: str, password_hash: str | None) -> bool:
+    stand_in = decoy()
+    try:
+        HASHER.verify(password_hash or stand_in, password)
+    except (Argon2Error, InvalidHashError):
+        return False
+    return password_hash is not None
+
+
+@cache
+def decoy() -> str:
+    """What the password of an account that does not exist is compared with."""
+    return HASHER.hash(os.urandom(16).hex())

@@ -1,0 +1,228 @@
+"""What can be done with posts. Each operation owns its transaction and writes its events there.
+
+What can be asked about them is in `resolvers/listings.py`, whose names this module offers too.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import select
+from sqlalchemy import update as update_rows
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Like, Post, PostStatus, Viewer, utcnow
+from models.errors import Forbidden, NotFound, PreconditionFailed
+from models.upserts import insert_or_nothing
+from resolvers.context import RequestContext
+from resolvers.events import Fact, record
+from resolvers.inputs import Content, Excerpt, Input, Reference, TagName, Title
+from resolvers.labels import existing_category, retag
+from resolvers.listings import PostFilter, PostOrder, by, filed_under, has_liked, post, posts, tagged
+from resolvers.slugs import insert_with_slug
+
+__all__ = [
+    "CreatePost",
+    "PostFilter",
+    "PostOrder",
+    "UpdatePost",
+    "archive",
+    "by",
+    "create",
+    "delete",
+    "filed_under",
+    "has_liked",
+    "like",
+    "post",
+    "posts",
+    "publish",
+    "replace",
+    "restore",
+    "tagged",
+    "unlike",
+    "update",
+]
+
+TagNames = Annotated[list[TagName], Field(max_length=20)]
+
+
+class CreatePost(Input):
+    """A post as its author first writes it."""
+
+    title: Title
+    content: Content
+    excerpt: Excerpt | None = None
+    category_id: Reference | None = None
+    tags: TagNames | None = None
+    status: PostStatus | None = PostStatus.DRAFT
+
+
+class UpdatePost(Input):
+    """What to change of a post; what is left out stays as it is, and null clears what may be empty."""
+
+    title: Title = Field(default=None)
+    content: Content = Field(default=None)
+    excerpt: Excerpt | None = None
+    category_id: Reference | None = None
+    tags: TagNames | None = None
+    status: PostStatus = Field(default=None)
+
+
+async def create(ctx: RequestContext, input: CreatePost) -> UUID:
+    """Write a post; a draft, unless its status says otherwise."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        await existing_category(session, input.category_id)
+        written = input.model_dump(include={"title", "content", "excerpt", "category_id"})
+        post = Post(**written, author_id=viewer.id)
+        await insert_with_slug(session, post)
+        await retag(session, post, input.tags or [])
+        facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
+        tell(session, facts, viewer, post)
+    return post.id
+
+
+async def update(ctx: RequestContext, id: UUID, input: UpdatePost, version: int | None = None) -> UUID:
+    """Change some of a post; given the version that was read, only if nobody has changed it since."""
+    return await rewrite(ctx, id, {name: getattr(input, name) for name in input.model_fields_set}, version)
+
+
+async def replace(ctx: RequestContext, id: UUID, input: CreatePost, version: int | None = None) -> UUID:
+    """Write a post anew: what is left out is reset."""
+    written = {name: getattr(input, name) for name in CreatePost.model_fields}
+    return await rewrite(ctx, id, {**written, "status": input.status or PostStatus.DRAFT}, version)
+
+
+async def publish(ctx: RequestContext, id: UUID) -> UUID:
+    """Show a post to everyone."""
+    return await rewrite(ctx, id, {"status": PostStatus.PUBLISHED}, to="publish")
+
+
+async def archive(ctx: RequestContext, id: UUID) -> UUID:
+    """Take a post from public sight; its author still sees it."""
+    return await rewrite(ctx, id, {"status": PostStatus.ARCHIVED}, to="archive")
+
+
+async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> UUID:
+    """Put a post away, where only an admin can bring it back from."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        post = await own_post(session, viewer, id, to="delete")
+        expect(post, version)
+        if post.deleted_at is None:
+            post.deleted_at = utcnow()
+            edited(session, [Fact.POST_DELETED], viewer, post)
+    return id
+
+
+async def restore(ctx: RequestContext, id: UUID) -> UUID:
+    """Bring back a deleted post. Admins only."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        post = await visible_post(session, viewer, id)
+        if not viewer.is_admin:
+            raise Forbidden("Only an admin may restore a post")
+        if post.deleted_at is not None:
+            post.deleted_at = None
+            edited(session, [Fact.POST_RESTORED], viewer, post)
+    return id
+
+
+async def like(ctx: RequestContext, id: UUID) -> UUID:
+    """Like a post; liking twice is one like."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        await visible_post(session, viewer, id)
+        liked = insert_or_nothing(session, Like, {"post_id": id, "user_id": viewer.id, "created_at": utcnow()})
+        if (await session.execute(liked)).rowcount:
+            await count_likes(session, id, +1)
+            record(session, Fact.POST_LIKED, viewer, id)
+    return id
+
+
+async def unlike(ctx: RequestContext, id: UUID) -> UUID:
+    """Take back a like."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        await visible_post(session, viewer, id)
+        unliked = delete_rows(Like).where(Like.post_id == id, Like.user_id == viewer.id)
+        if (await session.execute(unliked)).rowcount:
+            await count_likes(session, id, -1)
+            record(session, Fact.POST_UNLIKED, viewer, id)
+    return id
+
+
+async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
+    """A post that the viewer may see, held until the transaction ends."""
+    wanted = select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
+    post = await session.scalar(wanted)
+    if post is None:
+        raise NotFound.named("Post")
+    return post
+
+
+async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, to: str) -> Post:
+    """A post that the viewer may change."""
+    post = await visible_post(session, viewer, id)
+    if post.author_id != viewer.id and not viewer.is_admin:
+        raise Forbidden(f"Only the author may {to} a post")
+    return post
+
+
+async def rewrite(
+    ctx: RequestContext, id: UUID, values: dict[str, Any], version: int | None = None, to: str = "edit"
+) -> UUID:
+    """Give a post these values; what is the same already is no change, has no event and no new version."""
+    viewer = ctx.signed_in()
+    async with ctx.db.writing() as session:
+        post = await own_post(session, viewer, id, to)
+        expect(post, version)
+        facts = [*await edit(session, post, values), *move(post, values.get("status", post.status))]
+        if facts:
+            edited(session, facts, viewer, post)
+    return id
+
+
+async def edit(session: AsyncSession, post: Post, values: dict[str, Any]) -> list[Fact]:
+    """Change what is written, but for the status."""
+    written = {name: value for name, value in values.items() if name not in ("tags", "status")}
+    changed = {name: value for name, value in written.items() if getattr(post, name) != value}
+    await existing_category(session, changed.get("category_id"))
+    for name, value in changed.items():
+        setattr(post, name, value)
+    retagged = "tags" in values and await retag(session, post, values["tags"] or [])
+    return [Fact.POST_UPDATED] if changed or retagged else []
+
+
+def move(post: Post, status: PostStatus) -> list[Fact]:
+    """Move a post to a status."""
+    if post.status is status:
+        return []
+    post.status = status
+    if status is PostStatus.PUBLISHED:
+        post.published_at = post.published_at or utcnow()
+    moved = {PostStatus.PUBLISHED: Fact.POST_PUBLISHED, PostStatus.ARCHIVED: Fact.POST_ARCHIVED}
+    return [moved.get(status, Fact.POST_UPDATED)]
+
+
+def expect(post: Post, version: int | None) -> None:
+    if version is not None and post.version != version:
+        raise PreconditionFailed(f"The post has changed since version {version}")
+
+
+def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post) -> None:
+    """The post is another version now, for these reasons."""
+    post.version += 1
+    post.updated_at = utcnow()
+    tell(session, facts, viewer, post)
+
+
+def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post) -> None:
+    for fact in dict.fromkeys(facts):
+        record(session, fact, viewer, post.id)
+
+
+async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:
+    await session.execute(update_rows(Post).where(Post.id == id).values(like_count=Post.like_count + by))

@@ -1,0 +1,58 @@
+"""Slugs: readable words for an address, made once."""
+
+from collections.abc import Iterator
+
+from slugify import slugify
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Post
+
+LONGEST = 80
+SYMBOLS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
+"""Signs that tell names apart: C++ is not C#."""
+BATCHES = (range(2, 10), range(10, 100), range(100, 1000))
+
+
+def slug_of(text: str) -> str:
+    """Words of ASCII letters and digits, or nothing where the text has none in any script."""
+    return slugify(text, max_length=LONGEST, word_boundary=True, replacements=SYMBOLS)
+
+
+async def insert_with_slug(session: AsyncSession, post: Post) -> None:
+    """Write a new post under the first free slug of its title; another transaction may take one while we look."""
+    for _ in range(100):
+        post.slug = await free_slug(session, post)
+        try:
+            async with session.begin_nested():
+                session.add(post)
+                await session.flush()
+        except IntegrityError:
+            if post.slug != await free_slug(session, post):
+                continue
+            raise
+        return
+    post.slug = last_resort(post)
+    session.add(post)
+
+
+async def free_slug(session: AsyncSession, post: Post) -> str:
+    """The title's own slug, or the same with the smallest number that makes it unique."""
+    for batch in candidates(slug_of(post.title) or "post"):
+        taken = set(await session.scalars(select(Post.slug).where(Post.slug.in_(batch))))
+        for slug in batch:
+            if slug not in taken:
+                return slug
+    return last_resort(post)
+
+
+def candidates(slug: str) -> Iterator[list[str]]:
+    yield [slug]
+    for numbers in BATCHES:
+        yield [f"{slug}-{number}" for number in numbers]
+
+
+def last_resort(post: Post) -> str:
+    """Unique by the post's own id, for the thousandth post of one title."""
+    return f"{slug_of(post.title) or 'post'}-{post.id.hex[-12:]}"
