@@ -1,0 +1,105 @@
+"""How the tables come to be what `models` declares: Alembic's revisions, run from code, on both databases."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from models.database import Database
+
+HERE = Path(__file__).parent
+
+ONE_AT_A_TIME = 0x646F7665
+"""The key of Postgres' advisory lock: of several servers starting at once, one migrates and the others wait."""
+
+logger = logging.getLogger("models.migrations")
+_alone = Lock()
+"""Alembic keeps the running migration in globals, so a process runs one at a time."""
+
+
+async def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database up to a revision; one that is newer than this code knows is left as it is."""
+
+    def to(connection: Connection, config: Config) -> None:
+        if unknown := heads(connection) - known(config):
+            logger.warning("The database is at revision %s, which is newer than this version", ", ".join(unknown))
+        else:
+            command.upgrade(config, revision)
+
+    await asyncio.to_thread(run, url, to)
+
+
+async def downgrade(url: str, revision: str) -> None:
+    """Take a database back to a revision; `base` is before the first."""
+    await asyncio.to_thread(run, url, lambda connection, config: command.downgrade(config, revision))
+
+
+async def is_current(url: str) -> bool:
+    """Whether a database has everything that this code needs; it may have more."""
+
+    def compare(connection: Connection, config: Config) -> bool:
+        there = heads(connection)
+        return bool(there - known(config)) or there == set(ScriptDirectory.from_config(config).get_heads())
+
+    return await asyncio.to_thread(run, url, compare, writing=False)
+
+
+def heads(connection: Connection) -> set[str]:
+    """The revisions that a database says it is at; none when it is new."""
+    return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def known(config: Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+
+
+def configuration(connection: Connection | None = None) -> Config:
+    """What alembic.ini would say."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def run(url: str, work: Callable[[Connection, Config], Any], *, writing: bool = True) -> Any:
+    """Do something to a database in one transaction, whatever event loop the caller is in."""
+    with _alone:
+        return asyncio.run(connected(url, work, writing=writing))
+
+
+async def connected(url: str, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
+    db = Database(url)
+    try:
+        async with db.engine.execution_options(writing=writing).connect() as connection:
+            if db.is_sqlite:
+                await loosen(connection)
+            async with connection.begin():
+                if writing and not db.is_sqlite:
+                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({ONE_AT_A_TIME})"))
+                answer = await connection.run_sync(lambda sync: work(sync, configuration(sync)))
+                if writing and db.is_sqlite:
+                    await hold(connection)
+                return answer
+    finally:
+        await db.close()
+
+
+async def loosen(connection: AsyncConnection) -> None:
+    """SQLite changes a table by making it anew, which foreign keys would hinder; `hold` checks them after."""
+    raw = await connection.get_raw_connection()
+    await raw.driver_connection.execute("PRAGMA foreign_keys = OFF")
+
+
+async def hold(connection: AsyncConnection) -> None:
+    if broken := (await connection.execute(text("PRAGMA foreign_key_check"))).fetchall():
+        raise RuntimeError(f"The migration left {len(broken)} rows that refer to nothing; it is undone")

@@ -1,0 +1,30 @@
+"""What Alembic runs for each command: it is given a connection, already in its transaction."""
+
+from typing import Any
+
+from alembic import context
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
+
+from models.base import Moment
+
+
+def plainly(kind: str, item: Any, autogenerate: Any) -> str | bool:
+    """Revisions name SQLAlchemy's own types only, so that an old one does not depend on today's models."""
+    if kind == "type" and isinstance(item, Moment):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, AutoString):
+        return f"sa.String({item.length or ''})"
+    return False
+
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=SQLModel.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    render_item=plainly,
+    compare_server_default=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
