@@ -14,6 +14,8 @@ from models import sqlite
 from models.errors import Unavailable
 
 POSTGRES_SETTINGS = {"timezone": "UTC", "jit": "off"}
+QUIET = {"hide_parameters": True}
+"""Errors are logged with their statement, but not with what people wrote, nor with hashes."""
 
 
 class Database:
@@ -62,7 +64,7 @@ async def available() -> AsyncIterator[None]:
 def sqlite_engine(url: URL) -> AsyncEngine:
     path = Path(url.database or "data/gateway.db")
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, module=sqlite.dbapi(), async_creator=lambda: sqlite.connect(path))
+    engine = create_async_engine(url, module=sqlite.dbapi(), async_creator=lambda: sqlite.connect(path), **QUIET)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
@@ -80,4 +82,5 @@ def postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"server_settings": POSTGRES_SETTINGS},
+        **QUIET,
     )
