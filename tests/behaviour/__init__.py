@@ -1,0 +1,1 @@
+"""What the service promises, stated once and held over both protocols, on both databases."""

@@ -1,0 +1,1 @@
+"""Clients that others wrote, against this server as it is served."""

@@ -1,0 +1,1 @@
+"""What tests stand on: services, databases, servers, accounts, and callers over either protocol."""

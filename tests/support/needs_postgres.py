@@ -1,0 +1,5 @@
+"""Not one of the tests: `tests/test_foundation.py` runs it where there is no Postgres."""
+
+
+def test_one_that_needs_postgres(postgres_url: str) -> None:
+    """Passes where there is one."""

