@@ -1,0 +1,1 @@
+"""What a request costs, beside what the same request costs elsewhere, in one run on one machine."""
