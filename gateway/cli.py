@@ -1,0 +1,175 @@
+"""`gateway`: serve, migrate, seed, print the schema, make an admin."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from alembic.util.exc import CommandError
+from asyncpg import PostgresError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+
+from gateway import seeding
+from gateway.settings import Settings, WrongSettings
+from models import Database
+from models.errors import Refusal
+from models.migrations import downgrade, is_current, upgrade
+from resolvers import accounts
+
+FAILED, WRONG = 1, 2
+"""Exit codes: it did not work; it was asked for wrongly."""
+
+Answer = TypeVar("Answer")
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="The port to listen at; PORT, unless given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
+    demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with something to look at.")] = False,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when the code changes.")] = False,
+) -> None:
+    """Serve GraphQL and REST."""
+    from gateway import serving  # takes the web server along, which the other commands do without
+
+    settings = read_settings()
+    if demo and settings.in_production:
+        stop("--demo is for development: everybody knows the passwords of its accounts", WRONG)
+    if workers > 1 and reload:
+        stop("--reload watches one process: leave --workers out", WRONG)
+    listener = serving.listen(host, settings.port if port is None else port, workers=workers, reload=reload)
+    work(settings, prepare(settings))
+    account = work(settings, seeding.demo(settings.database_url)) if demo else None
+    serving.serve(listener, settings, account)
+
+
+@app.command()
+def migrate(
+    down: Annotated[str | None, typer.Option(metavar="REVISION", help="Go back to this one, or to `base`.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the database is current.")] = False,
+) -> None:
+    """Bring the database up to date."""
+    settings = read_settings()
+    if check:
+        if not work(settings, is_current(settings.database_url)):
+            stop("The database is behind: run `gateway migrate`")
+        typer.echo("The database is current")
+    elif down:
+        work(settings, downgrade(settings.database_url, down))
+        typer.echo(f"The database is at {down}")
+    else:
+        work(settings, upgrade(settings.database_url))
+        typer.echo("The database is current")
+
+
+@app.command()
+def seed(
+    users: Annotated[int, typer.Option(min=0)] = 1_000,
+    posts: Annotated[int, typer.Option(min=0)] = 20_000,
+    comments: Annotated[int, typer.Option(min=0)] = 100_000,
+    likes: Annotated[int, typer.Option(min=0)] = 200_000,
+    tags_per_post: Annotated[int, typer.Option(min=0)] = 3,
+    tags: Annotated[int, typer.Option(min=0)] = 60,
+    categories: Annotated[int, typer.Option(min=0)] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed on the same data gives the same rows.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove everything that is there first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
+) -> None:
+    """Add made-up posts, comments and likes, to measure with or to look at."""
+    settings = read_settings()
+    try:
+        amounts = seeding.Amounts(users, posts, comments, likes, tags_per_post, tags, categories)
+    except ValueError as error:
+        stop(str(error), WRONG)
+    if fresh and not yes:
+        typer.confirm(f"Remove every row from {shown(settings)}?", abort=True)
+    work(settings, prepare(settings))
+    with bars() as progress:
+        work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from schema import schema
+
+    typer.echo(schema.as_str())
+
+
+@user_app.command()
+def promote(email: Annotated[str, typer.Argument(help="The address that the account signs in with.")]) -> None:
+    """Make an admin of an account."""
+    settings = read_settings()
+    work(settings, promoted(settings.database_url, email))
+    typer.echo(f"{email} is an admin now")
+
+
+async def promoted(url: str, email: str) -> None:
+    db = Database(url)
+    try:
+        await accounts.promote(db, email)
+    finally:
+        await db.close()
+
+
+async def prepare(settings: Settings) -> None:
+    """Migrate where that needs nobody's leave: on SQLite, and in development. Elsewhere an operator does it."""
+    if settings.on_sqlite or not settings.in_production:
+        await upgrade(settings.database_url)
+    elif not await is_current(settings.database_url):
+        stop("The database is behind: run `gateway migrate` first")
+
+
+def read_settings() -> Settings:
+    try:
+        return Settings()
+    except WrongSettings as error:
+        stop(f"A setting is wrong.\n{error}", WRONG)
+
+
+def work(settings: Settings, task: Coroutine[Any, Any, Answer]) -> Answer:
+    """Do it, or end with a sentence that an operator can act on."""
+    try:
+        return asyncio.run(task)
+    except Refusal as error:
+        stop(error.message if error.__cause__ is None else f"{shown(settings)}: {error.__cause__}")
+    except (OSError, DBAPIError, PostgresError, TimeoutError) as error:
+        stop(f"{shown(settings)}: {getattr(error, 'orig', None) or error}")
+    except CommandError as error:
+        stop(str(error), WRONG)
+
+
+def shown(settings: Settings) -> str:
+    """Which database, without its password."""
+    return make_url(settings.database_url).render_as_string(hide_password=True)
+
+
+def stop(words: str, code: int = FAILED) -> NoReturn:
+    typer.echo(words, err=True)
+    raise typer.Exit(code)
+
+
+def bars() -> Progress:
+    columns = TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=Console(stderr=True))
+
+
+class Bars:
+    """One bar for each table, from the first that is heard of it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.tasks: dict[str, Any] = {}
+
+    def __call__(self, table: str, done: int, total: int) -> None:
+        if table not in self.tasks:
+            self.tasks[table] = self.progress.add_task(table, total=total)
+        self.progress.update(self.tasks[table], completed=done)

@@ -1,0 +1,23 @@
+"""Made-up data: much of it to measure with (`gateway seed`), and a little to look at (`gateway serve --demo`).
+
+The rows go past the operations, straight into the tables, so they write no events: nobody followed them being made.
+"""
+
+from gateway.seeding.rows import Account, Amounts, Sheets
+from gateway.seeding.showcase import demo
+from gateway.seeding.writing import Progress, chance_of, clear, opened, quietly, settle, survey, write
+from models import utcnow
+
+__all__ = ["Account", "Amounts", "Progress", "demo", "quietly", "seed"]
+
+
+async def seed(url: str, amounts: Amounts, *, seed: int = 1, fresh: bool = False, progress: Progress = quietly) -> None:
+    """Add made-up rows to a migrated database, or none of them; `fresh` removes what is there first."""
+    async with opened(url) as db:
+        async with db.writing() as session:
+            if fresh:
+                await clear(session)
+            there, chance = await survey(session), await chance_of(session, seed)
+            for sheet in Sheets(amounts, there, chance=chance, now=utcnow()):
+                await write(session, sheet, progress)
+        await settle(db)

@@ -1,0 +1,106 @@
+"""The server process: one socket, one or more processes that answer on it, and a word to whoever started them."""
+
+import http.client
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+import typer
+import uvicorn
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from gateway.seeding import Account
+from gateway.settings import Settings
+
+ROOMS = ("gateway", "schema", "resolvers", "models")
+ROOT = Path(__file__).parent.parent
+
+GRACE = 10
+"""Seconds that requests have to end when the server is told to stop."""
+
+PATIENCE = 60
+"""Seconds that the server has to come up before nobody waits to say where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port that is ours, and how it will be answered."""
+
+    config: uvicorn.Config
+    socket: socket.socket
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds it."""
+        host, port = self.socket.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened at
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
+    """Take the port first: nothing is migrated for a server that cannot start. Exits, with a word, if it is taken."""
+    config = uvicorn.Config(
+        "gateway.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        reload=reload,
+        reload_dirs=[str(ROOT / room) for room in ROOMS] if reload else None,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    return Listener(config, config.bind_socket())
+
+
+def serve(listener: Listener, settings: Settings, account: Account | None) -> None:
+    """Answer until told to stop."""
+    config, sockets, stopped = listener.config, [listener.socket], Event()
+    Thread(target=announce, args=(listener.address, settings, account, stopped), daemon=True).start()
+    server = uvicorn.Server(config)
+    try:
+        if config.should_reload:
+            ChangeReload(config, target=server.run, sockets=sockets).run()
+        elif config.workers > 1:
+            Multiprocess(config, sockets=sockets).run()
+        else:
+            server.run(sockets=sockets)
+    finally:
+        stopped.set()
+    if not (server.started or config.should_reload or config.workers > 1):
+        raise typer.Exit(uvicorn.main.STARTUP_FAILURE)
+
+
+def announce(address: str, settings: Settings, account: Account | None, stopped: Event) -> None:
+    """Once it answers, say where everything is."""
+    for _ in range(PATIENCE * 10):
+        if stopped.wait(0.1):
+            return
+        if alive(address):
+            typer.echo("\n".join(places(address, settings, account)))
+            return
+
+
+def alive(address: str) -> bool:
+    connection = http.client.HTTPConnection(address, timeout=2)
+    try:
+        connection.request("GET", "/api/health/live")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def places(address: str, settings: Settings, account: Account | None) -> list[str]:
+    lines = ["", f"Dovetail {settings.app_version} is up", ""]
+    if settings.explorable:
+        lines.append(f"  GraphiQL      http://{address}/graphql")
+    lines += [f"  OpenAPI page  http://{address}/docs", f"  Health check  http://{address}/api/health"]
+    if account:
+        lines.append(f"  Sign in as    {account.email} with {account.password}")
+    return [*lines, ""]
