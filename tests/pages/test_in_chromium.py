@@ -1,0 +1,103 @@
+"""The pages in headless Chromium, on a server of its own: they work, and ask no other host for anything."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pages.browser import Page, browsing
+
+CTRL = 2
+# All four editors are there, and the schema has come.
+READY = "globalThis.__MONACO?.editor.getEditors().length === 4 && !document.querySelector('.graphiql-spinner')"
+ENTER = ("Enter", 13)
+
+
+class GraphiQL:
+    """GraphiQL in a tab, handled as a person would, but that text is put in its editors whole."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    async def run(self, operation: str | None = None, variables: Any = None, headers: Any = None) -> dict[str, Any]:
+        """Press Ctrl+Enter and wait for the answer; without an operation, run what a first visitor finds."""
+        if operation is not None:
+            await self._write("operation.graphql", operation)
+            await self._write("variables.json", json.dumps(variables) if variables else "")
+            await self._write("request-headers.json", json.dumps(headers) if headers else "")
+        await self._write("response.json", "")
+        await self._page.evaluate(f"{_editor('operation.graphql')}.focus()")
+        await self._page.press(*ENTER, CTRL)
+        answer = f"{_editor('response.json')}.getValue()"
+        return json.loads(await self._page.until(f"{answer}.trim().endsWith('}}') && {answer}"))
+
+    async def _write(self, name: str, text: str) -> None:
+        await self._page.evaluate(f"{_editor(name)}.setValue({json.dumps(text)})")
+
+
+def _editor(name: str) -> str:
+    found = f"__MONACO.editor.getEditors().find((editor) => editor.getModel().uri.path.endsWith('{name}'))"
+    return f"({found})"
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    async with browsing(tmp_path) as page:
+        yield page
+
+
+@pytest.fixture
+async def graphiql(page: Page, live_server: str) -> GraphiQL:
+    await page.goto(f"{live_server}/graphql")
+    await page.until(
+        "globalThis.__MONACO?.editor.getEditors().length >= 3 && !document.querySelector('.graphiql-spinner')"
+    )
+    return GraphiQL(page)
+
+
+def foreign(page: Page, origin: str) -> list[str]:
+    """The addresses that a page asked for elsewhere; `data:` is in the page already."""
+    ours = (f"{origin}/", origin.replace("http", "ws") + "/", "data:")
+    return [address for address in page.requests if not address.startswith(ours)]
+
+
+async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Page, live_server: str):
+    """Its own first query, a registration, then the new viewer by cookie; nothing is refused by the strict policy."""
+    first = await graphiql.run()
+    assert set(first["data"]["posts"]) == {"totalCount", "nodes", "pageInfo"}
+
+    account = {"name": "Bea Browser", "email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
+    register = "mutation Register($input: RegisterInput!) { register(input: $input) { accessToken user { name } } }"
+    registered = (await graphiql.run(register, {"input": account}))["data"]["register"]
+    assert registered["user"] == {"name": "Bea Browser"}
+
+    viewer = "{ viewer { name email } }"
+    assert await graphiql.run(viewer) == {"data": {"viewer": {"name": "Bea Browser", "email": account["email"]}}}
+    await page.send("Network.clearBrowserCookies")
+    assert await graphiql.run(viewer) == {"data": {"viewer": None}}
+    bearer = {"Authorization": f"Bearer {registered['accessToken']}"}
+    assert (await graphiql.run(viewer, headers=bearer))["data"]["viewer"]["name"] == "Bea Browser"
+
+    assert foreign(page, live_server) == []
+    assert page.complaints == []
+
+
+async def test_the_rest_page_draws_every_endpoint(page: Page, live_server: str):
+    await page.goto(f"{live_server}/docs")
+    drawn = await page.until("document.querySelectorAll('.opblock').length")
+    described = await page.evaluate("fetch('/openapi.json').then((answer) => answer.json())")
+    assert drawn == sum(len(methods) for methods in described["paths"].values())
+    assert foreign(page, live_server) == []
+    assert page.complaints == []
+
+
+async def test_the_landing_page_links_to_the_others(page: Page, live_server: str):
+    await page.goto(f"{live_server}/")
+    links = await page.until("Array.from(document.links, (link) => link.pathname)")
+    assert links == ["/graphql", "/docs", "/api/health", "/openapi.json"]
+    assert await page.evaluate("document.querySelector('img').naturalWidth > 0")
+    assert foreign(page, live_server) == []
+    assert page.complaints == []
