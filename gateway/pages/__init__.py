@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.pages.assets import Assets
-from gateway.pages.html import page, read, without
+from gateway.pages.markup import page, read, without
 
 COMMON = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; img-src 'self' data:"
 SCRIPTED = f"{COMMON}; script-src 'self'; connect-src 'self'"

@@ -1,5 +1,6 @@
 """The pages in headless Chromium, on a server of its own: they work, and ask no other host for anything."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ class GraphiQL:
             await self._write("operation.graphql", operation)
             await self._write("variables.json", json.dumps(variables) if variables else "")
             await self._write("request-headers.json", json.dumps(headers) if headers else "")
+            await asyncio.sleep(0.5)  # GraphiQL looks up which operation it is to run a moment after the last key
         await self._write("response.json", "")
         await self._page.evaluate(f"{_editor('operation.graphql')}.focus()")
         await self._page.press(*ENTER, CTRL)
