@@ -1,0 +1,47 @@
+# One image to serve and to migrate:  docker run … dovetail [serve --host 0.0.0.0 | migrate | user promote EMAIL]
+ARG PYTHON=3.13
+
+FROM python:${PYTHON}-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+
+# What changes rarely comes first, so that a change of ours rebuilds only what follows.
+COPY requirements.txt requirements-build.txt ./
+RUN python -m venv /opt/gateway \
+ && /opt/gateway/bin/python -m pip install --require-hashes -r requirements.txt \
+ && python -m pip install --require-hashes -r requirements-build.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY models models
+COPY resolvers resolvers
+COPY schema schema
+COPY gateway gateway
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && /opt/gateway/bin/python -m pip install --no-deps /dist/dovetail-*.whl
+
+
+FROM python:${PYTHON}-slim
+RUN groupadd --gid 10001 gateway \
+ && useradd --uid 10001 --gid gateway --no-create-home --home-dir /data --shell /usr/sbin/nologin gateway \
+ && install --directory --owner=gateway --group=gateway /data
+COPY --from=build /opt/gateway /opt/gateway
+
+ENV PATH=/opt/gateway/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ENVIRONMENT=production
+
+# Settings name files relative to the working folder: data/gateway.db is /data/gateway.db. Nothing else is written.
+WORKDIR /
+VOLUME /data
+USER gateway
+EXPOSE 8000
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "\
+import http.client, os, sys; \
+server = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT', 8000)), timeout=4); \
+server.request('GET', '/api/health/live'); \
+sys.exit(server.getresponse().status != 200)"]
+
+ENTRYPOINT ["gateway"]
+CMD ["serve", "--host", "0.0.0.0"]
