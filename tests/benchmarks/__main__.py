@@ -87,7 +87,7 @@ async def seeded() -> str:
     if not there:
         await connection.execute(f"create database {NAME}")
         environment = {**os.environ, "DATABASE_URL": url}
-        gateway = [sys.executable, "-m", "gateway.cli"]
+        gateway = [sys.executable, "-m", "gateway"]
         await asyncio.to_thread(subprocess.run, [*gateway, "migrate"], env=environment, check=True)
         await asyncio.to_thread(subprocess.run, [*gateway, "seed", *SIZES], env=environment, check=True)
     await connection.execute("checkpoint")
