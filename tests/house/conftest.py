@@ -1,57 +1,48 @@
-"""Empty databases of the test's own, on SQLite and on Postgres."""
+"""Databases that nothing has migrated yet, on SQLite and on Postgres; `database_url` and its kind are migrated."""
 
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+from tests.conftest import DATABASES, Sources
+from tests.support.databases import drop, maintenance
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+Make = Callable[[], Awaitable[str]]
 
 
 @asynccontextmanager
-async def on_postgres() -> AsyncIterator[str]:
-    """The URL of a new database there, which goes when the test does."""
-    name = f"dovetail_house_{uuid4().hex}"
+async def bare_postgres(sources: Sources) -> AsyncIterator[str]:
+    """The URL of a new database, which goes when the test does."""
+    server, name = await sources.postgres_server(), f"dovetail_house_{uuid4().hex}"
+    async with maintenance(server) as connection:
+        await connection.execute(f'CREATE DATABASE "{name}"')
     try:
-        admin = await asyncpg.connect(POSTGRES.replace("+asyncpg", ""))
-    except OSError as error:
-        pytest.skip(f"no Postgres answers at TEST_POSTGRES_URL: {error}")
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        base, _, options = POSTGRES.partition("?")
-        yield f"{base.rsplit('/', 1)[0].replace('postgresql://', 'postgresql+asyncpg://')}/{name}?{options}".rstrip("?")
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        yield server.set(database=name).render_as_string(hide_password=False)
     finally:
-        await admin.close()
+        await drop(server, name)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable]:
-    """Makes empty databases, all of one kind."""
+@pytest.fixture(params=DATABASES)
+async def bare_database(request: pytest.FixtureRequest, sources: Sources, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes databases without a table, all of one kind."""
     async with AsyncExitStack() as stack:
 
         async def make() -> str:
             if request.param == "sqlite":
                 return f"sqlite+aiosqlite:///{tmp_path / uuid4().hex}.db"
-            return await stack.enter_async_context(on_postgres())
+            return await stack.enter_async_context(bare_postgres(sources))
 
         yield make
 
 
 @pytest.fixture
-async def empty_database(new_database: Callable) -> str:
-    return await new_database()
+async def empty_database(bare_database: Make) -> str:
+    return await bare_database()
 
 
 @pytest.fixture
-async def another_empty_database(new_database: Callable) -> str:
-    return await new_database()
+async def another_empty_database(bare_database: Make) -> str:
+    return await bare_database()

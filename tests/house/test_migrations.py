@@ -3,7 +3,6 @@
 import asyncio
 import sys
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -12,8 +11,6 @@ from sqlmodel import SQLModel
 
 from models import Database
 from models.migrations import configuration, downgrade, is_current, upgrade
-
-pytestmark = pytest.mark.anyio
 
 POSTGRES_CATALOG = """
     SELECT 'column', table_name, column_name, concat_ws(' ', data_type, character_maximum_length, collation_name,
