@@ -1,0 +1,51 @@
+"""Where a request comes from, and which address of ours it was sent to. Only trusted proxies may say otherwise."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TypeAlias
+
+from starlette.requests import HTTPConnection
+
+Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
+
+UNKNOWN = "unknown"
+"""Callers over a Unix socket have no address, and are one caller."""
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def trusts(proxies: Networks, address: str) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in proxies)
+
+
+def client_address(connection: HTTPConnection, proxies: Networks) -> str:
+    """The nearest address that is no proxy of ours: those further away are hearsay."""
+    address = connection.client.host if connection.client else UNKNOWN
+    if not proxies:
+        return address
+    hops = ",".join(connection.headers.getlist("x-forwarded-for")).split(",")
+    while hops and trusts(proxies, address):
+        hop = hops.pop().strip()
+        if not is_address(hop):
+            break
+        address = hop
+    return address
+
+
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def own_origin(connection: HTTPConnection, proxies: Networks) -> str:
+    """This server's origin, as the client addressed it."""
+    scheme = connection.scope["scheme"]
+    if connection.client and trusts(proxies, connection.client.host):
+        scheme = connection.headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
+    host = connection.headers.get("host", "").lower()
+    return f"{scheme}://{host.removesuffix(DEFAULT_PORTS.get(scheme, ':'))}"

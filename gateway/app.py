@@ -1,0 +1,90 @@
+"""The application: its routes, and what surrounds them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route
+from starlette.types import Lifespan
+
+from gateway import errors, logs
+from gateway.graphql.endpoint import METHODS, GraphQLEndpoint
+from gateway.media import GRAPHQL_PATH
+from gateway.middleware import Guard, Visits
+from gateway.pages import page_routes
+from gateway.rest import auth, health, openapi, posts
+from gateway.settings import Settings
+from gateway.wiring import opened, settle
+
+EXPOSED = (
+    "ETag",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+)
+"""Headers that pages of other origins may read."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Dovetail",
+        description="The REST half; what front ends read, write and follow is at `/graphql`.",
+        version=settings.app_version,
+        lifespan=lifespan(settings),
+        middleware=middleware(settings),
+        generate_unique_id_function=openapi.operation_id,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.router.routes.extend(routes(settings))
+    errors.install(app)
+    openapi.install(app)
+    return app
+
+
+def lifespan(settings: Settings) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(as_json=settings.in_production)
+        async with opened(settings) as app.state.gateway:
+            settle()
+            yield
+
+    return running
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """From the outermost in."""
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
+        allow_headers=["*"],
+        allow_credentials=True,
+        expose_headers=EXPOSED,
+    )
+    return [
+        Middleware(Visits),
+        *([cross_origin] if settings.cors_origins else []),
+        Middleware(Guard, settings.max_body_bytes),
+    ]
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """Taken from their routers one by one: FastAPI looks twice for a route within a router that it includes."""
+    return [
+        Route(GRAPHQL_PATH, GraphQLEndpoint(), methods=METHODS, include_in_schema=False),
+        *posts.router.routes,
+        *auth.router.routes,
+        *health.router.routes,
+        *page_routes(graphiql=settings.explorable),
+    ]

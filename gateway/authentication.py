@@ -1,0 +1,71 @@
+"""Who asks: a bearer token, or the cookies that signing in sets."""
+
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from gateway.addresses import own_origin
+from gateway.settings import Settings
+from gateway.visits import Visit
+from models.errors import Forbidden, Unauthorized
+from resolvers.accounts import authenticate
+from resolvers.context import RequestContext
+from resolvers.tokens import Issued
+
+SESSION, REFRESH = "dovetail_session", "dovetail_refresh"
+PATHS = {SESSION: "/", REFRESH: "/api/auth"}
+"""Where a browser sends each cookie: the refresh token goes only where it is exchanged."""
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of a bearer's `Authorization`. Other schemes, such as a proxy's own Basic, are not for us."""
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def by_bearer(ctx: RequestContext, token: str) -> None:
+    """Make the request its bearer's, or refuse it: who sends a token wants to know that it does not work."""
+    ctx.viewer, ctx.session_id = await authenticate(ctx.db, ctx.tokens, token)
+
+
+async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: Settings, visit: Visit) -> None:
+    """Make the request its cookie's, where there is one. A stale one is cleared, and its request anonymous."""
+    token = cookie(connection, SESSION, settings)
+    if token is None:
+        return
+    try:
+        ctx.viewer, ctx.session_id = await authenticate(ctx.db, ctx.tokens, token)
+    except Unauthorized:
+        clear(visit, SESSION, settings)
+
+
+def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | None:
+    """A cookie's value. Browsers send cookies along whoever made the page, so a write must come from a page of ours."""
+    value = connection.cookies.get(name)
+    if value and connection.scope["method"] not in SAFE_METHODS and not from_our_pages(connection, settings):
+        raise Forbidden("A cookie counts for a write only from this server's own pages or from CORS_ORIGINS")
+    return value or None
+
+
+def from_our_pages(connection: HTTPConnection, settings: Settings) -> bool:
+    origin = connection.headers.get("origin", "").lower()
+    return origin in settings.cors_origins or origin == own_origin(connection, settings.trusted_proxies)
+
+
+def hand_out(visit: Visit, issued: Issued, settings: Settings, refresh_seconds: int) -> None:
+    """Set the cookies of whoever has just signed in, or refreshed."""
+    set_cookie(visit, SESSION, issued.access_token, issued.expires_in, settings)
+    set_cookie(visit, REFRESH, issued.refresh_token, refresh_seconds, settings)
+
+
+def clear(visit: Visit, name: str, settings: Settings) -> None:
+    set_cookie(visit, name, "", 0, settings)
+
+
+def set_cookie(visit: Visit, name: str, value: str, seconds: int, settings: Settings) -> None:
+    response = Response()
+    options: dict[str, Any] = {"path": PATHS[name], "httponly": True, "samesite": "lax"}
+    response.set_cookie(name, value, max_age=seconds, secure=settings.in_production, **options)
+    visit.add_header("set-cookie", response.headers["set-cookie"])

@@ -1,0 +1,63 @@
+"""From a request to the context that operations are handed."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection, Request
+
+from gateway.addresses import client_address
+from gateway.authentication import bearer_token, by_bearer, by_cookie, hand_out
+from gateway.limits import caller
+from gateway.visits import visit_of
+from gateway.wiring import Gateway
+from models.errors import Refusal
+from resolvers.context import RequestContext
+
+KEY = "gateway.context"
+
+
+def gateway_of(connection: HTTPConnection) -> Gateway:
+    return connection.app.state.gateway
+
+
+async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool = True) -> RequestContext:
+    """Who asks, and whether they may so soon again. Those who are refused for who they are count by their address."""
+    gateway, visit = gateway_of(connection), visit_of(connection.scope)
+    ctx = RequestContext(db=gateway.db, tokens=gateway.tokens, request_id=visit.request_id)
+    address = client_address(connection, gateway.settings.trusted_proxies)
+    try:
+        await identify(ctx, connection, cookies=cookies)
+    except Refusal:
+        if limit:
+            await gateway.limits.count(limit, caller(None, address), visit)
+        raise
+    visit.viewer = ctx.viewer and ctx.viewer.id
+    visit.caller = caller(ctx.viewer, address)
+    if limit:
+        await gateway.limits.count(limit, visit.caller, visit)
+    return ctx
+
+
+async def identify(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
+    """A bearer token comes before any cookie."""
+    token = bearer_token(connection.headers.get("authorization"))
+    if token is not None:
+        await by_bearer(ctx, token)
+    elif cookies and "cookie" in connection.headers:
+        await by_cookie(ctx, connection, gateway_of(connection).settings, visit_of(connection.scope))
+
+
+def enter(connection: HTTPConnection, ctx: RequestContext) -> None:
+    """After an operation: whoever signed in is the request's viewer from now on, and gets the cookies."""
+    if ctx.issued is not None:
+        gateway, visit = gateway_of(connection), visit_of(connection.scope)
+        visit.viewer = ctx.issued.user
+        hand_out(visit, ctx.issued, gateway.settings, int(gateway.tokens.refresh_life.total_seconds()))
+
+
+async def admitted(request: Request) -> RequestContext:
+    return request.scope[KEY]
+
+
+Context = Annotated[RequestContext, Depends(admitted)]
+"""The request's context, in an endpoint's signature; `gateway.rest.routes` has made it by then."""

@@ -1,0 +1,104 @@
+"""How refusals look to clients: one hierarchy, one renderer for each protocol."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+
+from gateway.media import GRAPHQL_PATH, preferred
+from gateway.visits import visit_of
+from models.errors import RateLimited, Refusal, Unauthorized, ValidationError
+from resolvers.inputs import refusal as invalid
+
+JSON = "application/json"
+
+
+def every_class(root: type[Refusal]) -> Iterator[type[Refusal]]:
+    yield root
+    for below in root.__subclasses__():
+        yield from every_class(below)
+
+
+OF_STATUS = {kind.status: kind for kind in reversed([*every_class(Refusal)])}
+"""The class for what frameworks refuse by number; of two with one number, the first in the tree."""
+
+
+def rest_body(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    """`{"error", "code", "details", "requestId"}`; details only where there are any."""
+    details = {} if refusal.details is None else {"details": refusal.details}
+    return {"error": refusal.message, "code": refusal.code, **details, "requestId": request_id}
+
+
+def graphql_body(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    """The same words, where GraphQL clients look for them."""
+    details = {} if refusal.details is None else {"details": refusal.details}
+    extensions = {"code": refusal.code, "status": refusal.status, **details, "requestId": request_id}
+    return {"errors": [{"message": refusal.message, "extensions": extensions}]}
+
+
+def refused(scope: Any, refusal: Refusal, headers: dict[str, str] | None = None) -> Response:
+    """The answer to a request that is refused, in its protocol's form."""
+    visit = visit_of(scope)
+    visit.codes = (refusal.code,)
+    if scope["path"] == GRAPHQL_PATH:
+        body, media_type = graphql_body(refusal, visit.request_id), preferred(scope) or JSON
+    else:
+        body, media_type = rest_body(refusal, visit.request_id), JSON
+    headers = {**headers_of(refusal), **(headers or {})}
+    return Response(orjson.dumps(body), refusal.status, headers, media_type)
+
+
+def headers_of(refusal: Refusal) -> dict[str, str]:
+    if isinstance(refusal, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(refusal, RateLimited):
+        return {"Retry-After": str(refusal.details["retryAfter"])}
+    return {}
+
+
+def install(app: FastAPI) -> None:
+    """Render what the endpoints and the frameworks beneath them raise."""
+
+    async def on_refusal(request: HTTPConnection, error: Refusal) -> Response:
+        return refused(request.scope, error)
+
+    async def on_invalid(request: HTTPConnection, error: RequestValidationError) -> Response:
+        return refused(request.scope, unprocessable(error.errors()))
+
+    async def on_http(request: HTTPConnection, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(allowed_methods(app.routes, request.scope))
+        return refused(request.scope, of_status(error), headers)
+
+    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+
+
+def unprocessable(errors: Sequence[Any]) -> ValidationError:
+    """What FastAPI found wrong with a request's parameters and body."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return ValidationError.of(body="must be valid JSON")
+    return invalid(errors)
+
+
+def of_status(error: HTTPException) -> Refusal:
+    """A refusal for what Starlette or FastAPI raised."""
+    if error.status_code == 400:
+        return ValidationError(str(error.detail))
+    kind = OF_STATUS.get(error.status_code, Refusal if error.status_code >= 500 else ValidationError)
+    return kind(0) if kind is RateLimited else kind()
+
+
+def allowed_methods(routes: Sequence[BaseRoute], scope: Any) -> list[str]:
+    """Every method that some route has for this path; Starlette names those of the first route only."""
+    matching = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
+    methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

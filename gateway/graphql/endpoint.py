@@ -1,0 +1,119 @@
+"""GraphQL over HTTP: the thin end that faces clients. The engine behind it knows nothing of HTTP."""
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.context import admit, enter, gateway_of
+from gateway.graphql.engine import Answer, GraphQLRequest
+from gateway.graphql.signing_in import sign_ins
+from gateway.limits import API, AUTH
+from gateway.media import is_json, preferred, prefers_html
+from gateway.pages import graphiql_page
+from gateway.visits import Visit, visit_of
+from models.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType, ValidationError
+
+METHODS = ["GET", "POST"]
+
+
+class GraphQLEndpoint:
+    """`/graphql`, as plain ASGI: a framework's route would cost as much again as the query."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+async def respond(request: Request) -> Response:
+    gateway, visit = gateway_of(request), visit_of(request.scope)
+    if is_browser(request) and gateway.settings.explorable:
+        return graphiql_page()
+    ctx = await admit(request, API)
+    media_type = preferred(request.scope)
+    if media_type is None:
+        raise NotAcceptable
+    asked = await read(request)
+    if cost := sign_ins(asked.query, asked.operation_name):
+        await gateway.limits.count(AUTH, visit.caller, visit, cost)
+    answer = await gateway.engine.answer(asked, ctx)
+    note(visit, answer)
+    enter(request, ctx)
+    return answered(answer, media_type)
+
+
+def is_browser(request: Request) -> bool:
+    """Somebody who typed the address; programs ask for JSON, and for something."""
+    if request.method != "GET" or b"query=" in request.scope["query_string"]:
+        return False
+    return prefers_html(request.headers.get("accept", ""))
+
+
+async def read(request: Request) -> GraphQLRequest:
+    if request.method == "GET":
+        return request_of(from_query_string(request.scope["query_string"]), only_queries=True)
+    if not is_json(request.headers.get("content-type")):
+        raise UnsupportedMediaType("A GraphQL request's body is application/json")
+    return request_of(from_body(await request.body()))
+
+
+def from_body(body: bytes) -> dict[str, Any]:
+    parameters = parsed(body, "body")
+    if isinstance(parameters, list):
+        raise ValidationError.of(body="must be one request; batches are not answered")
+    if not isinstance(parameters, dict):
+        raise ValidationError.of(body="must be a JSON object with a query")
+    return parameters
+
+
+def from_query_string(text: bytes) -> dict[str, Any]:
+    """The parameters of a GET, where variables and extensions are JSON."""
+    parameters: dict[str, Any] = {}
+    for pair in text.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        parameters[unquoted(name)] = unquoted(value)
+    for name in ("variables", "extensions"):
+        if name in parameters:
+            parameters[name] = parsed(parameters[name].encode(), name) if parameters[name] else None
+    return parameters
+
+
+def unquoted(text: bytes) -> str:
+    try:
+        return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError as error:
+        raise ValidationError("The query string must be UTF-8") from error
+
+
+def parsed(text: bytes, name: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValidationError.of(**{name: "must be valid JSON"}) from error
+
+
+def request_of(parameters: dict[str, Any], *, only_queries: bool = False) -> GraphQLRequest:
+    """A request whose parameters have the right types; those that nobody knows are ignored."""
+    query, name = parameters.get("query"), parameters.get("operationName")
+    if not isinstance(query, str) or not query.strip():
+        raise ValidationError.of(query="must be a GraphQL document")
+    if not isinstance(name, str | None):
+        raise ValidationError.of(operationName="must be text or null")
+    for field in ("variables", "extensions"):
+        if not isinstance(parameters.get(field), dict | None):
+            raise ValidationError.of(**{field: "must be an object or null"})
+    return GraphQLRequest(query, parameters.get("variables"), name or None, only_queries)
+
+
+def note(visit: Visit, answer: Answer) -> None:
+    visit.operation, visit.codes = answer.operation, tuple(answer.errors)
+
+
+def answered(answer: Answer, media_type: str) -> Response:
+    """A request that was not executed is the client's mistake; one that was may still carry errors beside its data."""
+    if MethodNotAllowed.code in answer.errors and not answer.executed:
+        return Response(answer.body, MethodNotAllowed.status, {"Allow": "POST"}, media_type)
+    return Response(answer.body, 200 if answer.executed else 400, media_type=media_type)

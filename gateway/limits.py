@@ -1,0 +1,85 @@
+"""The four rate limits: slowapi's decorators say which endpoint has which, the settings say how many.
+
+slowapi would check them synchronously, which with Redis stops the event loop for everyone. So the check is ours, over
+the asynchronous strategies of `limits`, slowapi's own foundation.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import slowapi
+from limits import RateLimitItem, parse_many
+from redis.asyncio import Redis
+
+from gateway.settings import OFF, Settings
+from gateway.visits import Visit
+from gateway.windows import Shared, Standing, Windows
+from models import Viewer
+from models.errors import RateLimited
+
+API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
+
+
+class Declarations(slowapi.Limiter):
+    """Which endpoints are limited. It is never enabled: it declares, and `Limits` checks."""
+
+    def __init__(self) -> None:
+        super().__init__(key_func=lambda request: "", enabled=False, config_filename=os.devnull)
+
+    def of(self, endpoint: Callable[..., Any]) -> str | None:
+        """The name of an endpoint's limit."""
+        declared = self._route_limits.get(f"{endpoint.__module__}.{endpoint.__name__}")
+        return declared[0].scope if declared else None
+
+
+def setting(name: str) -> str:
+    return f"rate_limit_{name}"
+
+
+declarations = Declarations()
+api, auth, upload, expensive = (
+    declarations.shared_limit(Settings.model_fields[setting(name)].default, scope=name) for name in NAMES
+)
+
+
+class Limits:
+    """Counts requests: in Redis where there is one, and in this process while there is none."""
+
+    def __init__(self, settings: Settings, redis: Redis | None = None) -> None:
+        self.items = {name: items(getattr(settings, setting(name))) for name in NAMES}
+        self.windows = Shared(redis) if redis else Windows()
+
+    async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
+        """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
+        limits = self.items[name]
+        if not limits:
+            return
+        passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
+        announce(visit, standing)
+        if not passed:
+            raise RateLimited(wait(standing) if cost == 1 else max(item.get_expiry() for item in limits))
+
+
+def items(text: str) -> list[RateLimitItem]:
+    return [] if text == OFF else parse_many(text)
+
+
+def announce(visit: Visit, standing: Standing) -> None:
+    """Tell the caller; where two limits count one request, the one that was looked at last."""
+    visit.headers = [pair for pair in visit.headers if not pair[0].startswith(b"x-ratelimit-")]
+    visit.add_header("x-ratelimit-limit", str(standing.limit))
+    visit.add_header("x-ratelimit-remaining", str(standing.remaining))
+    visit.add_header("x-ratelimit-reset", str(math.ceil(standing.reset)))
+
+
+def wait(standing: Standing) -> int:
+    """Whole seconds after which there is room for one; Redis keeps moments to a tenth of a millisecond."""
+    return max(1, math.floor(standing.reset - time.time() + 0.001) + 1)
+
+
+def caller(viewer: Viewer | None, address: str) -> str:
+    """Whom a request counts for."""
+    return f"viewer:{viewer.id}" if viewer else f"address:{address}"

@@ -1,0 +1,81 @@
+"""Logs: one line for each request, and each line one JSON object in production."""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import orjson
+
+from gateway.visits import Visit
+
+access = logging.getLogger("gateway.access")
+
+OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
+
+
+def configure(*, as_json: bool) -> None:
+    """Send our logs, and the server's where nobody else has, to standard output."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines() if as_json else Readable())
+    for name in OURS:
+        logger = logging.getLogger(name)
+        if not logger.handlers or name != "uvicorn":
+            logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+
+
+def log_request(scope: Any, visit: Visit, status: int, started: float) -> None:
+    """Note a request that was answered. Its query string and headers stay out: they may hold secrets."""
+    fields = {
+        "method": scope["method"],
+        "path": scope["path"],
+        "operation": visit.operation,
+        "status": status,
+        "ms": round((time.perf_counter() - started) * 1000, 2),
+        "viewer": visit.viewer and str(visit.viewer),
+        "requestId": visit.request_id,
+        "codes": list(visit.codes),
+    }
+    access.info("request", extra={"fields": {name: value for name, value in fields.items() if value not in (None, [])}})
+
+
+class JsonLines(logging.Formatter):
+    """One object a line, whatever strangers put into a path."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+    converter = time.gmtime
+
+
+class Readable(logging.Formatter):
+    """For people: `12:30:01 POST /graphql ListPosts 200 3.1 ms viewer=… id=…`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", None)
+        said = sentence(**fields) if fields and record.name == access.name else record.getMessage()
+        line = f"{self.formatTime(record, '%H:%M:%S')} {plain(said)}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def sentence(
+    *, method: str, path: str, status: int, ms: float, operation: str = "", viewer: str = "-", **others: Any
+) -> str:
+    codes = " ".join(others.get("codes", ()))
+    said = method, path, operation, str(status), codes, f"{ms} ms", f"viewer={viewer}", f"id={others['requestId']}"
+    return " ".join(filter(None, said))
+
+
+def plain(text: str) -> str:
+    """Text that stays on its line and moves no cursor."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

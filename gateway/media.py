@@ -1,0 +1,70 @@
+"""Media types: which one a GraphQL answer has, and whether a body is JSON."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from starlette.datastructures import Headers
+
+GRAPHQL_PATH = "/graphql"
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+HTML = "text/html"
+
+ACCEPTED_AS = {
+    GRAPHQL_RESPONSE: GRAPHQL_RESPONSE,
+    JSON: JSON,
+    "application/*": JSON,
+    "*/*": JSON,
+}
+"""What each media range gets. Of those that a client likes equally, an earlier one here wins."""
+
+
+def preferred(scope: Any) -> str | None:
+    """The media type that the client likes best; None where it accepts neither of ours."""
+    accept = ",".join(Headers(scope=scope).getlist("accept"))
+    return best(accept)
+
+
+@lru_cache(256)
+def best(accept: str) -> str | None:
+    """For an `Accept` header; without one, JSON, as clients have always been given."""
+    if not accept.strip():
+        return JSON
+    quality = {name: weight for name, weight in ranges(accept) if name in ACCEPTED_AS}
+    liked = [name for name in ACCEPTED_AS if weight_of(quality, name) > 0 and name in quality]
+    chosen = max(liked, key=lambda name: quality[name], default=None)
+    return chosen and ACCEPTED_AS[chosen]
+
+
+def weight_of(quality: dict[str, float], name: str) -> float:
+    """How much a range is liked; `*/*` does not bring back JSON that was refused by name."""
+    return min(quality.get(name, 0.0), quality.get(ACCEPTED_AS[name], 1.0))
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether it is a browser that asks, whose address bar asks for HTML before anything of ours."""
+    quality = dict(ranges(accept))
+    return quality.get(HTML, 0.0) > max(quality.get(JSON, 0.0), quality.get(GRAPHQL_RESPONSE, 0.0))
+
+
+def ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """Each media range, with its weight from 0 to 1."""
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weights = [value for key, _, value in (p.partition("=") for p in parameters) if key.strip() == "q"]
+        yield name, weight(weights[0] if weights else "1")
+
+
+def weight(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a body says that it is JSON. Browsers never send that type to another site without asking it first."""
+    name, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
+    settings = dict(parameter.partition("=")[::2] for parameter in parameters)
+    return name == JSON and settings.get("charset", "utf-8").strip('"') in ("utf-8", "utf8")

@@ -1,0 +1,124 @@
+"""What surrounds every request, as plain ASGI: each layer of the framework's own kind would cost more than a query."""
+
+import logging
+import time
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import refused
+from gateway.logs import log_request
+from gateway.visits import KEY, Visit, request_id, visit_of
+from models.errors import Refusal
+
+logger = logging.getLogger("gateway")
+
+SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+)
+CLIENT_CLOSED_REQUEST = 499
+"""Logged, after nginx's custom, for a client that left before there was an answer."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+class Visits:
+    """Outermost: gives each request its id and its line in the log, and each answer the headers that all have.
+
+    A HEAD is answered as a GET whose body is not sent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started, status = time.perf_counter(), CLIENT_CLOSED_REQUEST
+        visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
+        asked = scope
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, bodiless(send)
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = with_ours(message.get("headers", ()), visit)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            log_request(asked, visit, status, started)
+
+
+def with_ours(headers: Any, visit: Visit) -> list[tuple[bytes, bytes]]:
+    """An answer's headers with those that all answers have; what it says for itself stands."""
+    said = {name for name, _ in headers}
+    general = [pair for pair in SECURITY if pair[0] not in said]
+    return [*headers, *visit.headers, *general, (b"x-request-id", visit.request_id.encode())]
+
+
+def bodiless(send: Send) -> Send:
+    async def send_without_body(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_without_body
+
+
+class TooLarge(HTTPException):
+    """Raised while a body is read. It is an HTTPException because FastAPI lets only those pass at that point."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
+
+
+class Guard:
+    """Innermost: stops bodies that are too large, and answers for whatever went wrong beneath."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self.app, self.max_body_bytes = app, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, limited(scope, receive, self.max_body_bytes), send_noting)
+        except ClientDisconnect:
+            logger.debug("Request %s was abandoned", visit_of(scope).request_id)
+        except Exception:
+            logger.exception("Request %s failed", visit_of(scope).request_id)
+            if not started:
+                await refused(scope, Refusal())(scope, receive, send)
+
+
+def limited(scope: Scope, receive: Receive, most: int) -> Receive:
+    """Counts a body's bytes as they come; a length that was announced counts before the first of them."""
+    seen = 0
+    announced = header(scope, b"content-length") or b"0"
+
+    async def receive_counting() -> Message:
+        nonlocal seen
+        if announced.isdigit() and int(announced) > most:
+            raise TooLarge
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise TooLarge
+        return message
+
+    return receive_counting

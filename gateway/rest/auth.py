@@ -1,0 +1,101 @@
+"""Signing in and out over plain HTTP."""
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import limits
+from gateway.authentication import REFRESH, SESSION, by_cookie, clear, cookie
+from gateway.context import Context, gateway_of
+from gateway.rest import answers, reads
+from gateway.rest.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, refusals
+from gateway.rest.routes import Endpoint, without_cookies
+from gateway.rest.shapes import Data, Session, User
+from gateway.visits import visit_of
+from models.errors import Conflict, Unauthorized
+from resolvers import accounts
+from resolvers.accounts import Login, Register
+from resolvers.context import RequestContext
+from resolvers.inputs import Input
+from resolvers.tokens import Issued
+
+router = APIRouter(prefix="/api/auth", tags=["Accounts"], route_class=Endpoint)
+
+
+class RefreshToken(Input):
+    """The refresh token of a caller that keeps no cookies."""
+
+    refresh_token: str | None = None
+
+
+@router.post(
+    "/register",
+    status_code=201,
+    response_model=Data[Session],
+    responses=refusals(*WITH_BODY, Conflict),
+)
+@limits.auth
+@without_cookies
+async def register(request: Request, ctx: Context, input: Register) -> Response:
+    """Make an account and sign in to it."""
+    return await session(request, ctx, await accounts.register(ctx, input), 201)
+
+
+@router.post("/login", response_model=Data[Session], responses=refusals(*WITH_BODY))
+@limits.auth
+@without_cookies
+async def login(request: Request, ctx: Context, input: Login) -> Response:
+    """Sign in with an email address and a password."""
+    return await session(request, ctx, await accounts.login(ctx, input))
+
+
+@router.post("/refresh", response_model=Data[Session], responses=refusals(*WITH_BODY), openapi_extra=REFRESHING)
+@limits.auth
+@without_cookies
+async def refresh(request: Request, ctx: Context, given: RefreshToken | None = None) -> Response:
+    """Exchange a refresh token, from the body or the cookie, for new tokens."""
+    token = refresh_token(request, given)
+    if token is None:
+        raise Unauthorized("A refresh token is needed, in the body or in its cookie")
+    return await session(request, ctx, await accounts.refresh(ctx, token))
+
+
+@router.post("/logout", status_code=204, responses=refusals(*WITH_BODY), openapi_extra=ANYONE)
+@limits.auth
+@without_cookies
+async def logout(request: Request, ctx: Context, given: RefreshToken | None = None) -> Response:
+    """End the session, at once and for all of its tokens."""
+    token = refresh_token(request, given)
+    settings, visit = gateway_of(request).settings, visit_of(request.scope)
+    if ctx.viewer is None and not (given and given.refresh_token):
+        await by_cookie(ctx, request, settings, visit)
+    await accounts.logout(ctx, token)
+    for name in (SESSION, REFRESH):
+        clear(visit, name, settings)
+    return Response(status_code=204)
+
+
+@router.get("/me", response_model=Data[User], responses=refusals(), openapi_extra=SIGNED_IN)
+@limits.auth
+async def me(request: Request, ctx: Context) -> Response:
+    """The viewer's own account."""
+    return answers.data(await reads.viewer(request, ctx))
+
+
+def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
+    """From the body; else from the cookie, which counts only where it may."""
+    if given and given.refresh_token:
+        return given.refresh_token
+    return cookie(request, REFRESH, gateway_of(request).settings)
+
+
+async def session(request: Request, ctx: RequestContext, issued: Issued, status: int = 200) -> Response:
+    """What signing in answers, in whichever way it was done."""
+    tokens = {
+        "accessToken": issued.access_token,
+        "refreshToken": issued.refresh_token,
+        "expiresIn": issued.expires_in,
+        "user": orjson.Fragment(await reads.viewer(request, ctx)),
+    }
+    return answers.data(orjson.dumps(tokens), status, answers.NO_STORE)

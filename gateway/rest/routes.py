@@ -1,0 +1,57 @@
+"""What every REST endpoint has in common: who asks and how often is settled before its body is read."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import orjson
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.context import KEY, admit, enter
+from gateway.limits import declarations
+from gateway.media import is_json
+from models.errors import UnsupportedMediaType
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def without_cookies(endpoint: Function) -> Function:
+    """For endpoints whose callers say who they are in the body: cookies that come along make nobody a viewer."""
+    endpoint.takes_cookies = False
+    return endpoint
+
+
+class JsonRequest(Request):
+    """A request whose JSON is read strictly: UTF-8, no NaN, no lone surrogates, no nesting without end."""
+
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class Endpoint(APIRoute):
+    """A route that admits its caller first and hands out cookies last."""
+
+    def get_route_handler(self) -> Handler:
+        answer, limit = super().get_route_handler(), declarations.of(self.endpoint)
+        cookies = getattr(self.endpoint, "takes_cookies", True)
+        has_body = self.body_field is not None
+
+        async def handle(request: Request) -> Response:
+            ctx = request.scope[KEY] = await admit(request, limit, cookies=cookies)
+            if has_body:
+                check_type(request)
+            response = await answer(JsonRequest(request.scope, request.receive))
+            enter(request, ctx)
+            return response
+
+        return handle
+
+
+def check_type(request: Request) -> None:
+    """A body must say that it is JSON; no body need say nothing."""
+    content_type = request.headers.get("content-type")
+    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    if not is_json(content_type) and not (content_type is None and empty):
+        raise UnsupportedMediaType("The body is application/json")

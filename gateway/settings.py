@@ -1,0 +1,162 @@
+"""What the environment, or `.env`, says. It is read once, here at the edge; inner rooms get values."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from limits import parse_many
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+OFF = "off"
+SECRET_LENGTH = 32
+"""Characters that a secret in production has at least; HS256 is no stronger than its key."""
+
+DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
+DRIVER_OF = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
+REDIS_SCHEMES = {"redis", "rediss", "unix"}
+
+
+class WrongSettings(ValueError):
+    """Settings that the server cannot start with, by name. Values are left out, for some are secret."""
+
+    def __init__(self, wrong: Iterable[tuple[str, str]]) -> None:
+        super().__init__("\n".join(f"{name}: {what}" for name, what in wrong))
+
+
+def listed(value: Any) -> Any:
+    """Values between commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def database_url(text: str) -> str:
+    """A URL as SQLAlchemy spells it; the usual short forms get the driver that we use."""
+    scheme, separator, rest = text.partition("://")
+    text = f"{DRIVER_OF.get(scheme, scheme)}{separator}{rest}"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise ValueError("is not a database's URL") from error
+    if url.drivername not in DRIVERS:
+        raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+    if url.drivername.startswith("sqlite") and url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file, as several connections share it")
+    return text
+
+
+def redis_url(text: str) -> str:
+    if text.partition("://")[0] not in REDIS_SCHEMES:
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
+
+
+def origin(text: str) -> str:
+    """One exact origin: a scheme and a host, with its port unless that is the scheme's own."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query or "*" in text:
+        raise ValueError(f"{text!r} is not an origin such as https://www.example.com")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an address or a network such as 10.0.0.0/8") from error
+
+
+def rate_limit(text: str) -> str:
+    """`off`, or the grammar of `limits`: "100/minute", "10 per 2 hours; 50/day"."""
+    if text.strip().lower() == OFF:
+        return OFF
+    try:
+        items = parse_many(text)
+    except ValueError as error:
+        raise ValueError(f'{text!r} is not a limit such as "100/minute", nor "off"') from error
+    if any(item.amount < 1 for item in items):
+        raise ValueError('must allow at least one request; "off" turns a limit off')
+    return text
+
+
+DatabaseUrl = Annotated[str, AfterValidator(database_url)]
+RedisUrl = Annotated[str, AfterValidator(redis_url)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]
+Networks = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(network)], ...], NoDecode, BeforeValidator(listed)
+]
+RateLimit = Annotated[str, AfterValidator(rate_limit)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Every setting, under its name in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Literal["development", "production"] = "development"
+    database_url: DatabaseUrl = "sqlite+aiosqlite:///data/gateway.db"
+    redis_url: RedisUrl | None = None
+    auth_secret: str | None = Field(default=None, repr=False)
+    app_version: str = "0.1.0"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+
+    cors_origins: Origins = ()
+    trusted_proxies: Networks = ()
+    graphiql: bool | None = None
+    """GraphiQL, introspection and field suggestions; unless it is set, they are for development only."""
+
+    rate_limit_api: RateLimit = "100/minute"
+    rate_limit_auth: RateLimit = "10/minute"
+    rate_limit_upload: RateLimit = "20/hour"
+    rate_limit_expensive: RateLimit = "10/hour"
+
+    max_body_bytes: Count = 1024 * 1024
+    graphql_max_depth: Count = 12
+    graphql_max_aliases: Count = 30
+    graphql_max_root_fields: Count = 20
+    graphql_max_tokens: Count = 2000
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise WrongSettings(named(error)) from None
+
+    @model_validator(mode="after")
+    def production_is_safe(self) -> Self:
+        if self.in_production and len(self.auth_secret or "") < SECRET_LENGTH:
+            raise ValueError(f"AUTH_SECRET: is required in production, with at least {SECRET_LENGTH} characters")
+        return self
+
+    @property
+    def in_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def explorable(self) -> bool:
+        """Whether strangers may explore the schema: GraphiQL, introspection, suggestions."""
+        return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def data_folder(self) -> Path:
+        """Where this server keeps what it makes for itself: beside the SQLite file, else `data`."""
+        return Path(make_url(self.database_url).database or "").parent if self.on_sqlite else Path("data")
+
+
+def named(error: ValidationError) -> Iterable[tuple[str, str]]:
+    """Which settings are wrong and why, as the environment spells them."""
+    for wrong in error.errors(include_url=False, include_input=False, include_context=False):
+        message = wrong["msg"].removeprefix("Value error, ")
+        if wrong["loc"]:
+            yield str(wrong["loc"][0]).upper(), message
+        else:
+            name, _, what = message.partition(": ")
+            yield name, what

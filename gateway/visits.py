@@ -1,0 +1,40 @@
+"""What is known of one request while it is being answered: what its answer, its errors and its log line carry."""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+KEY = "gateway.visit"
+SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request."""
+
+    request_id: str
+    operation: str | None = None
+    """The name of its GraphQL operation."""
+    viewer: UUID | None = None
+    caller: str = ""
+    """Whose requests it counts among: a viewer's, or an address's."""
+    codes: tuple[str, ...] = ()
+    """What it was refused with."""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """What its answer carries whatever it turns out to be: limits, cookies."""
+
+    def add_header(self, name: str, value: str) -> None:
+        self.headers.append((name.encode("latin-1"), value.encode("latin-1")))
+
+
+def visit_of(scope: Any) -> Visit:
+    return scope[KEY]
+
+
+def request_id(given: bytes | None) -> str:
+    """The caller's own id where it can be logged as it is, so that traces join; else a new one."""
+    if given and SANE_ID.fullmatch(given):
+        return given.decode("ascii")
+    return secrets.token_hex(16)

@@ -1,0 +1,88 @@
+"""The composition root: everything a running server holds, opened and closed in one place."""
+
+import gc
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from gateway.graphql.databases import open_reads
+from gateway.graphql.engine import DocumentLimits, Engine
+from gateway.limits import Limits
+from gateway.rest.documents import Documents, compiled
+from gateway.settings import Settings
+from gateway.signing import signing_secret
+from gateway.windows import connect
+from models import Database
+from models.migrations import is_current, upgrade
+from resolvers.tokens import Tokens
+from schema import schema
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """One server's parts."""
+
+    settings: Settings
+    db: Database
+    engine: Engine
+    documents: Documents
+    tokens: Tokens
+    limits: Limits
+    redis: Redis | None
+    started: float = field(default_factory=time.monotonic)
+
+
+class Behind(RuntimeError):
+    """The database lacks migrations that this server may not run by itself."""
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """A server's parts, for as long as it runs."""
+    await migrated(settings)
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database_url)
+        stack.push_async_callback(db.close)
+        reads = await open_reads(settings.database_url)
+        stack.push_async_callback(reads.close)
+        redis = connect(settings.redis_url) if settings.redis_url else None
+        if redis:
+            stack.push_async_callback(redis.aclose)
+        engine = Engine(schema, reads, document_limits(settings))
+        yield Gateway(
+            settings=settings,
+            db=db,
+            engine=engine,
+            documents=compiled(engine),
+            tokens=Tokens(signing_secret(settings)),
+            limits=Limits(settings, redis),
+            redis=redis,
+        )
+
+
+async def migrated(settings: Settings) -> None:
+    """Bring the database up to date. In production Postgres may have other servers on it, so an operator does that."""
+    if settings.on_sqlite or not settings.in_production:
+        await upgrade(settings.database_url)
+    elif not await is_current(settings.database_url):
+        raise Behind("The database is behind this version: run `gateway migrate` first")
+
+
+def document_limits(settings: Settings) -> DocumentLimits:
+    return DocumentLimits(
+        depth=settings.graphql_max_depth,
+        aliases=settings.graphql_max_aliases,
+        root_fields=settings.graphql_max_root_fields,
+        tokens=settings.graphql_max_tokens,
+        introspection=settings.explorable,
+        suggestions=settings.explorable,
+    )
+
+
+def settle() -> None:
+    """What was made while starting lives as long as the server: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()

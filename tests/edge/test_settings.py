@@ -1,0 +1,114 @@
+"""What the environment may say, and what it is told when it is wrong."""
+
+import multiprocessing
+import stat
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings, WrongSettings
+from gateway.signing import kept, signing_secret
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_nothing_need_be_set() -> None:
+    """A bare checkout serves SQLite in development."""
+    settings = Settings()
+    assert (settings.environment, settings.port, settings.database_url) == (
+        "development",
+        8000,
+        "sqlite+aiosqlite:///data/gateway.db",
+    )
+    assert settings.explorable
+
+
+def test_the_environment_and_the_file_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.env` is read, the environment wins, and what is not ours is left alone."""
+    Path(".env").write_text("PORT=1234\nCORS_ORIGINS=https://a.example\nPATH_TO_NOWHERE=x\n")
+    monkeypatch.setenv("CORS_ORIGINS", "https://B.example/, http://localhost:5173")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.1.2.3/8,::1")
+    monkeypatch.setenv("REDIS_URL", "")
+    settings = Settings()
+    assert settings.port == 1234
+    assert settings.cors_origins == ("https://b.example", "http://localhost:5173")
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert settings.redis_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://here"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("REDIS_URL", "http://localhost"),
+        ("ENVIRONMENT", "staging"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("CORS_ORIGINS", "a.example"),
+        ("TRUSTED_PROXIES", "everyone"),
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("GRAPHIQL", "perhaps"),
+        ("RATE_LIMIT_API", "many"),
+        ("RATE_LIMIT_AUTH", "0/minute"),
+        ("RATE_LIMIT_UPLOAD", "5/fortnight"),
+        ("RATE_LIMIT_EXPENSIVE", "10"),
+        ("MAX_BODY_BYTES", "0"),
+        ("GRAPHQL_MAX_DEPTH", "-1"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stops the start, and says which it is."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(WrongSettings, match=f"^{name}: "):
+        Settings()
+
+
+@pytest.mark.parametrize("secret", [None, "", "short-and-secret"])
+def test_production_wants_a_secret_of_some_length(secret: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The complaint names the setting, and does not repeat it."""
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    if secret is not None:
+        monkeypatch.setenv("AUTH_SECRET", secret)
+    with pytest.raises(WrongSettings, match="^AUTH_SECRET: ") as raised:
+        Settings()
+    assert "short-and-secret" not in str(raised.value)
+
+
+def test_production_hides_the_schema_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`GRAPHIQL=on` brings it back."""
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("AUTH_SECRET", "x" * 32)
+    assert not Settings().explorable
+    monkeypatch.setenv("GRAPHIQL", "on")
+    assert Settings().explorable
+
+
+def test_development_makes_its_secret_once(tmp_path: Path) -> None:
+    """It lies in the data folder, for its owner only."""
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/data/gateway.db")
+    secret = signing_secret(settings)
+    assert len(secret) >= 32
+    assert signing_secret(settings) == secret
+    (file,) = (tmp_path / "data").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
+    """However many make one, the first wins."""
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        secrets = set(pool.map(kept, [tmp_path / "data"] * 40))
+    assert len(secrets) == 1
+
+
+def test_the_usual_short_urls_get_our_drivers() -> None:
+    """What hosting providers hand out works as it is."""
+    assert Settings(database_url="postgres://a:b@c/d").database_url == "postgresql+asyncpg://a:b@c/d"
