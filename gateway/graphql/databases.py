@@ -1,0 +1,162 @@
+"""The two databases, as plans need them: a dialect, and one row for one statement."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import aiosqlite
+import asyncpg
+from sqlalchemy import URL, Boolean, Dialect, Enum, Integer, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgres_dialect
+from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
+
+from gateway.graphql.checks import once_each
+from gateway.graphql.coalescing import Coalescing
+from gateway.graphql.given import Given
+from models import sqlite
+from models.database import POSTGRES_SETTINGS
+from models.errors import Unavailable, ValidationError
+
+LONGEST = 10.0
+"""Seconds that a statement may take."""
+
+TOO_MUCH = "The query asks for too much at once"
+
+
+class ReadDatabase(Protocol):
+    """A database as the engine reads it."""
+
+    dialect: Dialect
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        """The one row of a statement."""
+
+    async def close(self) -> None:
+        """Let its connections go."""
+
+
+async def open_reads(url: str | URL, *, size: int = 4, **settings: str) -> ReadDatabase:
+    """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
+    url = make_url(url)
+    if url.get_backend_name() == "sqlite":
+        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2))
+    return await Postgres.open(url.set(drivername="postgresql").render_as_string(hide_password=False), size, **settings)
+
+
+class Sound:
+    """Writes what a plan fixes (a status, a limit) into its text: planners see it, partial indexes match it.
+
+    Only words and numbers of our own; text from a document stays a parameter. Refuses plans that are not sound.
+    """
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        self.derived: Counter[Any] = Counter()
+        super().__init__(*args, **kw)
+        once_each(self.derived)
+
+    def visit_bindparam(self, bind: Any, **kw: Any) -> str:
+        if not isinstance(bind, Given) and isinstance(bind.type, Enum | Integer | Boolean):
+            kw["literal_binds"] = True
+        return super().visit_bindparam(bind, **kw)
+
+    def visit_subquery(self, alias: Any, **kw: Any) -> str:
+        if kw.get("asfrom"):
+            self.derived[alias] += 1
+        return super().visit_subquery(alias, **kw)
+
+
+def dialect_of(kind: type[Dialect]) -> Dialect:
+    """A dialect whose statements are sound and carry their constants."""
+    dialect = kind()
+    dialect.statement_compiler = type("Compiler", (Sound, kind.statement_compiler), {})
+    return dialect
+
+
+class Postgres:
+    """A pool of connections, over which requests that wait with the same plan travel together."""
+
+    dialect = dialect_of(postgres_dialect)
+
+    def __init__(self, pool: asyncpg.Pool, size: int) -> None:
+        self.pool = pool
+        self.coalescing = Coalescing(pool, size)
+
+    @classmethod
+    async def open(cls, url: str, size: int = 4, **settings: str) -> Self:
+        settings = {**POSTGRES_SETTINGS, "statement_timeout": str(int(LONGEST * 1000)), **settings}
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            command_timeout=LONGEST * 1.5,
+            max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
+            server_settings=settings,
+            connection_class=Unreset,
+        )
+        return cls(pool, size)
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        try:
+            return await self.coalescing.row(sql, parameters)
+        except asyncpg.ProgramLimitExceededError as error:
+            raise ValidationError(TOO_MUCH) from error
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+class Unreset(asyncpg.Connection):
+    """A connection that only ever reads has nothing to reset between two requests."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Sqlite:
+    """A few connections that only read, each in a thread of its own."""
+
+    dialect = dialect_of(sqlite_dialect)
+
+    def __init__(self, connections: list[aiosqlite.Connection]) -> None:
+        self.connections = connections
+        self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        for connection in connections:
+            self.idle.put_nowait(connection)
+        self.statements = 0
+
+    @classmethod
+    async def open(cls, path: Path | str, size: int = 2) -> Self:
+        return cls([await sqlite.connect(path, read_only=True) for _ in range(size)])
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        connection = await self.idle.get()
+        self.statements += 1
+        try:
+            (row,) = await asyncio.wait_for(connection.execute_fetchall(sql, parameters), LONGEST)
+        except TimeoutError as error:
+            await connection.interrupt()
+            raise Unavailable from error
+        except asyncio.CancelledError:
+            await connection.interrupt()
+            raise
+        except sqlite.sqlite.Error as error:
+            raise refused(error) from error
+        finally:
+            self.idle.put_nowait(connection)
+        return row
+
+    async def close(self) -> None:
+        for connection in self.connections:
+            await connection.close()
+
+
+def refused(error: Exception) -> Exception:
+    """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
+    words = str(error)
+    if any(
+        limit in words for limit in ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")
+    ):
+        return ValidationError(TOO_MUCH)
+    return Unavailable() if isinstance(error, sqlite.sqlite.OperationalError) and "no such" not in words else error

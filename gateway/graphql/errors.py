@@ -1,0 +1,48 @@
+"""Refusals in GraphQL's form: the words, codes and statuses of `models.errors`, each at its place in the answer."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from graphql import GraphQLError
+
+from gateway.graphql.selection import Field
+from models.errors import Refusal, ValidationError
+
+logger = logging.getLogger("gateway.graphql")
+
+
+class RequestRefused(Exception):
+    """A request of which nothing is executed: its document, its variables or its kind is refused."""
+
+    def __init__(self, errors: Iterable[GraphQLError]) -> None:
+        self.errors = list(errors)
+        super().__init__("; ".join(error.message for error in self.errors))
+
+
+def located(refusal: Exception, field: Field) -> GraphQLError:
+    """A refusal at the field that was refused."""
+    return GraphQLError(str(refusal), field.nodes, path=field.path, original_error=refusal)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What a client is told of an error: our own refusals, and graphql-core's of what was asked; of all else, nothing."""
+    cause = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, Refusal):
+        return cause
+    if isinstance(cause, GraphQLError) and cause.path is None:
+        return ValidationError(cause.message)
+    logger.error("Unexpected error", exc_info=(type(cause), cause, cause.__traceback__))
+    return Refusal()
+
+
+def rendered(error: Exception, request_id: str) -> dict[str, Any]:
+    """One entry of `errors`."""
+    refusal = refusal_of(error)
+    entry = error.formatted if isinstance(error, GraphQLError) else {}
+    extensions = {"code": refusal.code, "status": refusal.status}
+    if refusal.details is not None:
+        extensions["details"] = refusal.details
+    return {**entry, "message": refusal.message, "extensions": {**extensions, "requestId": request_id}}

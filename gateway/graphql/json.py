@@ -1,0 +1,120 @@
+"""JSON as the two databases write it: one construct, two spellings, the same text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ColumnElement, String, Uuid
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from models.base import Moment
+
+MOST_PAIRS = 50
+"""How many entries one call may make: Postgres takes a hundred arguments."""
+
+
+class Object(FunctionElement):
+    """An object of the given entries."""
+
+    type, inherit_cache = JSON(), False
+
+    def __init__(self, entries: dict[str, ColumnElement]) -> None:
+        self.keys = list(entries)
+        super().__init__(*entries.values())
+
+
+class Array(FunctionElement):
+    """An array of one value per row."""
+
+    type, inherit_cache = JSON(), True
+
+
+class Text(FunctionElement):
+    """A value as the wire spells it, where the database's own spelling differs."""
+
+    inherit_cache = True
+
+    def __init__(self, value: ColumnElement) -> None:
+        self.type = value.type
+        super().__init__(value)
+
+
+class Token(FunctionElement):
+    """Several values as one word that may travel in an address: base64url, unit separators between them."""
+
+    type, inherit_cache = String(), True
+
+
+def wire(value: ColumnElement) -> ColumnElement:
+    return Text(value) if isinstance(value.type, Moment | Uuid | Boolean) else value
+
+
+def arguments(element: FunctionElement, compiler: Any, **kw: Any) -> list[str]:
+    return [compiler.process(clause, **kw) for clause in element.clauses]
+
+
+def pairs(element: Object, compiler: Any, key: str, **kw: Any) -> Iterator[str]:
+    """The object's entries, in groups that fit into one call; `key` is how a key is spelled there."""
+    values = arguments(element, compiler, **kw)
+    entries = [f"'{key.format(name)}', {value}" for name, value in zip(element.keys, values, strict=True)]
+    for start in range(0, len(entries) or 1, MOST_PAIRS):
+        yield ", ".join(entries[start : start + MOST_PAIRS])
+
+
+@compiles(Object, "postgresql")
+def _(element: Object, compiler: Any, **kw: Any) -> str:
+    first, *others = [f"json_build_object({group})" for group in pairs(element, compiler, "{}", **kw)]
+    for other in others:
+        first = f"cast(left(cast({first} as text), -1) || ', ' || substr(cast({other} as text), 2) as json)"
+    return first
+
+
+@compiles(Object, "sqlite")
+def _(element: Object, compiler: Any, **kw: Any) -> str:
+    first = f"json_object({next(pairs(element, compiler, '{}', **kw))})"
+    if len(element.keys) > MOST_PAIRS:
+        for group in list(pairs(element, compiler, '$."{}"', **kw))[1:]:
+            first = f"json_insert({first}, {group})"
+    return first
+
+
+@compiles(Array, "postgresql")
+def _(element: Array, compiler: Any, **kw: Any) -> str:
+    return f"coalesce(json_agg({', '.join(arguments(element, compiler, **kw))}), '[]')"
+
+
+@compiles(Array, "sqlite")
+def _(element: Array, compiler: Any, **kw: Any) -> str:
+    return f"json_group_array({', '.join(arguments(element, compiler, **kw))})"
+
+
+@compiles(Text, "postgresql")
+def _(element: Text, compiler: Any, **kw: Any) -> str:
+    (value,) = arguments(element, compiler, **kw)
+    if isinstance(element.type, Moment):
+        return f"to_char({value} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+    return value
+
+
+@compiles(Text, "sqlite")
+def _(element: Text, compiler: Any, **kw: Any) -> str:
+    (value,) = arguments(element, compiler, **kw)
+    match element.type:
+        case Moment():
+            return f"replace({value}, ' ', 'T') || 'Z'"
+        case Boolean():
+            return f"json(case {value} when 1 then 'true' when 0 then 'false' end)"
+    groups = [f"substr({value}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
+    return " || '-' || ".join(groups)
+
+
+@compiles(Token, "postgresql")
+def _(element: Token, compiler: Any, **kw: Any) -> str:
+    text = f"concat_ws(chr(31), {', '.join(arguments(element, compiler, **kw))})"
+    return f"translate(encode(convert_to({text}, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
+
+
+@compiles(Token, "sqlite")
+def _(element: Token, compiler: Any, **kw: Any) -> str:
+    """`base64url` is a function that our connections define."""
+    return f"base64url({' || char(31) || '.join(arguments(element, compiler, **kw))})"

@@ -1,0 +1,69 @@
+"""What an operation comes to: JSON text for each of its fields, and what was refused along the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import GraphQLError
+
+from gateway.graphql.errors import located, rendered
+from gateway.graphql.plans import Plan, missing
+from gateway.graphql.selection import Field
+
+NULL = "null"
+
+
+@dataclass
+class Outcome:
+    """Fields are told or refused; a refused one is null, and where it must not be, so is all the data."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    errors: list[GraphQLError] = field(default_factory=list)
+    refused: dict[str, GraphQLError] = field(default_factory=dict)
+    """The first error of each refused field."""
+    is_null: bool = False
+
+    def tell(self, key: str, text: str | None) -> None:
+        self.texts[key] = text or NULL
+
+    def refuse(self, field: Field, error: Exception) -> None:
+        error = error if isinstance(error, GraphQLError) else located(error, field)
+        self.texts[field.key] = NULL
+        self.errors.append(error)
+        self.refused.setdefault(field.key, error)
+        self.is_null = self.is_null or field.required
+
+    def data(self) -> bytes:
+        if self.is_null:
+            return NULL.encode()
+        return ("{" + ",".join([f'"{key}":{text}' for key, text in self.texts.items()]) + "}").encode()
+
+    def source(self) -> dict[str, Any]:
+        """The same as graphql-core's root value: what was refused is raised by its field."""
+        return {key: self.refused.get(key) or orjson.loads(text) for key, text in self.texts.items()}
+
+
+def spliced(plan: Plan, row: Sequence[str | None], refused: Sequence[GraphQLError]) -> Outcome:
+    """A statement's columns as the fields that they answer."""
+    outcome = Outcome()
+    at_fault = {error.path[0]: error for error in refused}
+    for root in plan.roots:
+        error = root.refused or at_fault.get(root.field.key)
+        text = None if root.column is None else row[root.column]
+        if error is None and text is None and root.field.required:
+            error = missing(root)
+        if error is None:
+            outcome.tell(root.field.key, text)
+        else:
+            outcome.refuse(root.field, error)
+    return outcome
+
+
+def body(data: bytes | None, errors: Sequence[Exception], request_id: str) -> tuple[bytes, list[str]]:
+    """A response's JSON, and the codes of its errors. Without `data` nothing was executed."""
+    entries = [] if data is None else [b'"data":' + data]
+    told = [rendered(error, request_id) for error in errors]
+    if told:
+        entries.append(b'"errors":' + orjson.dumps(told, default=str))
+    return b"{" + b",".join(entries) + b"}", [entry["extensions"]["code"] for entry in told]

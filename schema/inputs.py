@@ -1,0 +1,73 @@
+"""GraphQL input types, derived from the shapes that resolvers declare: no field is written down twice.
+
+A dataclass (`PostFilter`) keeps its name; a pydantic model (`CreatePost`) is followed by `Input`.
+"""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import strawberry
+from pydantic import BaseModel
+from strawberry.types.unset import UNSET
+
+from schema.words import documented
+
+
+class Entry(NamedTuple):
+    """One field of an input."""
+
+    name: str
+    annotation: Any
+    default: Any
+    description: str | None
+
+
+def wanted(annotation: Any) -> Any:
+    """What GraphQL calls a type of Python's: limits taken off, shapes made inputs."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return wanted(inner[0])
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(wanted, inner))]  # noqa: UP007: made of parts that are known only here
+    if origin is list:
+        return list[wanted(inner[0])]
+    return input_of(annotation) if is_shape(annotation) else annotation
+
+
+def optional(annotation: Any, default: Any) -> tuple[Any, Any]:
+    """What has a default may be left out, and null means the default."""
+    return wanted(annotation) | None, UNSET if default is None else default
+
+
+def is_shape(annotation: Any) -> bool:
+    return isinstance(annotation, type) and (dataclasses.is_dataclass(annotation) or issubclass(annotation, BaseModel))
+
+
+@cache
+def input_of(shape: type) -> type:
+    """The input type of a dataclass or a pydantic model."""
+    entries = list(entries_of(shape))
+    fields = {entry.name: strawberry.field(default=entry.default, description=entry.description) for entry in entries}
+    body = {"__annotations__": {entry.name: entry.annotation for entry in entries}, "__module__": shape.__module__}
+    name = shape.__name__ + ("Input" if issubclass(shape, BaseModel) else "")
+    derived = strawberry.input(type(name, (), {**body, **fields}), description=inspect.getdoc(shape))
+    derived.shape = shape
+    return derived
+
+
+def entries_of(shape: type) -> Iterator[Entry]:
+    words = documented(shape)
+    if issubclass(shape, BaseModel):
+        for name, field in shape.model_fields.items():
+            known = (wanted(field.annotation), dataclasses.MISSING) if field.is_required() else None
+            yield Entry(
+                name, *(known or optional(field.annotation, field.default)), field.description or words.get(name)
+            )
+        return
+    hints = get_type_hints(shape)
+    for field in dataclasses.fields(shape):
+        yield Entry(field.name, *optional(hints[field.name], field.default), words.get(field.name))

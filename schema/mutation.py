@@ -1,0 +1,27 @@
+"""What can be done: a table of contents."""
+
+from uuid import UUID
+
+from resolvers import accounts, comments, posts
+from schema.reading import answered, does
+from schema.types import AuthPayload, Comment, Post
+
+
+@answered
+class Mutation:
+    """What can be done. Each field is a transaction of its own; they run one after another."""
+
+    register: AuthPayload = does(accounts.register)
+    login: AuthPayload = does(accounts.login)
+
+    create_post: Post = does(posts.create)
+    update_post: Post = does(posts.update)
+    publish_post: Post = does(posts.publish)
+    archive_post: Post = does(posts.archive)
+    delete_post: UUID = does(posts.delete)
+    restore_post: Post = does(posts.restore)
+    like_post: Post = does(posts.like)
+    unlike_post: Post = does(posts.unlike)
+
+    add_comment: Comment = does(comments.add)
+    delete_comment: UUID = does(comments.delete)

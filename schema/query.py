@@ -1,0 +1,19 @@
+"""What can be asked: a table of contents."""
+
+import resolvers
+from schema.reading import BOTH_WAYS, SEVERAL, Connection, Page, answered, reads
+from schema.types import Category, Node, Post, Tag, User
+
+
+@answered
+class Query:
+    """What can be asked. Ids that are missing, hidden or malformed are null, without an error."""
+
+    viewer: User | None = reads(resolvers.accounts.myself)
+    node: Node | None = reads(resolvers.nodes.node)
+    user: User | None = reads(resolvers.accounts.user)
+    post: Post | None = reads(resolvers.posts.post)
+    posts: Connection[Post] = reads(resolvers.posts.posts, paging=BOTH_WAYS)
+    post_page: Page[Post] = reads(resolvers.posts.posts)
+    categories: list[Category] = reads(resolvers.labels.categories)
+    tags: list[Tag] = reads(resolvers.labels.tags, paging=SEVERAL)

@@ -1,0 +1,144 @@
+"""The things one can read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+import models
+import resolvers
+from schema.reading import TYPE, Connection, answered, over, reads
+from schema.words import named
+
+PostStatus = named(
+    models.PostStatus,
+    "Where a post stands.",
+    DRAFT="Seen by its author and admins.",
+    PUBLISHED="Seen by everyone.",
+    ARCHIVED="Taken from public sight; seen by its author and admins.",
+)
+PostOrder = named(
+    resolvers.posts.PostOrder,
+    NEWEST="The latest written first.",
+    OLDEST="The earliest written first.",
+    TITLE="By title, whatever its case.",
+    MOST_LIKED="The most liked first.",
+)
+Role = named(models.Role, "What an account may do.", USER="What everyone may.", ADMIN="Everything.")
+
+
+@strawberry.interface(description="Anything with an id of its own.")
+class Node:
+    id: UUID = reads()
+
+    @classmethod
+    def resolve_type(cls, answer: Any, info: Any, abstract_type: Any) -> str:
+        return answer[TYPE]
+
+
+Node.__strawberry_definition__.fields[0].description = "A UUID, unique across all types."
+
+
+@over(models.User)
+class User(Node):
+    """An account."""
+
+    name: str
+    """What they are called."""
+    image: str | None
+    """The address of their picture."""
+    role: Role
+    """What they may do."""
+    created_at: datetime
+    """When the account was made."""
+    email: str | None = reads(resolvers.accounts.email)
+    posts: Connection[Post] = reads(resolvers.posts.by)
+
+
+@over(models.Category)
+class Category(Node):
+    """What a post is filed under."""
+
+    name: str
+    """What it is called."""
+    slug: str
+    """Its name as it stands in links."""
+    posts: Connection[Post] = reads(resolvers.posts.filed_under)
+
+
+@over(models.Tag)
+class Tag(Node):
+    """A word that posts share."""
+
+    name: str
+    """As whoever used it first spelled it."""
+    slug: str
+    """Its name as it stands in links."""
+    posts: Connection[Post] = reads(resolvers.posts.tagged)
+
+
+@over(models.Comment)
+class Comment(Node):
+    """Something said about a post."""
+
+    content: str
+    """1 to 2,000 characters."""
+    created_at: datetime
+    """When it was said."""
+    author: User
+    """Who said it."""
+    post: Post
+    """What it is about."""
+
+
+@over(models.Post)
+class Post(Node):
+    """Something written."""
+
+    title: str
+    """1 to 100 characters."""
+    slug: str
+    """Made once from the title, and unique: it does not follow a later title, so links live."""
+    content: str
+    """At least 10 characters."""
+    excerpt: str | None
+    """At most 300 characters."""
+    status: PostStatus
+    """Where it stands."""
+    published_at: datetime | None
+    """When it was first published."""
+    created_at: datetime
+    """When it was written."""
+    updated_at: datetime
+    """When its author last changed it."""
+    version: int
+    """Counts the author's edits, not strangers' likes and comments."""
+    author: User
+    """Who wrote it."""
+    category: Category | None
+    """What it is filed under."""
+    tags: list[Tag]
+    """By name."""
+    comments: Connection[Comment] = reads(resolvers.comments.on)
+    comment_count: int
+    """How many comments there are."""
+    like_count: int
+    """How many like it."""
+    viewer_has_liked: bool = reads(resolvers.posts.has_liked)
+
+
+@answered
+class AuthPayload:
+    """What signing in gives; the tokens are set as cookies too."""
+
+    access_token: str
+    """To be sent as `Authorization: Bearer`."""
+    refresh_token: str
+    """To be exchanged, once, for new tokens."""
+    expires_in: int
+    """The access token's life in seconds."""
+    user: User
+    """Who has signed in."""
