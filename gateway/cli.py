@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from gateway import seeding
+from gateway.migrating import Behind, migrated
 from gateway.settings import Settings, WrongSettings
 from models import Database
 from models.errors import Refusal
@@ -46,7 +47,7 @@ def serve(
     if workers > 1 and reload:
         stop("--reload watches one process: leave --workers out", WRONG)
     listener = serving.listen(host, settings.port if port is None else port, workers=workers, reload=reload)
-    work(settings, prepare(settings))
+    work(settings, migrated(settings))
     account = work(settings, seeding.demo(settings.database_url)) if demo else None
     serving.serve(listener, settings, account)
 
@@ -91,7 +92,7 @@ def seed(
         stop(str(error), WRONG)
     if fresh and not yes:
         typer.confirm(f"Remove every row from {shown(settings)}?", abort=True)
-    work(settings, prepare(settings))
+    work(settings, migrated(settings))
     with bars() as progress:
         work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
 
@@ -120,14 +121,6 @@ async def promoted(url: str, email: str) -> None:
         await db.close()
 
 
-async def prepare(settings: Settings) -> None:
-    """Migrate where that needs nobody's leave: on SQLite, and in development. Elsewhere an operator does it."""
-    if settings.on_sqlite or not settings.in_production:
-        await upgrade(settings.database_url)
-    elif not await is_current(settings.database_url):
-        stop("The database is behind: run `gateway migrate` first")
-
-
 def read_settings() -> Settings:
     try:
         return Settings()
@@ -143,6 +136,8 @@ def work(settings: Settings, task: Coroutine[Any, Any, Answer]) -> Answer:
         stop(error.message if error.__cause__ is None else f"{shown(settings)}: {error.__cause__}")
     except (OSError, DBAPIError, PostgresError, TimeoutError) as error:
         stop(f"{shown(settings)}: {getattr(error, 'orig', None) or error}")
+    except Behind as error:
+        stop(str(error))
     except CommandError as error:
         stop(str(error), WRONG)
 

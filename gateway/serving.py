@@ -1,6 +1,5 @@
 """The server process: one socket, one or more processes that answer on it, and a word to whoever started them."""
 
-import http.client
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from gateway.settings import Settings
 
 ROOMS = ("gateway", "schema", "resolvers", "models")
 ROOT = Path(__file__).parent.parent
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  these are looked for, not listened at
 
 GRACE = 10
 """Seconds that requests have to end when the server is told to stop."""
@@ -31,11 +32,23 @@ class Listener:
     socket: socket.socket
 
     @property
-    def address(self) -> str:
-        """Where a browser on this machine finds it."""
+    def place(self) -> tuple[str, int]:
+        """Where this machine finds it."""
         host, port = self.socket.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not listened at
+        return EVERYWHERE.get(host, host), port
+
+    @property
+    def address(self) -> str:
+        """The same, as a browser spells it."""
+        host, port = self.place
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def is_answered(self) -> bool:
+        try:
+            socket.create_connection(self.place, timeout=1).close()
+        except OSError:
+            return False
+        return True
 
 
 def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
@@ -54,13 +67,17 @@ def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    return Listener(config, config.bind_socket())
+    try:
+        return Listener(config, config.bind_socket())
+    except SystemExit:
+        typer.echo(f"The server cannot listen at {host}, port {port}; --host and --port name others", err=True)
+        raise
 
 
 def serve(listener: Listener, settings: Settings, account: Account | None) -> None:
     """Answer until told to stop."""
     config, sockets, stopped = listener.config, [listener.socket], Event()
-    Thread(target=announce, args=(listener.address, settings, account, stopped), daemon=True).start()
+    Thread(target=announce, args=(listener, settings, account, stopped), daemon=True).start()
     server = uvicorn.Server(config)
     try:
         if config.should_reload:
@@ -69,31 +86,22 @@ def serve(listener: Listener, settings: Settings, account: Account | None) -> No
             Multiprocess(config, sockets=sockets).run()
         else:
             server.run(sockets=sockets)
+    except KeyboardInterrupt:
+        pass
     finally:
         stopped.set()
     if not (server.started or config.should_reload or config.workers > 1):
         raise typer.Exit(uvicorn.main.STARTUP_FAILURE)
 
 
-def announce(address: str, settings: Settings, account: Account | None, stopped: Event) -> None:
-    """Once it answers, say where everything is."""
+def announce(listener: Listener, settings: Settings, account: Account | None, stopped: Event) -> None:
+    """Once somebody answers, which is after everything has started, say where it is."""
     for _ in range(PATIENCE * 10):
         if stopped.wait(0.1):
             return
-        if alive(address):
-            typer.echo("\n".join(places(address, settings, account)))
+        if listener.is_answered():
+            typer.echo("\n".join(places(listener.address, settings, account)))
             return
-
-
-def alive(address: str) -> bool:
-    connection = http.client.HTTPConnection(address, timeout=2)
-    try:
-        connection.request("GET", "/api/health/live")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def places(address: str, settings: Settings, account: Account | None) -> list[str]:

@@ -11,12 +11,12 @@ from redis.asyncio import Redis
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.limits import Limits
+from gateway.migrating import migrated
 from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.windows import connect
 from models import Database
-from models.migrations import is_current, upgrade
 from resolvers.tokens import Tokens
 from schema import schema
 
@@ -33,10 +33,6 @@ class Gateway:
     limits: Limits
     redis: Redis | None
     started: float = field(default_factory=time.monotonic)
-
-
-class Behind(RuntimeError):
-    """The database lacks migrations that this server may not run by itself."""
 
 
 @asynccontextmanager
@@ -61,14 +57,6 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             limits=Limits(settings, redis),
             redis=redis,
         )
-
-
-async def migrated(settings: Settings) -> None:
-    """Bring the database up to date. In production Postgres may have other servers on it, so an operator does that."""
-    if settings.on_sqlite or not settings.in_production:
-        await upgrade(settings.database_url)
-    elif not await is_current(settings.database_url):
-        raise Behind("The database is behind this version: run `gateway migrate` first")
 
 
 def document_limits(settings: Settings) -> DocumentLimits:

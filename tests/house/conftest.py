@@ -46,3 +46,9 @@ async def empty_database(bare_database: Make) -> str:
 @pytest.fixture
 async def another_empty_database(bare_database: Make) -> str:
     return await bare_database()
+
+
+@pytest.fixture
+async def bare_postgres_url(sources: Sources) -> AsyncIterator[str]:
+    async with bare_postgres(sources) as url:
+        yield url

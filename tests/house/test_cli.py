@@ -1,0 +1,207 @@
+"""The commands, as an operator runs them."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from gateway.cli import app
+from models import Database, Role, User
+from tests.support.servers import SECRET, environment_for, stop
+from tests.support.services import free_port
+
+GATEWAY = [sys.executable, "-m", "gateway"]
+
+
+@pytest.fixture
+def gateway(monkeypatch, tmp_path) -> Callable[..., Result]:
+    """Runs a command here, in the test's folder; `serve` has a process of its own, below."""
+
+    def run(*arguments: str, database_url: str, **environment: str) -> Result:
+        with monkeypatch.context() as here:
+            here.chdir(tmp_path)
+            for name in os.environ.keys() - environment_for(database_url).keys():
+                here.delenv(name)
+            for name, value in environment_for(database_url, **environment).items():
+                here.setenv(name, value)
+            return CliRunner().invoke(app, arguments)
+
+    return run
+
+
+def setting(database_url: str, **environment: str) -> dict[str, str]:
+    return {**environment_for(database_url, **environment), "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@contextmanager
+def served(*arguments: str, folder: Path, database_url: str, **environment: str) -> Iterator[tuple[str, Path]]:
+    """A server's address and what it has said, from the moment that it says it is up."""
+    port, said = free_port(), folder / "said"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [*GATEWAY, "serve", "--port", str(port), *arguments],
+            cwd=folder,
+            env=setting(database_url, **environment),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while "is up" not in said.read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "is up" in said.read_text(), said.read_text()
+        yield f"http://127.0.0.1:{port}", said
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def new_file(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path}/data/gateway.db"
+
+
+def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_file):
+    with served("--demo", folder=tmp_path, database_url=new_file) as (address, said):
+        words = said.read_text()
+        for place in ("/graphql", "/docs", "/api/health"):
+            assert f"{address}{place}\n" in words
+            assert httpx.get(f"{address}{place}", headers={"Accept": "text/html"}).status_code == 200
+        email, _, password = words.partition("Sign in as")[2].partition("\n")[0].strip().partition(" with ")
+        signed_in = httpx.post(f"{address}/api/auth/login", json={"email": email, "password": password})
+        assert (signed_in.status_code, signed_in.json()["data"]["user"]["name"]) == (200, "Demo")
+        assert httpx.get(f"{address}/api/posts").json()["data"][0]["title"] == "Welcome to Dovetail"
+
+
+def test_several_processes_answer_on_one_port(tmp_path, new_file):
+    with served("--demo", "--workers", "2", folder=tmp_path, database_url=new_file) as (address, said):
+        assert [httpx.get(f"{address}/api/posts").status_code for _ in range(8)] == [200] * 8
+        assert said.read_text().count("is up") == 1
+
+
+def test_a_server_told_to_stop_finishes_and_says_nothing_of_errors(tmp_path, new_file):
+    with served(folder=tmp_path, database_url=new_file) as (_, said):
+        pass
+    assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "many"), ("DATABASE_URL", "mysql://127.0.0.1/x"), ("RATE_LIMIT_API", "often"), ("CORS_ORIGINS", "*")],
+)
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_wrong_setting_ends_with_its_name(gateway, new_file, command, name, value):
+    ended = gateway(command, **{"database_url": new_file, name: value})
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert f"{name}:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_production_needs_a_secret(gateway, new_file):
+    ended = gateway("serve", database_url=new_file, ENVIRONMENT="production", AUTH_SECRET="short")
+    assert ended.exit_code == 2
+    assert "AUTH_SECRET:" in ended.stderr
+
+
+def test_the_demo_is_not_for_production(gateway, new_file):
+    ended = gateway("serve", "--demo", database_url=new_file, ENVIRONMENT="production")
+    assert ended.exit_code == 2
+    assert "--demo is for development" in ended.stderr
+
+
+def test_a_taken_port_is_said_before_anything_is_migrated(gateway, tmp_path, new_file):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = gateway("serve", "--port", str(port), database_url=new_file)
+    assert ended.exit_code != 0
+    assert f"port {port}" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_database_out_of_reach_is_said_in_a_sentence(gateway):
+    url = f"postgresql+asyncpg://postgres:hush@127.0.0.1:{free_port()}/none"
+    ended = gateway("migrate", database_url=url)
+    assert ended.exit_code == 1
+    assert "127.0.0.1" in ended.stderr
+    assert "hush" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_production_does_not_migrate_postgres_by_itself(gateway, tmp_path, bare_postgres_url):
+    production = {"database_url": bare_postgres_url, "ENVIRONMENT": "production", "AUTH_SECRET": SECRET}
+    refused = gateway("serve", **production)
+    assert (refused.exit_code, "gateway migrate" in refused.stderr) == (1, True)
+    assert gateway("migrate", "--check", **production).exit_code == 1
+    assert gateway("migrate", **production).exit_code == 0
+    assert gateway("migrate", "--check", **production).exit_code == 0
+    with served(folder=tmp_path, **production) as (address, said):
+        assert httpx.get(f"{address}/api/health").json()["status"] == "healthy"
+        assert "GraphiQL" not in said.read_text()
+
+
+def test_migrations_go_down_and_up(gateway, new_file):
+    here = {"database_url": new_file}
+    assert gateway("migrate", **here).exit_code == 0
+    assert gateway("migrate", "--down", "base", **here).exit_code == 0
+    assert gateway("migrate", "--check", **here).exit_code == 1
+    assert gateway("migrate", "--down", "no-such-revision", **here).exit_code == 2
+
+
+def test_seed_shows_its_progress_and_refuses_what_cannot_be(gateway, new_file):
+    here = {"database_url": new_file}
+    small = ("seed", "--users", "3", "--posts", "10", "--comments", "5", "--likes")
+    made = gateway(*small, "20", **here)
+    assert (made.exit_code, "10/10" in made.stderr) == (0, True), made.stderr
+    refused = gateway(*small, "2000", **here)
+    assert (refused.exit_code, "at most" in refused.stderr) == (2, True)
+
+
+def test_fresh_asks_before_it_removes(gateway, new_file):
+    asked = gateway("seed", "--fresh", database_url=new_file)
+    assert asked.exit_code == 1
+    assert "Remove every row" in asked.stdout + asked.stderr
+
+
+async def test_promote_makes_an_admin(gateway, database_url, author):
+    ended = await asyncio.to_thread(gateway, "user", "promote", author.email.upper(), database_url=database_url)
+    assert ended.exit_code == 0, ended.stderr
+    db = Database(database_url)
+    async with db.reading() as session:
+        assert await session.scalar(select(User.role).where(User.email == author.email)) is Role.ADMIN
+    await db.close()
+
+
+def test_promote_says_when_there_is_no_such_account(gateway, new_file):
+    gateway("migrate", database_url=new_file)
+    ended = gateway("user", "promote", "nobody@example.com", database_url=new_file)
+    assert (ended.exit_code, ended.stderr) == (1, "No account has the address nobody@example.com\n")
+
+
+def test_schema_prints_what_is_committed(gateway, new_file):
+    printed = gateway("schema", database_url=new_file).stdout
+    assert printed == (Path(__file__).parents[2] / "schema/schema.graphql").read_text()
+
+
+def test_an_interrupted_server_ends_well(tmp_path, new_file):
+    """Ctrl+C in a terminal is how most servers of developers end."""
+    with (tmp_path / "said").open("w+") as said:
+        command = [*GATEWAY, "serve", "--port", str(free_port())]
+        process = subprocess.Popen(command, cwd=tmp_path, env=setting(new_file), stdout=said, stderr=said)
+        deadline = time.monotonic() + 30
+        while "is up" not in (tmp_path / "said").read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert "Traceback" not in (tmp_path / "said").read_text()
