@@ -1,7 +1,7 @@
 """The database as operations use it: a scope to read in, and a scope to write in that commits or leaves nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from models import sqlite
 from models.errors import Unavailable
+from models.events import write_last
 
 POSTGRES_SETTINGS = {"timezone": "UTC", "jit": "off"}
 QUIET = {"hide_parameters": True}
@@ -26,6 +27,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, pool_size)
         self._turn = asyncio.Lock()
+        self.announce: Callable[[], None] = lambda: None
+        """Called after each transaction that wrote events."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -39,6 +42,9 @@ class Database:
         engine = self.engine.execution_options(writing=True)
         async with available(), self.turn(), AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             yield session
+            wrote = await write_last(session)
+        if wrote:
+            self.announce()
 
     def turn(self) -> AbstractAsyncContextManager[Any]:
         """SQLite has one writer at a time: ours queue here, in order, rather than inside SQLite, where they poll."""

@@ -1,7 +1,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Integer, false
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
 from models.base import Moment, utcnow
@@ -20,4 +21,23 @@ class Event(SQLModel, table=True):
     """What it is about: a post, a comment, an order."""
     post_id: UUID | None = Field(default=None)
     actor_id: UUID | None = Field(default=None)
+    was_public: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether everyone could see the post just before; they are told when it goes from sight."""
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
+
+
+ASIDE = "events"
+
+
+def put_aside(session: AsyncSession, event: Event) -> None:
+    """Have an event written at the end of the transaction."""
+    session.info.setdefault(ASIDE, []).append(event)
+
+
+async def write_last(session: AsyncSession) -> bool:
+    """Write what was put aside. An id is drawn as late as can be, so that ids and commits are in nearly one order."""
+    events = session.info.pop(ASIDE, [])
+    await session.flush()
+    session.add_all(events)
+    await session.flush()
+    return bool(events)

@@ -8,8 +8,11 @@ from sqlalchemy.types import TypeDecorator
 
 
 def folded(text: str) -> str:
-    """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one."""
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+    """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one.
+
+    So are the four letters i of Turkish, whose cases no rule can pair without knowing the language.
+    """
+    return normalize("NFKC", normalize("NFKC", text).casefold()).replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
 
 
 class Contains(TypeDecorator[str]):

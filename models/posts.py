@@ -47,6 +47,11 @@ class Post(Entity, table=True):
         link_model=PostTag, sa_relationship_kwargs={**UNLOADED, "order_by": [Tag.name, Tag.id]}
     )
 
+    @property
+    def is_public(self) -> bool:
+        """`PUBLIC`, below, of this post."""
+        return self.status is PostStatus.PUBLISHED and self.deleted_at is None
+
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
         """Published posts are everyone's, others their author's; only admins see what was deleted."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Event, Viewer
+from models.events import put_aside
 
 
 class Fact(StrEnum):
@@ -23,6 +24,16 @@ class Fact(StrEnum):
     COMMENT_DELETED = "comment.deleted"
 
 
-def record(session: AsyncSession, fact: Fact, actor: Viewer, post_id: UUID, entity_id: UUID | None = None) -> None:
-    """A fact about a post, or about another entity that belongs to one."""
-    session.add(Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id))
+def record(
+    session: AsyncSession,
+    fact: Fact,
+    actor: Viewer,
+    post_id: UUID,
+    entity_id: UUID | None = None,
+    *,
+    was_public: bool = False,
+) -> None:
+    """A fact about a post, or about another entity that belongs to one. Told to everyone who could see the post."""
+    event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
+    event.was_public = was_public
+    put_aside(session, event)

@@ -112,8 +112,8 @@ async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> U
         post = await own_post(session, viewer, id, to="delete")
         expect(post, version)
         if post.deleted_at is None:
-            post.deleted_at = utcnow()
-            edited(session, [Fact.POST_DELETED], viewer, post)
+            was_public, post.deleted_at = post.is_public, utcnow()
+            edited(session, [Fact.POST_DELETED], viewer, post, was_public=was_public)
     return id
 
 
@@ -179,9 +179,10 @@ async def rewrite(
     async with ctx.db.writing() as session:
         post = await own_post(session, viewer, id, to)
         expect(post, version)
+        was_public = post.is_public
         facts = [*await edit(session, post, values), *move(post, values.get("status", post.status))]
         if facts:
-            edited(session, facts, viewer, post)
+            edited(session, facts, viewer, post, was_public=was_public)
     return id
 
 
@@ -212,16 +213,16 @@ def expect(post: Post, version: int | None) -> None:
         raise PreconditionFailed(f"The post has changed since version {version}")
 
 
-def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post) -> None:
+def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post, *, was_public: bool = False) -> None:
     """The post is another version now, for these reasons."""
     post.version += 1
     post.updated_at = utcnow()
-    tell(session, facts, viewer, post)
+    tell(session, facts, viewer, post, was_public=was_public)
 
 
-def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post) -> None:
+def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post, *, was_public: bool = False) -> None:
     for fact in dict.fromkeys(facts):
-        record(session, fact, viewer, post.id)
+        record(session, fact, viewer, post.id, was_public=was_public)
 
 
 async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:

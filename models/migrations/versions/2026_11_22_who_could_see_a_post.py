@@ -1,0 +1,17 @@
+"""Events say who could see the post"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "8d41f6a0c27b"
+down_revision = "302c8aa96dd8"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("events", sa.Column("was_public", sa.Boolean(), nullable=False, server_default=sa.false()))
+
+
+def downgrade() -> None:
+    op.drop_column("events", "was_public")
