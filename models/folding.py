@@ -6,13 +6,15 @@ from unicodedata import normalize
 from sqlalchemy import Text
 from sqlalchemy.types import TypeDecorator
 
+DOTTED, DOTLESS = "i\N{COMBINING DOT ABOVE}", "\N{LATIN SMALL LETTER DOTLESS I}"
+
 
 def folded(text: str) -> str:
     """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one.
 
     So are the four letters i of Turkish, whose cases no rule can pair without knowing the language.
     """
-    return normalize("NFKC", normalize("NFKC", text).casefold()).replace("i\N{COMBINING DOT ABOVE}", "i").replace("ı", "i")
+    return normalize("NFKC", normalize("NFKC", text).casefold()).replace(DOTTED, "i").replace(DOTLESS, "i")
 
 
 class Contains(TypeDecorator[str]):

@@ -95,7 +95,8 @@ def conditions(viewer: Viewer | None, filter: PostFilter) -> list[ColumnElement[
     if filter.category_id is not None:
         found.append(Post.category_id == filter.category_id)
     if filter.tag is not None:
-        found.append(exists().where(PostTag.post_id == Post.id, PostTag.tag_id == Tag.id, Tag.slug == filter.tag))
+        tagged_so = select(PostTag.post_id).join(Tag, Tag.id == PostTag.tag_id).where(Tag.slug == filter.tag)
+        found.append(Post.id.in_(tagged_so))
     if filter.q is not None:
         pattern = type_coerce(filter.q, Contains)
         found.append(Post.folded_title.like(pattern, escape="\\") | Post.folded_content.like(pattern, escape="\\"))
