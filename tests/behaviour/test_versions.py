@@ -54,7 +54,7 @@ async def test_if_match_takes_the_etag_that_was_read(rest, author, draft):
     assert first.headers["ETag"] == await etag(rest, author, draft["id"])
 
 
-@pytest.mark.parametrize("condition", ["*", '"9.x", "1.y"', '"1.x"', 'W/"1.x"'])
+@pytest.mark.parametrize("condition", ["*", '"0.x", "1.y"', '"1.x"', 'W/"1.x"'])
 async def test_if_match_allows_any_version_and_one_of_several(rest, author, draft, condition):
     """A tag that a proxy weakened as it compressed names the version as well as before."""
     answer = await rest.send(

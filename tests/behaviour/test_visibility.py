@@ -72,9 +72,12 @@ def by_list(selection: str, owner: str | None = None) -> Look:
     """Asks for a list of every status, at the root or of an owner."""
 
     async def look(server: Server, world: World, viewer: Account | None) -> set[str]:
-        graphql, document = GraphQL(server.anonymous), f"query($id: ID!) {{ {selection} }}"
-        id = world[owner]["id"] if isinstance(world.get(owner), dict) else world["author"].id
-        answer = await graphql.one(document, viewer, id=id)
+        graphql = GraphQL(server.anonymous)
+        if owner is None:
+            answer = await graphql.one(f"{{ {selection} }}", viewer)
+        else:
+            id = world["author"].id if owner == "author" else world[owner]["id"]
+            answer = await graphql.one(f"query($id: ID!) {{ {selection} }}", viewer, id=id)
         found = answer["posts"] if owner else answer
         titles = [post["title"] for post in found.get("nodes", found.get("data"))]
         assert found.get("totalCount", found.get("total")) == len(titles) == len(set(titles))

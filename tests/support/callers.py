@@ -219,6 +219,7 @@ def graphql_result(response: httpx.Response) -> Any:
     if not (errors := answer.get("errors")):
         return answer["data"]
     extensions = errors[0]["extensions"]
+    assert extensions["status"] != 500, response.text
     assert extensions["requestId"] == response.headers["X-Request-ID"]
     return Refusal(extensions["code"], errors[0]["message"], extensions.get("details"))
 
