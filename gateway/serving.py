@@ -100,7 +100,8 @@ def announce(listener: Listener, settings: Settings, account: Account | None, st
         if stopped.wait(0.1):
             return
         if listener.is_answered():
-            typer.echo("\n".join(places(listener.address, settings, account)))
+            # In production standard output is for lines of JSON.
+            typer.echo("\n".join(places(listener.address, settings, account)), err=settings.in_production)
             return
 
 

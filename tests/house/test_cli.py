@@ -4,11 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,10 +14,9 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli import app
 from models import Database, Role, User
-from tests.support.servers import SECRET, environment_for, stop
+from tests.house.processes import started
+from tests.support.servers import SECRET, environment_for
 from tests.support.services import free_port
-
-GATEWAY = [sys.executable, "-m", "gateway"]
 
 
 @pytest.fixture
@@ -40,39 +35,13 @@ def gateway(monkeypatch, tmp_path) -> Callable[..., Result]:
     return run
 
 
-def setting(database_url: str, **environment: str) -> dict[str, str]:
-    return {**environment_for(database_url, **environment), "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-@contextmanager
-def served(*arguments: str, folder: Path, database_url: str, **environment: str) -> Iterator[tuple[str, Path]]:
-    """A server's address and what it has said, from the moment that it says it is up."""
-    port, said = free_port(), folder / "said"
-    with said.open("w") as output:
-        process = subprocess.Popen(
-            [*GATEWAY, "serve", "--port", str(port), *arguments],
-            cwd=folder,
-            env=setting(database_url, **environment),
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while "is up" not in said.read_text() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert "is up" in said.read_text(), said.read_text()
-        yield f"http://127.0.0.1:{port}", said
-    finally:
-        stop(process)
-
-
 @pytest.fixture
 def new_file(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path}/data/gateway.db"
 
 
 def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_file):
-    with served("--demo", folder=tmp_path, database_url=new_file) as (address, said):
+    with started("--demo", folder=tmp_path, database_url=new_file) as (_, address, said):
         words = said.read_text()
         for place in ("/graphql", "/docs", "/api/health"):
             assert f"{address}{place}\n" in words
@@ -84,13 +53,13 @@ def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_
 
 
 def test_several_processes_answer_on_one_port(tmp_path, new_file):
-    with served("--demo", "--workers", "2", folder=tmp_path, database_url=new_file) as (address, said):
+    with started("--demo", "--workers", "2", folder=tmp_path, database_url=new_file) as (_, address, said):
         assert [httpx.get(f"{address}/api/posts").status_code for _ in range(8)] == [200] * 8
         assert said.read_text().count("is up") == 1
 
 
 def test_a_server_told_to_stop_finishes_and_says_nothing_of_errors(tmp_path, new_file):
-    with served(folder=tmp_path, database_url=new_file) as (_, said):
+    with started(folder=tmp_path, database_url=new_file) as (_, _, said):
         pass
     assert "Traceback" not in said.read_text()
 
@@ -146,7 +115,7 @@ def test_production_does_not_migrate_postgres_by_itself(gateway, tmp_path, bare_
     assert gateway("migrate", "--check", **production).exit_code == 1
     assert gateway("migrate", **production).exit_code == 0
     assert gateway("migrate", "--check", **production).exit_code == 0
-    with served(folder=tmp_path, **production) as (address, said):
+    with started(folder=tmp_path, **production) as (_, address, said):
         assert httpx.get(f"{address}/api/health").json()["status"] == "healthy"
         assert "GraphiQL" not in said.read_text()
 
@@ -196,12 +165,7 @@ def test_schema_prints_what_is_committed(gateway, new_file):
 
 def test_an_interrupted_server_ends_well(tmp_path, new_file):
     """Ctrl+C in a terminal is how most servers of developers end."""
-    with (tmp_path / "said").open("w+") as said:
-        command = [*GATEWAY, "serve", "--port", str(free_port())]
-        process = subprocess.Popen(command, cwd=tmp_path, env=setting(new_file), stdout=said, stderr=said)
-        deadline = time.monotonic() + 30
-        while "is up" not in (tmp_path / "said").read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with started(folder=tmp_path, database_url=new_file) as (process, _, said):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert "Traceback" not in (tmp_path / "said").read_text()
+    assert "Traceback" not in said.read_text()
