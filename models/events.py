@@ -21,8 +21,8 @@ class Event(SQLModel, table=True):
     """What it is about: a post, a comment, an order."""
     post_id: UUID | None = Field(default=None)
     actor_id: UUID | None = Field(default=None)
-    was_public: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """Whether everyone could see the post just before; they are told when it goes from sight."""
+    hides: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether it took the post from everyone's sight: who could see it until then is told that much."""
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
 
 

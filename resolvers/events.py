@@ -31,9 +31,9 @@ def record(
     post_id: UUID,
     entity_id: UUID | None = None,
     *,
-    was_public: bool = False,
+    hides: bool = False,
 ) -> None:
-    """A fact about a post, or about another entity that belongs to one. Told to everyone who could see the post."""
+    """A fact about a post, or about another entity that belongs to one. Told to those who may see the post."""
     event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
-    event.was_public = was_public
+    event.hides = hides
     put_aside(session, event)

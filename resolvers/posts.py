@@ -113,7 +113,7 @@ async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> U
         expect(post, version)
         if post.deleted_at is None:
             was_public, post.deleted_at = post.is_public, utcnow()
-            edited(session, [Fact.POST_DELETED], viewer, post, was_public=was_public)
+            edited(session, [Fact.POST_DELETED], viewer, post, hides=was_public)
     return id
 
 
@@ -182,7 +182,7 @@ async def rewrite(
         was_public = post.is_public
         facts = [*await edit(session, post, values), *move(post, values.get("status", post.status))]
         if facts:
-            edited(session, facts, viewer, post, was_public=was_public)
+            edited(session, facts, viewer, post, hides=was_public and not post.is_public)
     return id
 
 
@@ -213,16 +213,16 @@ def expect(post: Post, version: int | None) -> None:
         raise PreconditionFailed(f"The post has changed since version {version}")
 
 
-def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post, *, was_public: bool = False) -> None:
+def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
     """The post is another version now, for these reasons."""
     post.version += 1
     post.updated_at = utcnow()
-    tell(session, facts, viewer, post, was_public=was_public)
+    tell(session, facts, viewer, post, hides=hides)
 
 
-def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post, *, was_public: bool = False) -> None:
+def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
     for fact in dict.fromkeys(facts):
-        record(session, fact, viewer, post.id, was_public=was_public)
+        record(session, fact, viewer, post.id, hides=hides)
 
 
 async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:

@@ -1,4 +1,4 @@
-"""Events say who could see the post"""
+"""Events say what went from sight"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("events", sa.Column("was_public", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("events", sa.Column("hides", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
-    op.drop_column("events", "was_public")
+    op.drop_column("events", "hides")
