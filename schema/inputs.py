@@ -7,7 +7,8 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import strawberry
@@ -32,7 +33,7 @@ def wanted(annotation: Any) -> Any:
     if origin is Annotated:
         return wanted(inner[0])
     if origin in (Union, types.UnionType):
-        return Union[tuple(map(wanted, inner))]  # noqa: UP007: made of parts that are known only here
+        return reduce(or_, map(wanted, inner))
     if origin is list:
         return list[wanted(inner[0])]
     return input_of(annotation) if is_shape(annotation) else annotation

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Column, ColumnElement, Select, Table, UnaryExpression
-from sqlalchemy.sql import visitors
+from sqlalchemy import Boolean, Column, ColumnElement, False_, Select, UnaryExpression
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import asc_op, desc_op
 
 from models.base import Entity
@@ -20,24 +21,61 @@ def is_ruled(entity: type[Entity]) -> bool:
     return entity.visible_to.__func__ is not Entity.visible_to.__func__
 
 
-def guarded(selected: Any) -> Any:
-    """What a resolver selected, once it is sure that every rule applies to it.
+class Ruled(FunctionElement):
+    """An entity's rule, which says that it was written into a statement."""
 
-    A rule is added wherever an entity appears as itself. Its bare table escapes the rule, and so does an alias of it.
-    """
-    for rows in selected if isinstance(selected, list) else [selected]:
-        for table in unguarded(rows):
-            raise Unsound(f"{table.name}: select the entity itself; its rule reaches neither its table nor an alias")
-    return selected
+    inherit_cache = False
+
+    def __init__(self, entity: type[Entity], rule: ColumnElement[bool]) -> None:
+        self.entity, self.type = entity, Boolean()
+        super().__init__(rule)
+
+    def self_group(self, against: Any = None) -> Self:
+        """Stands as it is among other conditions: a database without booleans would compare it with one."""
+        return self
 
 
-def unguarded(selected: Any) -> Iterator[Table]:
-    ruled = {entity.__table__ for entity in every(Entity) if is_ruled(entity)}
-    for element in visitors.iterate(selected):
-        table = getattr(element, "element", element)
-        named = isinstance(table, Table) and table._deannotate() in ruled
-        if named and (table is not element or "parententity" not in element._annotations):
-            yield table
+@compiles(Ruled)
+def _(element: Ruled, compiler: Any, **kw: Any) -> str:
+    compiler.rules[element.entity.__table__] += 1
+    (rule,) = element.clauses
+    return f"({compiler.process(rule, **kw)})"
+
+
+class Sound:
+    """A compiler of statements that refuses those it cannot vouch for."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        self.rules: Counter[Any] = Counter()
+        self.tables: Counter[Any] = Counter()
+        self.derived: Counter[Any] = Counter()
+        super().__init__(*args, **kw)
+        self.vouch()
+
+    def visit_table(self, table: Any, **kw: Any) -> str:
+        self.tables[table._deannotate()] += bool(kw.get("asfrom"))
+        return super().visit_table(table, **kw)
+
+    def visit_subquery(self, alias: Any, **kw: Any) -> str:
+        self.derived[alias] += bool(kw.get("asfrom"))
+        return super().visit_subquery(alias, **kw)
+
+    def _generate_delimited_and_list(self, clauses: Any, **kw: Any) -> str:
+        """Beside a condition that is false the others are not written; a rule among them was heeded all the same."""
+        if any(isinstance(clause, False_) for clause in clauses):
+            self.rules.update(clause.entity.__table__ for clause in clauses if isinstance(clause, Ruled))
+        return super()._generate_delimited_and_list(clauses, **kw)
+
+    def vouch(self) -> None:
+        """Every table that has a rule was read under it, and every derived table stands in one FROM."""
+        for table in {entity.__table__ for entity in every(Entity) if is_ruled(entity)}:
+            if self.tables[table] != self.rules[table]:
+                raise Unsound(f"{table.name}: its rule reaches neither its bare table nor an alias; select the entity")
+        for table, times in self.derived.items():
+            if times > 1:
+                raise Unsound(
+                    f"{table}: a sub-select two levels below its row does not see it; reach the row by a join"
+                )
 
 
 def every(entity: type[Entity]) -> Iterator[type[Entity]]:
@@ -68,10 +106,3 @@ def ordered(rows: Select) -> tuple[list[ColumnElement], bool]:
 def column_of(key: ColumnElement) -> Column | None:
     key = key._deannotate()
     return key if isinstance(key, Column) else None
-
-
-def once_each(rendered: Counter[Any]) -> None:
-    """Each derived table stands in one FROM. Twice means a sub-select that could not reach the row around it."""
-    for table, times in rendered.items():
-        if times > 1:
-            raise Unsound(f"{table}: a sub-select two levels below its row does not see it; reach the row by a join")

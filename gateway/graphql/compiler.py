@@ -13,7 +13,7 @@ from sqlalchemy import inspect as mapped
 from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlalchemy.types import TypeEngine
 
-from gateway.graphql.checks import guarded, is_ruled
+from gateway.graphql.checks import Ruled, every, is_ruled
 from gateway.graphql.given import Given
 from gateway.graphql.json import Array, Object, wire
 from gateway.graphql.paging import Connection, Page, several
@@ -46,9 +46,8 @@ class Compiler:
 
     def rules(self) -> list[Any]:
         """Every entity's own rule, wherever its table appears: SQLAlchemy adds it, so nobody can forget it."""
-        return [
-            with_loader_criteria(entity, entity.visible_to(self.viewer)) for entity in self.names if is_ruled(entity)
-        ]
+        rules = [Ruled(entity, entity.visible_to(self.viewer)) for entity in every(Entity) if is_ruled(entity)]
+        return [with_loader_criteria(rule.entity, rule) for rule in rules]
 
     def column(self, field: Field) -> ColumnElement:
         """A field of the operation's root."""
@@ -73,7 +72,7 @@ class Compiler:
         if field.resolver is None:
             attribute = getattr(row, field.name)
             return related(attribute, row) if hasattr(attribute.property, "mapper") else attribute
-        selected = guarded(field.resolver(self.viewer, **own_row(field.resolver, row), **resolver_arguments(field)))
+        selected = field.resolver(self.viewer, **own_row(field.resolver, row), **resolver_arguments(field))
         return beneath(selected, row) if row is not None and isinstance(selected, Select) else selected
 
     def result(self, field: Field, *place: str) -> ColumnElement:

@@ -1,7 +1,6 @@
 """The two databases, as plans need them: a dialect, and one row for one statement."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -12,7 +11,7 @@ from sqlalchemy import URL, Boolean, Dialect, Enum, Integer, make_url
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgres_dialect
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 
-from gateway.graphql.checks import once_each
+from gateway.graphql.checks import Sound
 from gateway.graphql.coalescing import Coalescing
 from gateway.graphql.given import Given
 from models import sqlite
@@ -45,32 +44,22 @@ async def open_reads(url: str | URL, *, size: int = 4, **settings: str) -> ReadD
     return await Postgres.open(url.set(drivername="postgresql").render_as_string(hide_password=False), size, **settings)
 
 
-class Sound:
+class Constants(Sound):
     """Writes what a plan fixes (a status, a limit) into its text: planners see it, partial indexes match it.
 
-    Only words and numbers of our own; text from a document stays a parameter. Refuses plans that are not sound.
+    Only words and numbers of our own; text from a document stays a parameter.
     """
-
-    def __init__(self, *args: Any, **kw: Any) -> None:
-        self.derived: Counter[Any] = Counter()
-        super().__init__(*args, **kw)
-        once_each(self.derived)
 
     def visit_bindparam(self, bind: Any, **kw: Any) -> str:
         if not isinstance(bind, Given) and isinstance(bind.type, Enum | Integer | Boolean):
             kw["literal_binds"] = True
         return super().visit_bindparam(bind, **kw)
 
-    def visit_subquery(self, alias: Any, **kw: Any) -> str:
-        if kw.get("asfrom"):
-            self.derived[alias] += 1
-        return super().visit_subquery(alias, **kw)
-
 
 def dialect_of(kind: type[Dialect]) -> Dialect:
     """A dialect whose statements are sound and carry their constants."""
     dialect = kind()
-    dialect.statement_compiler = type("Compiler", (Sound, kind.statement_compiler), {})
+    dialect.statement_compiler = type("Compiler", (Constants, kind.statement_compiler), {})
     return dialect
 
 

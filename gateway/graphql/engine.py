@@ -106,7 +106,7 @@ class Engine:
 
     def named(self, source: str) -> Named:
         """A document that the server itself asks; one that is not valid stops the start."""
-        return Named(read(self.schema, self.limits, source))
+        return Named(read(self.schema, DocumentLimits(), source))
 
     async def read(self, named: Named, variables: dict[str, Any], viewer: Viewer | None) -> dict[str, bytes]:
         """The JSON text of each root field. The first refusal is raised; a root that is missing is `null`."""

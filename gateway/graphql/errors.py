@@ -26,14 +26,14 @@ def located(refusal: Exception, field: Field) -> GraphQLError:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What a client is told of an error: our own refusals, and graphql-core's of what was asked; of all else, nothing."""
+    """What a client is told: our own refusals, and graphql-core's of what was asked; of all else, nothing."""
     cause = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if isinstance(cause, Refusal):
         return cause
     if isinstance(cause, GraphQLError) and cause.path is None:
-        return ValidationError(cause.message)
+        return ValidationError(str(getattr(error, "message", error)))  # the outermost says where
     logger.error("Unexpected error", exc_info=(type(cause), cause, cause.__traceback__))
     return Refusal()
 

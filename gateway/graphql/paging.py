@@ -100,9 +100,9 @@ class Connection(Paged):
         here, there = tuple_(*self.keys), tuple_(*values)
         return here < there if self.descending is (name == "after") else here > there
 
-    @cached_property
+    @property
     def window(self) -> Select:
-        """The page itself, in its own order: what was read backward is turned round again."""
+        """The page itself, in its own order: what was read backward is turned round again. Made anew for each use."""
         page = self.onward.limit(self.size)
         return self.turned(page, descending=self.descending) if self.backward else page
 
@@ -160,14 +160,14 @@ def several(compiler: "Compiler", field: Field, rows: Select) -> Select:
 
 
 def whole(compiler: "Compiler", field: Field, name: str, value: Any, most: int) -> ColumnElement:
-    """A whole number from one to `most`; instead of a refused one the statement reads no rows."""
+    """A whole number from one to `most`; instead of a refused one the statement, which must not fail, has 1."""
 
     def check(number: int) -> int:
         if not 1 <= number <= most:
             raise ValidationError.of(**{name: f"must be between 1 and {most}"})
         return number
 
-    return compiler.read(value, BigInteger(), check, field, instead=0)
+    return compiler.read(value, BigInteger(), check, field, instead=1)
 
 
 def keys_of(table: FromClause) -> list[ColumnElement]:

@@ -21,7 +21,10 @@ from models.errors import NotFound, Refusal
 Values = dict[str, Any]
 """The request's coerced variables, the viewer's id, and what an operation returned."""
 
-NO_SOURCES: dict[str, Any] = {}
+Compiled = tuple[str, list["Parameter"], list["Parameter"]]
+
+Making = Callable[[], ColumnElement]
+"""Compiles one column, or refuses to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Plan:
     sql: str
     parameters: list[Parameter]
     checks: list[Parameter]
-    """What may be refused though the statement does not need it, such as the size of a page of which only a count is asked."""
+    """What may be refused though the statement does not need it: the size of a page of which only a count is asked."""
     roots: list[Root]
     complete: bool
     """False where graphql-core has to finish the answer: introspection, fields in plain Python."""

@@ -1,0 +1,80 @@
+"""The world in both databases, and an engine over each."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.graphql.databases import ReadDatabase, open_reads
+from gateway.graphql.engine import Engine, GraphQLRequest
+from models import Database, Viewer
+from resolvers import RequestContext
+from resolvers.tokens import Tokens
+from schema import schema
+from tests.conftest import DATABASES, Sources
+from tests.engine import world
+
+
+@dataclass
+class Asking:
+    """An engine over a database, and a context for whoever asks."""
+
+    db: Database
+    reads: ReadDatabase
+    engine: Engine
+    tokens: Tokens = field(default_factory=lambda: Tokens("s" * 40))
+
+    def context(self, viewer: Viewer | None = None) -> RequestContext:
+        return RequestContext(db=self.db, tokens=self.tokens, viewer=viewer, request_id="r")
+
+    async def __call__(
+        self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None, **named: Any
+    ) -> dict[str, Any]:
+        """The response, parsed."""
+        answer = await self.engine.answer(GraphQLRequest(source, variables, **named), self.context(viewer))
+        assert answer.executed == ("data" in (told := orjson.loads(answer.body)))
+        assert answer.errors == [error["extensions"]["code"] for error in told.get("errors", ())]
+        return told
+
+    async def data(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
+        """The data of a response without errors."""
+        told = await self(source, variables, viewer)
+        assert "errors" not in told, told
+        return told["data"]
+
+    async def error(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
+        """The one error of a response."""
+        told = await self(source, variables, viewer)
+        assert len(told.get("errors", ())) == 1, told
+        return told["errors"][0]
+
+    @property
+    def statements(self) -> int:
+        counter = getattr(self.reads, "coalescing", self.reads)
+        return counter.statements
+
+
+async def asking(url: str) -> Asking:
+    db, reads = Database(url, pool_size=2), await open_reads(url, size=2)
+    return Asking(db, reads, Engine(schema, reads))
+
+
+@pytest.fixture(params=DATABASES, scope="session")
+async def ask(request: pytest.FixtureRequest, anyio_backend: str, sources: Sources) -> AsyncIterator[Asking]:
+    """The world, to be read and not changed."""
+    asked = await asking(await sources.create(request.param, "world"))
+    await world.fill(asked.db)
+    yield asked
+    await asked.reads.close()
+    await asked.db.close()
+
+
+@pytest.fixture
+async def do(database_url: str) -> AsyncIterator[Asking]:
+    """An empty database, to be written to."""
+    asked = await asking(database_url)
+    yield asked
+    await asked.reads.close()
+    await asked.db.close()
