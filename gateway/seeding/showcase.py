@@ -83,6 +83,7 @@ def by_hand(sheets: Sheets) -> Iterator[Post]:
             title=post.title,
             slug=slug_of(post.title),
             content=post.content,
+            excerpt=post.content.partition("\n")[0],
             status=post.status,
             author_id=sheets.user_ids[0],
             category_id=sheets.categories.get(post.category),
