@@ -60,7 +60,8 @@ async def available() -> AsyncIterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, OperationalError):
+        unreached = error.statement is None  # it failed before there was anything to say
+        if unreached or error.connection_invalidated or isinstance(error, OperationalError):
             raise Unavailable from error
         raise
     except (OSError, TimeoutError) as error:

@@ -1,17 +1,19 @@
 """From a document's text to an operation that is valid and within bounds, once; then kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    ObjectFieldNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -27,9 +29,10 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from gateway.graphql.errors import RequestRefused
 from gateway.graphql.selection import Selector
+from models.errors import ValidationError
 
 INTROSPECTION = ("__schema", "__type")
-NUL = "Text must not contain the character U+0000"
+NUL = "must not contain the character U+0000"
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ class Operation:
         values = get_variable_values(self.schema, definitions, variables or {}, 20, not self.suggestions)
         if isinstance(values, list):
             raise RequestRefused(values)
-        if any(map(has_nul, values.coerced.values())):
-            raise RequestRefused([GraphQLError(NUL)])
+        for place in nul_places(values.coerced):
+            raise RequestRefused([ill_text(place[1:] or place)])
         return values
 
     def selector(self, variables: VariableValues) -> Selector:
@@ -122,8 +125,8 @@ def beyond(limits: DocumentLimits, document: DocumentNode) -> Iterator[GraphQLEr
     """Why a document is refused before anybody spends time on validating it."""
     texts = Texts()
     visit(document, texts)
-    if texts.nul:
-        yield GraphQLError(NUL, texts.nul)
+    for node, place in texts.nul:
+        yield ill_text(place, node)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             yield from measured(limits, definition, fragments_of(document))
@@ -181,23 +184,33 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
 
 
-def has_nul(value: Any) -> bool:
-    """Whether any text in a variable holds what Postgres cannot keep."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(map(has_nul, value.values()))
-    return isinstance(value, list) and any(map(has_nul, value))
+def ill_text(place: Sequence[str], node: StringValueNode | None = None) -> GraphQLError:
+    """The refusal of text that Postgres cannot keep, by the name of its field as REST has it."""
+    refusal = ValidationError(details={".".join(place): [NUL]})
+    return GraphQLError(refusal.message, node, original_error=refusal)
+
+
+def nul_places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in the variables there is text that Postgres cannot keep."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, below in inner:
+        yield from nul_places(below, (*place, str(name)))
 
 
 class Texts(Visitor):
-    """Finds text that no database of ours can keep."""
+    """Finds text that no database of ours can keep, and the names of the fields that it stands in."""
 
-    nul: StringValueNode | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.nul: list[tuple[StringValueNode, list[str]]] = []
 
-    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+    def enter_string_value(self, node: StringValueNode, key: Any, parent: Any, path: Any, ancestors: list[Any]) -> None:
         if "\0" in node.value:
-            self.nul = node
+            fields = [above.name.value for above in ancestors if isinstance(above, ObjectFieldNode)]
+            arguments = [above.name.value for above in ancestors if isinstance(above, ArgumentNode)]
+            self.nul.append((node, fields or arguments or ["query"]))
 
 
 class Variables(Visitor):

@@ -173,7 +173,6 @@ async def test_one_refused_root_field_leaves_the_others_their_answers(graphql, p
         "{ nothing }",
         "query A { viewer { id } } query B { viewer { id } }",
         "{ post(id: 1.5) { id } }",
-        "mutation { }",
     ],
 )
 async def test_a_document_that_is_wrong_is_a_validation_error(server, query):
