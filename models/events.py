@@ -26,6 +26,9 @@ class Event(SQLModel, table=True):
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
 
 
+START = "log.start"
+"""The type of the row that pruning leaves: the log was kept from there on, and reaches back no further."""
+
 ASIDE = "events"
 
 

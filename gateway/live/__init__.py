@@ -1,0 +1,1 @@
+"""Everything live: the event log, followed in order by any number of clients."""

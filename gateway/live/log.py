@@ -1,0 +1,162 @@
+"""The event log as one process follows it: in the order of ids, nothing early, nothing skipped, nothing twice."""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.live.entries import Entry, with_audiences
+from gateway.live.horizon import Horizon, Snapshot
+from models import Database, Event
+from models.errors import CursorExpired, Unavailable
+from models.events import START
+
+PAGE = 500
+KEPT = 10_000
+"""How many entries stay in memory, for those who are a little behind."""
+LOOK_BACK = 1_000
+"""How many ids back a transaction may have drawn one that it has not committed when the server starts."""
+PATIENCE = 2.0
+"""Seconds that a start waits for transactions that have yet to commit what came before."""
+POLL = 1.0
+"""Seconds until the log is read though nobody was woken: a lost wake-up delays and never loses."""
+POLL_WAITING = 0.05
+
+logger = logging.getLogger("gateway.live")
+
+
+class Log:
+    """Reads the log once for all who follow it in this process, and keeps its newest part in memory."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.horizon = Horizon(0)
+        self.entries: list[Entry] = []
+        self.floor = 0
+        """Whoever has heard everything up to here finds the rest in memory."""
+        self.listeners: set[Callable[[list[Entry]], None]] = set()
+        self._wake = asyncio.Event()
+        self._grown = asyncio.get_running_loop().create_future()
+
+    @property
+    def position(self) -> int:
+        """The cursor of this moment: the newest settled id."""
+        return self.horizon.position
+
+    def wake(self) -> None:
+        """Somebody may have written events."""
+        self._wake.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Log"]:
+        """Follow the log until the scope is left."""
+        await self.begin()
+        task = asyncio.create_task(self.follow(), name="event log")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def begin(self) -> None:
+        """Start a little back, since what a transaction drew before now it may commit after."""
+        async with self.db.reading() as session:
+            newest = await session.scalar(select(func.max(Event.id))) or 0
+            start = await session.scalar(select(func.min(Event.id)).where(Event.id > newest - LOOK_BACK)) or newest
+            mark = await reaches_back_to(session)
+        self.horizon = Horizon(max(start - 1, 0))
+        self.floor = max(self.position, mark)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while await self.advance() or self.position < newest:  # noqa: ASYNC110 - no event tells of a rollback
+                    await asyncio.sleep(POLL_WAITING if self.horizon.is_waiting else 0)
+
+    async def follow(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_WAITING if self.horizon.is_waiting else POLL)
+            self._wake.clear()
+            try:
+                while await self.advance():
+                    pass
+            except Unavailable:
+                logger.warning("The event log cannot be read; trying again")
+                await asyncio.sleep(POLL)
+            except Exception:
+                logger.exception("Reading the event log failed; trying again")
+                await asyncio.sleep(POLL)
+
+    async def advance(self) -> bool:
+        """Take in what has settled; says whether there may be more at once."""
+        async with self.db.reading() as session:
+            events, snapshot = await beyond(session, self.position, PAGE)
+            settled = list(self.horizon.settled(events, snapshot)) if snapshot else self.in_order(events)
+            entries = await with_audiences(session, [event for event in settled if event.type != START])
+        if entries:
+            self.publish(entries)
+        return len(settled) == PAGE
+
+    def in_order(self, events: list[Event]) -> list[Event]:
+        """On SQLite, which has one writer, what is there is settled."""
+        if events:
+            self.horizon.position = events[-1].id
+        return events
+
+    def publish(self, entries: list[Entry]) -> None:
+        self.entries.extend(entries)
+        if len(self.entries) > 2 * KEPT:
+            self.floor = self.entries[-KEPT - 1].id
+            del self.entries[:-KEPT]
+        grown, self._grown = self._grown, asyncio.get_running_loop().create_future()
+        grown.set_result(None)
+        for listener in list(self.listeners):
+            listener(entries)
+
+    async def growth(self, cursor: int) -> None:
+        """Wait until there is something beyond a cursor."""
+        while not self.entries or self.entries[-1].id <= cursor:
+            await asyncio.shield(self._grown)
+
+    async def after(self, cursor: int) -> list[Entry]:
+        """What comes next after a cursor: from memory, or else a page of the table. Empty where nothing has yet."""
+        if cursor >= self.floor:
+            start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
+            return self.entries[start : start + PAGE]
+        async with self.db.reading() as session:
+            events, _ = await beyond(session, cursor, PAGE, self.position)
+            return await with_audiences(session, [event for event in events if event.type != START])
+
+    async def check(self, cursor: int) -> None:
+        """Refuse a cursor that the log no longer reaches, or does not yet: `CursorExpired`."""
+        if cursor > self.position:
+            raise CursorExpired
+        if cursor < self.floor:
+            async with self.db.reading() as session:
+                mark = await reaches_back_to(session)
+            if cursor < mark:
+                raise CursorExpired
+
+
+async def reaches_back_to(session: AsyncSession) -> int:
+    """The id up to which events were forgotten."""
+    return await session.scalar(select(func.max(Event.id)).where(Event.type == START)) or 0
+
+
+async def beyond(
+    session: AsyncSession, cursor: int, most: int, until: int | None = None
+) -> tuple[list[Event], Snapshot | None]:
+    """Events after a cursor, and on Postgres the transactions of the moment that they were read in."""
+    wanted = select(Event).where(Event.id > cursor).order_by(Event.id).limit(most)
+    if until is not None:
+        wanted = wanted.where(Event.id <= until)
+    if session.get_bind().dialect.name == "sqlite":
+        return list(await session.scalars(wanted)), None
+    snapshot = "cast(cast(pg_snapshot_{}(pg_current_snapshot()) as text) as bigint)"
+    oldest, next_ = (literal_column(snapshot.format(end)) for end in ("xmin", "xmax"))
+    rows = (await session.execute(wanted.add_columns(oldest, next_))).all()
+    return [row[0] for row in rows], Snapshot(*rows[-1][1:]) if rows else Snapshot(0, 0)
