@@ -1,8 +1,5 @@
 """From a request to the context that operations are handed."""
 
-from typing import Annotated
-
-from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from gateway.addresses import client_address
@@ -31,6 +28,7 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
         if limit:
             await gateway.limits.count(limit, caller(None, address), visit)
         raise
+    connection.scope[KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
     visit.caller = caller(ctx.viewer, address)
     if limit:
@@ -55,9 +53,6 @@ def enter(connection: HTTPConnection, ctx: RequestContext) -> None:
         hand_out(visit, ctx.issued, gateway.settings, int(gateway.tokens.refresh_life.total_seconds()))
 
 
-async def admitted(request: Request) -> RequestContext:
+def context_of(request: Request) -> RequestContext:
+    """The context of a request that was admitted. A dependency of FastAPI's kind would cost as much as its route."""
     return request.scope[KEY]
-
-
-Context = Annotated[RequestContext, Depends(admitted)]
-"""The request's context, in an endpoint's signature; `gateway.rest.routes` has made it by then."""

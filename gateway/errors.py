@@ -25,6 +25,7 @@ def every_class(root: type[Refusal]) -> Iterator[type[Refusal]]:
         yield from every_class(below)
 
 
+OF_CODE = {kind.code: kind for kind in every_class(Refusal)}
 OF_STATUS = {kind.status: kind for kind in reversed([*every_class(Refusal)])}
 """The class for what frameworks refuse by number; of two with one number, the first in the tree."""
 

@@ -5,7 +5,6 @@ the asynchronous strategies of `limits`, slowapi's own foundation.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +26,7 @@ class Declarations(slowapi.Limiter):
     """Which endpoints are limited. It is never enabled: it declares, and `Limits` checks."""
 
     def __init__(self) -> None:
-        super().__init__(key_func=lambda request: "", enabled=False, config_filename=os.devnull)
+        super().__init__(key_func=lambda request: "", enabled=False)
 
     def of(self, endpoint: Callable[..., Any]) -> str | None:
         """The name of an endpoint's limit."""

@@ -106,14 +106,19 @@ class Guard:
                 await refused(scope, Refusal())(scope, receive, send)
 
 
+def announced(scope: Scope) -> int:
+    """A body's length as its sender says; 0 where they do not, or talk nonsense."""
+    length = header(scope, b"content-length") or b""
+    return int(length) if length.isdigit() and len(length) < 20 else 0
+
+
 def limited(scope: Scope, receive: Receive, most: int) -> Receive:
     """Counts a body's bytes as they come; a length that was announced counts before the first of them."""
     seen = 0
-    announced = header(scope, b"content-length") or b"0"
 
     async def receive_counting() -> Message:
         nonlocal seen
-        if announced.isdigit() and int(announced) > most:
+        if not seen and announced(scope) > most:
             raise TooLarge
         message = await receive()
         seen += len(message.get("body", b""))

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.context import admit, enter, gateway_of
+from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.signing_in import sign_ins
 from gateway.limits import API, AUTH
@@ -113,7 +114,9 @@ def note(visit: Visit, answer: Answer) -> None:
 
 
 def answered(answer: Answer, media_type: str) -> Response:
-    """A request that was not executed is the client's mistake; one that was may still carry errors beside its data."""
-    if MethodNotAllowed.code in answer.errors and not answer.executed:
-        return Response(answer.body, MethodNotAllowed.status, {"Allow": "POST"}, media_type)
-    return Response(answer.body, 200 if answer.executed else 400, media_type=media_type)
+    """A request that was not executed has its refusal's status; one that was may still carry errors beside its data."""
+    if answer.executed:
+        return Response(answer.body, media_type=media_type)
+    kind = OF_CODE[answer.errors[0]]
+    headers = {"Allow": "POST"} if kind is MethodNotAllowed else None
+    return Response(answer.body, kind.status, headers, media_type)

@@ -1,26 +1,24 @@
 """Signing in and out over plain HTTP."""
 
 import orjson
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
 from gateway.authentication import REFRESH, SESSION, by_cookie, clear, cookie
-from gateway.context import Context, gateway_of
+from gateway.context import context_of, gateway_of
 from gateway.rest import answers, reads
 from gateway.rest.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, refusals
-from gateway.rest.routes import Endpoint, without_cookies
+from gateway.rest.routes import router_of, without_cookies
 from gateway.rest.shapes import Data, Session, User
 from gateway.visits import visit_of
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
 from resolvers.accounts import Login, Register
-from resolvers.context import RequestContext
 from resolvers.inputs import Input
 from resolvers.tokens import Issued
 
-router = APIRouter(prefix="/api/auth", tags=["Accounts"], route_class=Endpoint)
+router = router_of("/api/auth", "Accounts")
 
 
 class RefreshToken(Input):
@@ -37,36 +35,36 @@ class RefreshToken(Input):
 )
 @limits.auth
 @without_cookies
-async def register(request: Request, ctx: Context, input: Register) -> Response:
+async def register(request: Request, input: Register) -> Response:
     """Make an account and sign in to it."""
-    return await session(request, ctx, await accounts.register(ctx, input), 201)
+    return await session(request, await accounts.register(context_of(request), input), 201)
 
 
 @router.post("/login", response_model=Data[Session], responses=refusals(*WITH_BODY))
 @limits.auth
 @without_cookies
-async def login(request: Request, ctx: Context, input: Login) -> Response:
+async def login(request: Request, input: Login) -> Response:
     """Sign in with an email address and a password."""
-    return await session(request, ctx, await accounts.login(ctx, input))
+    return await session(request, await accounts.login(context_of(request), input))
 
 
 @router.post("/refresh", response_model=Data[Session], responses=refusals(*WITH_BODY), openapi_extra=REFRESHING)
 @limits.auth
 @without_cookies
-async def refresh(request: Request, ctx: Context, given: RefreshToken | None = None) -> Response:
+async def refresh(request: Request, given: RefreshToken | None = None) -> Response:
     """Exchange a refresh token, from the body or the cookie, for new tokens."""
     token = refresh_token(request, given)
     if token is None:
         raise Unauthorized("A refresh token is needed, in the body or in its cookie")
-    return await session(request, ctx, await accounts.refresh(ctx, token))
+    return await session(request, await accounts.refresh(context_of(request), token))
 
 
 @router.post("/logout", status_code=204, responses=refusals(*WITH_BODY), openapi_extra=ANYONE)
 @limits.auth
 @without_cookies
-async def logout(request: Request, ctx: Context, given: RefreshToken | None = None) -> Response:
+async def logout(request: Request, given: RefreshToken | None = None) -> Response:
     """End the session, at once and for all of its tokens."""
-    token = refresh_token(request, given)
+    ctx, token = context_of(request), refresh_token(request, given)
     settings, visit = gateway_of(request).settings, visit_of(request.scope)
     if ctx.viewer is None and not (given and given.refresh_token):
         await by_cookie(ctx, request, settings, visit)
@@ -78,9 +76,9 @@ async def logout(request: Request, ctx: Context, given: RefreshToken | None = No
 
 @router.get("/me", response_model=Data[User], responses=refusals(), openapi_extra=SIGNED_IN)
 @limits.auth
-async def me(request: Request, ctx: Context) -> Response:
+async def me(request: Request) -> Response:
     """The viewer's own account."""
-    return answers.data(await reads.viewer(request, ctx))
+    return answers.data(await reads.viewer(request))
 
 
 def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
@@ -90,12 +88,12 @@ def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
     return cookie(request, REFRESH, gateway_of(request).settings)
 
 
-async def session(request: Request, ctx: RequestContext, issued: Issued, status: int = 200) -> Response:
+async def session(request: Request, issued: Issued, status: int = 200) -> Response:
     """What signing in answers, in whichever way it was done."""
     tokens = {
         "accessToken": issued.access_token,
         "refreshToken": issued.refresh_token,
         "expiresIn": issued.expires_in,
-        "user": orjson.Fragment(await reads.viewer(request, ctx)),
+        "user": orjson.Fragment(await reads.viewer(request)),
     }
     return answers.data(orjson.dumps(tokens), status, answers.NO_STORE)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
@@ -15,12 +14,13 @@ from starlette.responses import Response
 
 from gateway.context import gateway_of
 from gateway.rest import answers
+from gateway.rest.routes import router_of
 from gateway.rest.shapes import Health
 from gateway.wiring import Gateway
 from models import Database
 from models.errors import Unavailable
 
-router = APIRouter(prefix="/api/health", tags=["Health"])
+router = router_of("/api/health", "Health", admitting=False)
 
 PATIENCE = 2.0
 """Seconds that a check may take."""

@@ -4,8 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
 
 from gateway.authentication import REFRESH, SESSION
 from gateway.rest.shapes import Error
@@ -47,12 +46,21 @@ def refusals(*kinds: type[Refusal], also: Responses | None = None) -> Responses:
     } | (also or {})
 
 
+def query(shape: type[BaseModel]) -> dict[str, Any]:
+    """The query parameters that an endpoint reads by itself."""
+    schema = shape.model_json_schema()
+    fields = {name: resolved(field, schema.get("$defs", {})) for name, field in schema["properties"].items()}
+    return {"parameters": [{"name": name, "in": "query", "schema": field} for name, field in fields.items()]}
+
+
+def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema, with what it refers to in its place."""
+    reference = field.pop("$ref", None)
+    return {**named[reference.rpartition("/")[2]], **field} if reference else field
+
+
 def header(description: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}}
-
-
-def operation_id(route: APIRoute) -> str:
-    return to_camel(route.name)
 
 
 def install(app: FastAPI) -> None:

@@ -2,19 +2,32 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.context import KEY, admit, enter
+from gateway.context import admit, enter
 from gateway.limits import declarations
 from gateway.media import is_json
-from models.errors import UnsupportedMediaType
+from models.errors import UnsupportedMediaType, ValidationError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def router_of(prefix: str, tag: str, *, admitting: bool = True) -> APIRouter:
+    """A router whose operations are called in OpenAPI as their functions are here."""
+    route = Endpoint if admitting else APIRoute
+    return APIRouter(prefix=prefix, tags=[tag], route_class=route, generate_unique_id_function=operation_id)
+
+
+def operation_id(route: APIRoute) -> str:
+    return to_camel(route.name)
 
 
 def without_cookies(endpoint: Function) -> Function:
@@ -39,7 +52,8 @@ class Endpoint(APIRoute):
         has_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
-            ctx = request.scope[KEY] = await admit(request, limit, cookies=cookies)
+            ctx = await admit(request, limit, cookies=cookies)
+            check_query_string(request.scope["query_string"])
             if has_body:
                 check_type(request)
             response = await answer(JsonRequest(request.scope, request.receive))
@@ -47,6 +61,15 @@ class Endpoint(APIRoute):
             return response
 
         return handle
+
+
+def check_query_string(text: bytes) -> None:
+    """Starlette would put a mark in place of what is not UTF-8, and search for that."""
+    if b"%" in text or not text.isascii():
+        try:
+            unquote_to_bytes(text).decode()
+        except UnicodeDecodeError as error:
+            raise ValidationError("The query string must be UTF-8") from error
 
 
 def check_type(request: Request) -> None:

@@ -78,7 +78,7 @@ def test_production_wants_a_secret_of_some_length(secret: str | None, monkeypatc
     monkeypatch.setenv("ENVIRONMENT", "production")
     if secret is not None:
         monkeypatch.setenv("AUTH_SECRET", secret)
-    with pytest.raises(WrongSettings, match="^AUTH_SECRET: ") as raised:
+    with pytest.raises(WrongSettings, match=r"^AUTH_SECRET: ") as raised:
         Settings()
     assert "short-and-secret" not in str(raised.value)
 

@@ -1,0 +1,215 @@
+"""The four rate limits, in memory and in Redis."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from limits import parse
+
+from gateway import windows
+from gateway.graphql.signing_in import sign_ins
+from gateway.windows import Memory, Shared, connect
+from tests.support.accounts import Account
+from tests.support.servers import Server
+
+pytestmark = pytest.mark.anyio
+
+LOGIN = {"email": "nobody@example.com", "password": "wrong"}
+GUESS = 'login(input: {email: "nobody@example.com", password: "wrong"}) { expiresIn }'
+
+
+def address() -> str:
+    """Somebody whom nobody else in this Redis is."""
+    return str(uuid.uuid4())
+
+
+async def statuses(client: httpx.AsyncClient, times: int, path: str = "/api/posts") -> list[int]:
+    return [(await client.get(path)).status_code for _ in range(times)]
+
+
+async def forwarded(client: httpx.AsyncClient, address: str) -> int:
+    return (await client.get("/api/posts", headers={"X-Forwarded-For": address})).status_code
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limited(request: pytest.FixtureRequest, make_server, redis_url: str) -> AsyncIterator[Server]:
+    """A server where three reads a second and two sign-ins a minute are allowed, counted in either place."""
+    redis = redis_url if request.param == "redis" else None
+    return await make_server(rate_limit_api="3/second", rate_limit_auth="2/minute", redis_url=redis)
+
+
+async def test_answers_say_where_a_caller_stands(limited: Server) -> None:
+    """Refusals too, which add when to come back."""
+    async with limited.browser(address=address()) as client:
+        for remaining in (2, 1, 0):
+            headers = (await client.get("/api/posts")).headers
+            assert (headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == ("3", str(remaining))
+            assert abs(int(headers["X-RateLimit-Reset"]) - time.time()) < 3
+        refused = await client.get("/api/posts")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    assert refused.json()["code"] == "RATE_LIMITED"
+    assert refused.json()["details"] == {"retryAfter": 1}
+
+
+async def test_who_waits_as_long_as_told_gets_in(limited: Server) -> None:
+    """However often they knocked meanwhile: a refusal does not lengthen the wait."""
+    async with limited.browser(address=address()) as client:
+        assert await statuses(client, 3) == [200] * 3
+        refused = await client.get("/api/posts")
+        until = time.monotonic() + int(refused.headers["Retry-After"])
+        while time.monotonic() < until - 0.2:
+            await client.get("/api/posts/x")
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(max(0, until - time.monotonic()))
+        assert (await client.get("/api/posts")).status_code == 200
+
+
+async def test_both_protocols_count_together_and_mistakes_count_too(limited: Server) -> None:
+    """GraphQL has its own form of 429."""
+    async with limited.browser(address=address()) as client:
+        assert (await client.get("/api/posts/x")).status_code == 404
+        assert (await client.get("/api/posts", headers={"Authorization": "Bearer x"})).status_code == 401
+        assert (await client.post("/graphql", content=b"{")).status_code == 415
+        refused = await client.post("/graphql", json={"query": "{ __typename }"})
+    assert refused.status_code == 429
+    (error,) = refused.json()["errors"]
+    extensions = {"code": "RATE_LIMITED", "status": 429, "details": {"retryAfter": 1}}
+    assert error["extensions"] == extensions | {"requestId": refused.headers["X-Request-ID"]}
+    assert refused.headers["Retry-After"] == "1"
+
+
+async def test_viewers_count_for_themselves(limited: Server, author: Account, stranger: Account) -> None:
+    """Wherever they call from, and apart from others at the same address."""
+    here = address()
+    async with limited.browser(address=here) as one, limited.browser(address=address()) as other:
+        assert [(await one.get("/api/posts", headers=author.headers)).status_code for _ in range(3)] == [200] * 3
+        assert (await other.get("/api/posts", headers=author.headers)).status_code == 429
+        assert (await one.get("/api/posts", headers=stranger.headers)).status_code == 200
+        assert (await one.get("/api/posts")).status_code == 200
+
+
+async def test_each_guess_at_a_password_counts(limited: Server) -> None:
+    """Over REST one a request, over GraphQL one an alias, in one window, and none is made once it is full."""
+    async with limited.browser(address=address()) as client:
+        assert (await client.post("/api/auth/login", json=LOGIN)).status_code == 401
+        two = {"query": f"mutation {{ a: {GUESS} b: {GUESS} }}"}
+        refused = await client.post("/graphql", json=two)
+        assert (refused.status_code, refused.headers["X-RateLimit-Limit"]) == (429, "2")
+        assert (await client.post("/graphql", json={"query": f"mutation {{ {GUESS} }}"})).status_code == 200
+        assert (await client.post("/api/auth/login", json=LOGIN)).status_code == 429
+
+
+async def test_what_is_not_counted(limited: Server) -> None:
+    """Health, pages and preflights."""
+    async with limited.browser(address=address()) as client:
+        for path in ("/api/health", "/docs", "/openapi.json"):
+            assert await statuses(client, 5, path) == [200] * 5
+        assert (await client.get("/api/posts")).headers["X-RateLimit-Remaining"] == "2"
+
+
+async def test_off_is_off(make_server) -> None:
+    """Nothing is counted and nothing is said."""
+    server = await make_server(rate_limit_api="off")
+    response = await server.anonymous.get("/api/posts")
+    assert "X-RateLimit-Limit" not in response.headers
+
+
+async def test_two_windows_hold_together(make_server) -> None:
+    """A request that one of them refuses is counted in neither."""
+    server = await make_server(rate_limit_api="2/second; 3/hour")
+    async with server.browser(address=address()) as client:
+        assert await statuses(client, 3) == [200, 200, 429]
+        await asyncio.sleep(1.1)
+        response = await client.get("/api/posts")
+        assert (response.status_code, response.headers["X-RateLimit-Remaining"]) == (200, "0")
+        assert int((await client.get("/api/posts")).headers["Retry-After"]) > 3000
+
+
+async def test_forwarded_addresses_count_behind_trusted_proxies_only(make_server) -> None:
+    """Else anybody could be anybody."""
+    trusting = await make_server(rate_limit_api="1/minute", trusted_proxies="10.0.0.0/8")
+    async with trusting.browser(address="10.0.0.1") as proxy:
+        assert [await forwarded(proxy, f"1.1.1.{n}") for n in (1, 2, 1)] == [200, 200, 429]
+    async with trusting.browser(address="127.0.0.1") as liar:
+        assert [await forwarded(liar, f"1.1.1.{n}") for n in (3, 4)] == [200, 429]
+
+
+async def test_servers_share_a_window_in_redis(make_server, redis_url: str) -> None:
+    """What one has counted, the other knows."""
+    caller = address()
+    one = await make_server(rate_limit_api="2/minute", redis_url=redis_url)
+    other = await make_server(rate_limit_api="2/minute", redis_url=redis_url)
+    async with one.browser(address=caller) as first, other.browser(address=caller) as second:
+        assert await statuses(first, 1) + await statuses(second, 2) == [200, 200, 429]
+
+
+@pytest.mark.parametrize("away", ["refusing", "silent"])
+async def test_without_redis_each_process_limits_by_itself(make_server, away: str) -> None:
+    """Whether Redis refuses connections or just says nothing: one request waits a moment, the others not at all."""
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1] if away == "silent" else 1
+    server = await make_server(rate_limit_api="3/minute", redis_url=f"redis://127.0.0.1:{port}/0")
+    async with server.browser(address=address()) as client:
+        started = time.monotonic()
+        assert await statuses(client, 4) == [200, 200, 200, 429]
+        assert time.monotonic() - started < 1
+    silent.close()
+
+
+async def test_redis_is_used_again_once_it_is_back(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pause, in which nobody waits for it."""
+    monkeypatch.setattr(windows, "PAUSE", 0.05)
+    redis, item, key = connect(redis_url), parse("5/minute"), address()
+    shared = Shared(redis)
+    await shared.spend([item], key, 1)
+    shared.lost(OSError())
+    _, alone = await shared.spend([item], key, 1)
+    await asyncio.sleep(0.06)
+    _, together = await shared.spend([item], key, 1)
+    assert (alone.remaining, together.remaining, shared.away_until) == (4, 3, 0.0)
+    await redis.aclose()
+
+
+async def test_callers_who_fell_silent_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory holds those of the last window, and never more than so many."""
+    memory = Memory()
+    for n in range(10):
+        await memory.acquire_entry(f"early {n}", 5, 0)
+    await asyncio.sleep(0.01)
+    for n in range(10):
+        await memory.acquire_entry(f"late {n}", 5, 60)
+    assert set(memory.windows) == {f"late {n}" for n in range(10)}
+    monkeypatch.setattr(windows, "MOST", 5)
+    for n in range(10):
+        await memory.acquire_entry(f"later {n}", 5, 60)
+    assert len(memory.windows) <= 6
+
+
+@pytest.mark.parametrize(
+    ("document", "guesses"),
+    [
+        ("{ viewer { id } }", 0),
+        ("query login { viewer { id } }", 0),
+        (f"mutation {{ {GUESS} }}", 1),
+        (f"mutation {{ {GUESS} {GUESS} }}", 1),
+        (f"mutation {{ a: {GUESS} b: {GUESS} c: register(input: {{}}) {{ expiresIn }} }}", 3),
+        (f"mutation {{ ...F ...F }} fragment F on Mutation {{ a: {GUESS} ... on Mutation {{ b: {GUESS} }} ...G }}"
+         f" fragment G on Mutation {{ c: {GUESS} ...F }}", 3),
+        (f"mutation {{ ... @include(if: false) {{ a: {GUESS} }} }}", 1),
+        ("mutation { login", 0),
+        ("{ login " * 5000, 0),
+    ],
+)  # fmt: skip
+async def test_the_guesses_in_a_document(document: str, guesses: int) -> None:
+    """Each response key is one, wherever it stands."""
+    assert sign_ins(document, None) == guesses
+
+
+async def test_only_the_operation_that_is_asked_for_guesses() -> None:
+    """Others in the document are not run."""
+    document = f"mutation A {{ a: {GUESS} }} mutation B {{ b: {GUESS} c: {GUESS} }}"
+    assert (sign_ins(document, "A"), sign_ins(document, "B")) == (1, 2)

@@ -1,0 +1,216 @@
+"""What REST adds to the operations: entity tags, conditional writes, locations, a complete OpenAPI document."""
+
+from typing import Any
+
+import pytest
+
+from gateway.rest.answers import etag_of, expected_version, matches
+from models.errors import Refusal
+from tests.support.accounts import Account
+from tests.support.callers import Rest
+from tests.support.servers import Server
+
+WRONG_BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff",
+    b'{"title": NaN}',
+    b'{"title": "\\ud800"}',
+    b'{"title": %b}' % (b"9" * 9999),
+    b"[" * 100_000,
+]
+POST = {"title": "Hello", "content": "Long enough.", "status": "PUBLISHED"}
+
+
+@pytest.mark.parametrize(
+    ("if_match", "version"),
+    [
+        (None, None),
+        ("*", None),
+        ('"3.abc"', 3),
+        ('W/"3.abc"', 3),
+        ('"1.a", "3.b", "2.c"', 3),
+        ('"3"', 3),
+        ('"abc"', 0),
+        ("nonsense", 0),
+        ("", 0),
+        ('"99999999999999999999999999.a"', 0),
+        ('"².a"', 0),
+    ],
+)
+def test_if_match_names_a_version(if_match: str | None, version: int | None) -> None:
+    """What is no tag of ours is the version that nothing has."""
+    assert expected_version(if_match) == version
+
+
+@pytest.mark.parametrize("if_none_match", ['"1.a"', 'W/"1.a"', '"0.x", "1.a"', "*"])
+def test_if_none_match_knows_a_tag_again(if_none_match: str) -> None:
+    """Weakly, as a proxy that compresses has weakened it."""
+    assert matches(if_none_match, '"1.a"')
+
+
+@pytest.mark.parametrize("if_none_match", ['"1.b"', "1.a", ""])
+def test_if_none_match_compares_all_of_a_tag(if_none_match: str) -> None:
+    """The version alone is not enough."""
+    assert not matches(if_none_match, '"1.a"')
+
+
+def test_no_content_passes_for_a_version() -> None:
+    """A post may well be about JSON."""
+    text = rb'{"content":"{\"version\":7, \"version\":8}","version" : 12}'
+    assert etag_of(text).startswith('"12.')
+
+
+@pytest.mark.anyio
+async def test_a_post_is_made_tagged_changed_and_put_away(server: Server, author: Account, stranger: Account) -> None:
+    """The life of a post over plain HTTP."""
+    http, me = server.anonymous, author.headers
+    created = await http.post("/api/posts", json=POST, headers=me)
+    where, tag = created.headers["Location"], created.headers["ETag"]
+    assert (created.status_code, where) == (201, f"/api/posts/{created.json()['data']['id']}")
+
+    read = await http.get(where, headers=me)
+    assert (read.headers["ETag"], read.json()) == (tag, created.json())
+    again = await http.get(where, headers=me | {"If-None-Match": tag})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+
+    await server.anonymous.post(
+        "/graphql", json={"query": f'mutation {{ likePost(id: "{where[-36:]}") {{ id }} }}'}, headers=stranger.headers
+    )
+    liked = await http.get(where, headers=me | {"If-None-Match": tag})
+    assert (liked.status_code, liked.json()["data"]["likeCount"]) == (200, 1)
+
+    changed = await http.patch(where, json={"title": "Bye"}, headers=me | {"If-Match": tag})
+    assert (changed.status_code, changed.json()["data"]["title"]) == (200, "Bye")
+    for method, body in (("PATCH", {"title": "No"}), ("PUT", POST), ("DELETE", None)):
+        stale = await http.request(method, where, json=body, headers=me | {"If-Match": tag})
+        assert (stale.status_code, stale.json()["code"]) == (412, "PRECONDITION_FAILED")
+
+    gone = await http.delete(where, headers=me | {"If-Match": changed.headers["ETag"]})
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert (await http.get(where, headers=me)).json()["error"] == "Post not found"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("id", ["nonsense", "%00", "%ff", "1", "00000000-0000-0000-0000-000000000000", "{}"])
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_a_malformed_id_names_no_post(server: Server, author: Account, method: str, id: str) -> None:
+    """It is not found, like any other that is not there."""
+    body = {"title": "x"} if method == "PATCH" else None
+    response = await server.anonymous.request(method, f"/api/posts/{id}", json=body, headers=author.headers)
+    assert (response.status_code, response.json()["error"]) == (404, "Post not found")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("page=0", "page"),
+        ("page=x", "page"),
+        ("page=", "page"),
+        ("page=99999999999999999999999", "page"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("status=LOST", "status"),
+        ("status=", "status"),
+        ("q=%00", "q"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(server: Server, query: str, field: str) -> None:
+    """And refused, not put right."""
+    response = await server.anonymous.get(f"/api/posts?{query}")
+    assert (response.status_code, response.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert list(response.json()["details"]) == [field]
+
+
+@pytest.mark.anyio
+async def test_parameters_that_nobody_knows_are_ignored(server: Server) -> None:
+    """Such as those that trackers add to links."""
+    assert (await server.anonymous.get("/api/posts?utm_source=x")).status_code == 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda body: body[:20].decode("latin-1"))
+async def test_a_wrong_body_is_400(server: Server, author: Account, body: bytes) -> None:
+    """Whatever is wrong with it."""
+    headers = author.headers | {"Content-Type": "application/json"}
+    response = await server.anonymous.post("/api/posts", content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.anyio
+async def test_every_wrong_field_is_named(rest: Rest, author: Account) -> None:
+    """Unknown ones among them, as clients spell them."""
+    response = await rest.send(
+        "POST", "/posts", author, json={"title": "", "categoryId": 5, "authorId": "x", "content": "\0" * 20}
+    )
+    assert response.status_code == 400
+    assert set(response.json()["details"]) == {"title", "categoryId", "authorId", "content"}
+
+
+@pytest.mark.anyio
+async def test_health_tells_how_the_database_is(server: Server) -> None:
+    """Without Redis configured there is nothing to say of it."""
+    for path, checks in (("", {"database": "ok"}), ("/ready", {"database": "ok"}), ("/live", {})):
+        response = await server.anonymous.get(f"/api/health{path}")
+        answer = response.json()
+        assert (response.status_code, answer["status"], answer["checks"]) == (200, "healthy", checks)
+        assert set(answer) == {"status", "timestamp", "version", "checks", "uptime"}
+
+
+@pytest.mark.anyio
+async def test_without_redis_the_server_is_degraded(make_server) -> None:
+    """It answers all the same."""
+    server = await make_server(redis_url="redis://127.0.0.1:1/0")
+    response = await server.anonymous.get("/api/health")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["checks"] == {"database": "ok", "redis": "error"}
+
+
+@pytest.mark.anyio
+async def test_the_openapi_document_describes_every_refusal(server: Server) -> None:
+    """In one form, with nothing of FastAPI's own left over."""
+    document = (await server.anonymous.get("/openapi.json")).json()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert {operation["operationId"] for operation in operations} >= {"listPosts", "createPost", "getPost", "refresh"}
+    for operation in operations:
+        refusals = {code: answer for code, answer in operation["responses"].items() if int(code) >= 400}
+        assert "422" not in refusals
+        for code, answer in refusals.items():
+            schema = "Health" if "Health" in operation["tags"] else "Error"
+            assert (code, answer["content"]["application/json"]["schema"]["$ref"]) == (
+                code,
+                f"#/components/schemas/{schema}",
+            )
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+@pytest.mark.anyio
+async def test_answers_have_the_documented_fields(server: Server, author: Account) -> None:
+    """The shapes in the document are checked against what is really sent."""
+    document = (await server.anonymous.get("/openapi.json")).json()
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    post = (await server.anonymous.post("/api/posts", json=POST, headers=author.headers)).json()["data"]
+    page = (await server.anonymous.get("/api/posts")).json()
+    me = (await server.anonymous.get("/api/auth/me", headers=author.headers)).json()["data"]
+    assert set(post) == set(schemas["Post"]["properties"])
+    assert set(page["data"][0]) == set(schemas["PostItem"]["properties"])
+    assert set(page["pagination"]) == set(schemas["Pagination"]["properties"])
+    assert set(me) == set(schemas["User"]["properties"])
+
+
+def test_every_refusal_has_its_line_in_both_renderers() -> None:
+    """One class, one status, one code, and the same words in both protocols."""
+    from gateway.errors import every_class, graphql_body, rest_body
+
+    for kind in every_class(Refusal):
+        refusal = kind(3) if kind.__name__ == "RateLimited" else kind()
+        rest = rest_body(refusal, "id")
+        (error,) = graphql_body(refusal, "id")["errors"]
+        extensions = error["extensions"]
+        assert (rest["error"], rest["code"], rest["requestId"]) == (error["message"], extensions["code"], "id")
+        assert rest.get("details") == extensions.get("details")
+        assert extensions["status"] == kind.status
