@@ -73,9 +73,7 @@ class Sound:
                 raise Unsound(f"{table.name}: its rule reaches neither its bare table nor an alias; select the entity")
         for table, times in self.derived.items():
             if times > 1:
-                raise Unsound(
-                    f"{table}: a sub-select two levels below its row does not see it; reach the row by a join"
-                )
+                raise Unsound(f"{table}: a sub-select two levels below its row does not see it; join to reach it")
 
 
 def every(entity: type[Entity]) -> Iterator[type[Entity]]:

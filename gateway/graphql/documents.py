@@ -62,6 +62,14 @@ class Operation:
         return self.definition.operation is OperationType.MUTATION
 
     @cached_property
+    def is_introspection(self) -> bool:
+        """Whether it asks about the schema alone, which is the same for everybody."""
+        roots = [
+            node for node in selected(self.definition.selection_set, self.fragments) if isinstance(node, FieldNode)
+        ]
+        return not self.definition.variable_definitions and all(node.name.value.startswith("__") for node in roots)
+
+    @cached_property
     def name(self) -> str | None:
         return self.definition.name and self.definition.name.value
 

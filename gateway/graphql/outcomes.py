@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from graphql import GraphQLError
 
-from gateway.graphql.errors import located, rendered
+from gateway.graphql.errors import located
 from gateway.graphql.plans import Plan, missing
 from gateway.graphql.selection import Field
 
@@ -18,14 +18,16 @@ NULL = "null"
 class Outcome:
     """Fields are told or refused; a refused one is null, and where it must not be, so is all the data."""
 
+    complete: bool
+    """False where graphql-core has to finish the answer: introspection, fields in plain Python."""
     texts: dict[str, str] = field(default_factory=dict)
     errors: list[GraphQLError] = field(default_factory=list)
     refused: dict[str, GraphQLError] = field(default_factory=dict)
     """The first error of each refused field."""
     is_null: bool = False
 
-    def tell(self, key: str, text: str | None) -> None:
-        self.texts[key] = text or NULL
+    def tell(self, field: Field, text: str | None) -> None:
+        self.texts[field.key] = text or NULL
 
     def refuse(self, field: Field, error: Exception) -> None:
         error = error if isinstance(error, GraphQLError) else located(error, field)
@@ -46,24 +48,15 @@ class Outcome:
 
 def spliced(plan: Plan, row: Sequence[str | None], refused: Sequence[GraphQLError]) -> Outcome:
     """A statement's columns as the fields that they answer."""
-    outcome = Outcome()
-    at_fault = {error.path[0]: error for error in refused}
+    outcome = Outcome(plan.complete)
+    at_fault = {error.path[0]: error for error in reversed(refused)}
     for root in plan.roots:
         error = root.refused or at_fault.get(root.field.key)
         text = None if root.column is None else row[root.column]
         if error is None and text is None and root.field.required:
             error = missing(root)
         if error is None:
-            outcome.tell(root.field.key, text)
+            outcome.tell(root.field, text)
         else:
             outcome.refuse(root.field, error)
     return outcome
-
-
-def body(data: bytes | None, errors: Sequence[Exception], request_id: str) -> tuple[bytes, list[str]]:
-    """A response's JSON, and the codes of its errors. Without `data` nothing was executed."""
-    entries = [] if data is None else [b'"data":' + data]
-    told = [rendered(error, request_id) for error in errors]
-    if told:
-        entries.append(b'"errors":' + orjson.dumps(told, default=str))
-    return b"{" + b",".join(entries) + b"}", [entry["extensions"]["code"] for entry in told]

@@ -34,7 +34,8 @@ class Asking:
     ) -> dict[str, Any]:
         """The response, parsed."""
         answer = await self.engine.answer(GraphQLRequest(source, variables, **named), self.context(viewer))
-        assert answer.executed == ("data" in (told := orjson.loads(answer.body)))
+        told = orjson.loads(answer.body)
+        assert answer.executed == ("data" in told)
         assert answer.errors == [error["extensions"]["code"] for error in told.get("errors", ())]
         return told
 

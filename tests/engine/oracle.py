@@ -153,6 +153,10 @@ def connection(rows: list[Any], first: Any = None, after: Any = None, last: Any 
     return {"nodes": shown, "edges": [{"node": row} for row in shown], "pageInfo": info, "totalCount": len(rows)}
 
 
+def name_of(row: Any, *_: Any) -> str:
+    return type(row).__name__
+
+
 def snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 

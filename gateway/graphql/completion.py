@@ -1,0 +1,27 @@
+"""What the engine does not compile (introspection, plain Python) is finished by graphql-core.
+
+Its root value is what was read and done already, so nothing is read or done twice.
+"""
+
+from inspect import isawaitable
+from typing import Any
+
+import orjson
+from graphql import ExecutionResult, execute
+
+from gateway.graphql.documents import Operation
+from gateway.graphql.outcomes import Outcome
+from resolvers.context import RequestContext
+
+
+def introspected(operation: Operation) -> bytes:
+    """What an operation says that asks about the schema alone."""
+    return orjson.dumps(execute(operation.schema, operation.document, {}, operation_name=operation.name).data)
+
+
+async def completed(
+    operation: Operation, outcome: Outcome, variables: dict[str, Any] | None, ctx: RequestContext
+) -> ExecutionResult:
+    """The whole answer: fields that were read say what stands under their keys, and the others run."""
+    result = execute(operation.schema, operation.document, outcome.source(), ctx, variables, operation.name)
+    return await result if isawaitable(result) else result

@@ -1,0 +1,120 @@
+"""Makes plans and keeps them: resolvers run here, once per document, shape of variables and kind of viewer."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from graphql import GraphQLSchema
+from graphql.execution.values import VariableValues
+from sqlalchemy import ColumnElement, Dialect
+
+from gateway.graphql.caching import Kept
+from gateway.graphql.compiler import Compiler
+from gateway.graphql.documents import Operation
+from gateway.graphql.errors import located
+from gateway.graphql.given import Given, any_viewer_like, shape, stand_in
+from gateway.graphql.plans import Parameter, Plan, Root, Values, found
+from gateway.graphql.selection import Field
+from models import Viewer
+from models.base import Entity
+from models.errors import Refusal
+
+MOST_PLANS, PLAN_BYTES = 4_000, 64 * 2**20
+
+Making = tuple[Field, Callable[[], ColumnElement]]
+"""A field, and what compiles its column or refuses to."""
+
+
+class Planner:
+    """Plans for one schema on one kind of database."""
+
+    def __init__(self, schema: GraphQLSchema, dialect: Dialect, aside: Executor) -> None:
+        self.names, self.dialect = names_of_entities(schema), dialect
+        self.plans = Kept[Plan](aside, MOST_PLANS, PLAN_BYTES, lambda key, plan: len(plan.sql))
+
+    async def query(self, operation: Operation, variables: VariableValues, viewer: Viewer | None) -> Plan:
+        """One plan for all the root fields of a query."""
+        key = operation, viewer and viewer.role, shape(variables.coerced)
+        make = partial(self.for_query, operation, variables, viewer)
+        return self.plans.get(key) or await self.plans.made(key, make)
+
+    async def step(self, operation: Operation, field: Field, variables: VariableValues, viewer: Viewer | None) -> Plan:
+        """A plan for what one field of a mutation returned."""
+        shaping = {name: value for name, value in variables.coerced.items() if name in operation.shaping}
+        key = operation, viewer and viewer.role, shape(shaping), field.key
+        make = partial(self.for_step, operation, field, variables, viewer)
+        return self.plans.get(key) or await self.plans.made(key, make)
+
+    def for_query(self, operation: Operation, variables: VariableValues, viewer: Viewer | None) -> Plan:
+        fields, complete = self.fields(operation, variables)
+        compiler = Compiler(any_viewer_like(viewer), self.names, hinted=not complete)
+        return self.plan(compiler, [(field, partial(compiler.column, field)) for field in fields], complete)
+
+    def for_step(self, operation: Operation, field: Field, variables: VariableValues, viewer: Viewer | None) -> Plan:
+        """An entity that an operation named, or those that it named among plain values."""
+        _, complete = self.fields(operation, variables)
+        compiler = Compiler(any_viewer_like(viewer), self.names, hinted=not complete)
+        if field.fields is None:
+            made: list[Making] = []
+        elif self.is_entity(field):
+            made = [(field, partial(compiler.result, field))]
+        else:
+            entities = [below for below in field.below if below.fields is not None]
+            made = [(below, partial(compiler.result, below, below.name)) for below in entities]
+        return self.plan(compiler, made, complete)
+
+    def fields(self, operation: Operation, variables: VariableValues) -> tuple[list[Field], bool]:
+        """The fields that the database answers, and whether that is all."""
+        selector = operation.selector(with_stand_ins(variables))
+        fields = selector.fields()
+        return fields, len(fields) == len(selector.grouped()) and not any(field.is_computed for field in fields)
+
+    def is_entity(self, field: Field) -> bool:
+        return field.named.name in self.names.values()
+
+    def plan(self, compiler: Compiler, made: Sequence[Making], complete: bool) -> Plan:
+        """Each field by itself, so that refusing one leaves the others."""
+        columns: list[ColumnElement] = []
+        roots = []
+        for field, make in made:
+            try:
+                columns.append(make())
+                roots.append(Root(field, len(columns) - 1))
+            except Refusal as refusal:
+                roots.append(Root(field, None, located(refusal, compiler.at)))
+        return Plan(*self.compiled(compiler, columns), roots, complete)
+
+    def compiled(
+        self, compiler: Compiler, columns: list[ColumnElement]
+    ) -> tuple[str, list[Parameter], list[Parameter]]:
+        """The statement, its parameters in order, and what else is to be checked."""
+        compiled = compiler.statement(columns).compile(dialect=self.dialect)
+        bound = [compiled.binds[name] for name in compiled.positiontup]
+        unbound = [given for given in compiler.checked if given not in set(bound)]
+        parameters, checks = ([parameter(bind, self.dialect) for bind in some] for some in (bound, unbound))
+        return compiled.string if columns else "", parameters, checks
+
+
+def with_stand_ins(variables: VariableValues) -> VariableValues:
+    return VariableValues(variables.sources, stand_in(variables.coerced, ("variables",)))
+
+
+def parameter(bind: Any, dialect: Dialect) -> Parameter:
+    process = bind.type.dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
+    if not isinstance(bind, Given):
+        constant = process(bind.effective_value)
+        return Parameter(lambda values: constant)
+    path, read = bind.path, bind.read or (lambda value: value)
+
+    def take(values: Values) -> Any:
+        return process(read(found(values, path)))
+
+    return Parameter(take, bind.field, bind.instead)
+
+
+def names_of_entities(schema: GraphQLSchema) -> dict[type[Entity], str]:
+    """The GraphQL name of every entity that the schema shows."""
+    definitions = {name: type_.extensions.get("strawberry-definition") for name, type_ in schema.type_map.items()}
+    found = {name: getattr(getattr(each, "origin", None), "entity", None) for name, each in definitions.items()}
+    return {entity: name for name, entity in found.items() if entity}
