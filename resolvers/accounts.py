@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from sqlalchemy import ColumnElement, Select, case, exists, false, null, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
@@ -18,7 +18,7 @@ from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import Conflict, NotFound, Unauthorized
 from resolvers import passwords
 from resolvers.context import RequestContext
-from resolvers.inputs import Input, Line, NewPassword, PersonName, Text
+from resolvers.inputs import EmailText, Input, Line, NewPassword, PersonName, Text
 from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
 
 WRONG = "Wrong email address or password"
@@ -37,7 +37,7 @@ class Register(Input):
     """A new account."""
 
     name: PersonName
-    email: Annotated[Line, Field(max_length=254), AfterValidator(address)]
+    email: Annotated[EmailText, AfterValidator(address)]
     password: NewPassword
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from models.errors import ValidationError
@@ -41,17 +41,20 @@ def lenient_id(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, AfterValidator(without_nul)]
-Line = Annotated[Text, StringConstraints(strip_whitespace=True)]
+Storable = AfterValidator(without_nul)
+
+Text = Annotated[str, Storable]
+Line = Annotated[str, StringConstraints(strip_whitespace=True), Storable]
 Reference = Annotated[UUID, BeforeValidator(lenient_id)]
 
-Title = Annotated[Line, Field(min_length=1, max_length=100)]
-Content = Annotated[Text, Field(min_length=10)]
-Excerpt = Annotated[Text, Field(max_length=300)]
-TagName = Annotated[Line, Field(min_length=1, max_length=50)]
-CommentText = Annotated[Line, Field(min_length=1, max_length=2000)]
-PersonName = Annotated[Line, Field(min_length=1, max_length=100)]
-NewPassword = Annotated[Text, Field(min_length=8, max_length=128)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
+Content = Annotated[str, StringConstraints(min_length=10), Storable]
+Excerpt = Annotated[str, StringConstraints(max_length=300), Storable]
+TagName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), Storable]
+CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
+EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), Storable]
+NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128), Storable]
 
 
 def refusal(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
