@@ -13,10 +13,11 @@ import strawberry
 from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 
+from gateway.graphql.bounds import DocumentLimits
 from gateway.graphql.caching import Kept
 from gateway.graphql.completion import completed, introspected
 from gateway.graphql.databases import ReadDatabase
-from gateway.graphql.documents import DocumentLimits, Operation, read
+from gateway.graphql.documents import Operation, read
 from gateway.graphql.errors import RequestRefused, refusal_of
 from gateway.graphql.mutations import Mutations
 from gateway.graphql.outcomes import NULL, Outcome, spliced
@@ -72,7 +73,7 @@ class Engine:
 
     def named(self, source: str) -> Named:
         """A document that the server itself asks; one that is not valid stops the start."""
-        return Named(read(self.schema, self.limits, source))
+        return Named(read(self.schema, DocumentLimits(), source))
 
     async def read(self, named: Named, variables: dict[str, Any], viewer: Viewer | None) -> dict[str, bytes]:
         """The JSON text of each root field. The first refusal is raised; a root that is missing is `null`."""

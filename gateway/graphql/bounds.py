@@ -1,0 +1,136 @@
+"""How much a document may ask for, and what its text may hold: seen by walking it, before it is validated."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    ObjectFieldNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    StringValueNode,
+    Visitor,
+    visit,
+)
+
+from models.errors import ValidationError
+
+INTROSPECTION = ("__schema", "__type")
+NUL = "must not contain the character U+0000"
+
+Fragments = Mapping[str, FragmentDefinitionNode]
+
+
+@dataclass(frozen=True)
+class DocumentLimits:
+    """How much one document may ask for, fragments counted wherever they are spread."""
+
+    depth: int = 12
+    aliases: int = 30
+    root_fields: int = 20
+    tokens: int = 2000
+    fields: int = 500
+    introspection: bool = True
+    suggestions: bool = True
+
+
+def beyond(limits: DocumentLimits, document: DocumentNode) -> Iterator[GraphQLError]:
+    """Why a document is refused."""
+    fragments = fragments_of(document)
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            yield from measured(limits, definition, fragments)
+
+
+def measured(
+    limits: DocumentLimits, operation: OperationDefinitionNode, fragments: Fragments
+) -> Iterator[GraphQLError]:
+    """Walks an operation as it would be answered, and says where it goes beyond the limits."""
+    fields = aliases = roots = 0
+    for node, depth in walked(operation.selection_set, fragments):
+        fields, aliases, roots = fields + 1, aliases + (node.alias is not None), roots + (depth == 1)
+        if node.name.value in INTROSPECTION and not limits.introspection:
+            yield GraphQLError("Introspection is switched off", node)
+        for what, number, most in (
+            ("is nested deeper than", depth, limits.depth),
+            ("asks for more root fields than", roots, limits.root_fields),
+            ("uses more aliases than", aliases, limits.aliases),
+            ("asks for more fields than", fields, limits.fields),
+        ):
+            if number > most:
+                yield GraphQLError(f"The operation {what} {most}", node)
+
+
+def walked(selections: SelectionSetNode, fragments: Fragments) -> Iterator[tuple[FieldNode, int]]:
+    """Every field of a selection, with its depth; of introspection only the root. Keeps no stack of calls."""
+    waiting: list[tuple[SelectionSetNode, int]] = [(selections, 1)]
+    while waiting:
+        within, depth = waiting.pop()
+        for node in fields_of(within, fragments):
+            yield node, depth
+            if node.selection_set is not None and node.name.value not in INTROSPECTION:
+                waiting.append((node.selection_set, depth + 1))
+
+
+def fields_of(selections: SelectionSetNode, fragments: Fragments) -> Iterator[FieldNode]:
+    """The fields of one selection set; its fragments are opened, each of them once."""
+    waiting, spread = list(reversed(selections.selections)), set()
+    while waiting:
+        node: Any = waiting.pop()
+        if isinstance(node, FieldNode):
+            yield node
+            continue
+        if isinstance(node, FragmentSpreadNode):
+            name = node.name.value
+            if name in spread or name not in fragments:
+                continue
+            spread.add(name)
+            node = fragments[name]
+        waiting.extend(reversed(node.selection_set.selections))
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+
+
+def ill_texts(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
+    """Where a document has text that Postgres cannot keep; only an escape can spell it."""
+    if "\\u" in source:
+        texts = Texts()
+        visit(document, texts)
+        yield from (ill_text(place, node) for node, place in texts.nul)
+
+
+def ill_text(place: Sequence[str], node: StringValueNode | None = None) -> GraphQLError:
+    """The refusal of text, by the name of its field as REST has it."""
+    refusal = ValidationError(details={".".join(place): [NUL]})
+    return GraphQLError(refusal.message, node, original_error=refusal)
+
+
+def nul_places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in the variables there is text that Postgres cannot keep."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, below in inner:
+        yield from nul_places(below, (*place, str(name)))
+
+
+class Texts(Visitor):
+    """Finds text that no database of ours can keep, and the names of the fields that it stands in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nul: list[tuple[StringValueNode, list[str]]] = []
+
+    def enter_string_value(self, node: StringValueNode, key: Any, parent: Any, path: Any, ancestors: list[Any]) -> None:
+        if "\0" in node.value:
+            fields = [above.name.value for above in ancestors if isinstance(above, ObjectFieldNode)]
+            arguments = [above.name.value for above in ancestors if isinstance(above, ArgumentNode)]
+            self.nul.append((node, fields or arguments or ["query"]))
