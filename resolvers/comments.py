@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,14 +49,14 @@ async def delete(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> tuple[Comment, UUID]:
+async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
     """A comment that the viewer may see, held until the transaction ends, and who wrote the post that it is on."""
     wanted = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
     wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
     found = (await session.execute(wanted)).one_or_none()
     if found is None:
         raise NotFound.named("Comment")
-    return found.tuple()
+    return found
 
 
 async def count(session: AsyncSession, post_id: UUID, by: int, *only_if: object) -> bool:
