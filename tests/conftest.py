@@ -12,7 +12,7 @@
     anonymous         nobody: None
     unused_database   `await unused_database("sqlite" | "postgres")`: the URL of a database that is all yours
 
-`support.services.unavailable(what, why)` skips a test for what this machine lacks, and fails it in CI.
+`support.stores.unavailable(what, why)` skips a test for what this machine lacks, and fails it in CI.
 """
 
 import asyncio
@@ -29,8 +29,9 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, make_url
 
+from gateway.settings import Settings
 from models import Database, Role
-from tests.support import databases, services
+from tests.support import databases, stores
 from tests.support.accounts import Account
 from tests.support.callers import Caller, GraphQL, Rest
 from tests.support.servers import Server, live, serving
@@ -56,6 +57,8 @@ class Run:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in Settings.model_fields:  # what is set on this machine must not change what is tested
+        os.environ.pop(name.upper(), None)
     given = getattr(config, "workerinput", None)
     if given:
         config.stash[RUN] = Run(given["run"], Path(given["folder"]), given["workerid"])
@@ -95,7 +98,7 @@ class Sources:
 
     async def postgres_server(self) -> URL:
         if self.postgres is None:
-            self.postgres = await services.find_postgres(self.run.folder)
+            self.postgres = await stores.find_postgres(self.run.folder)
             self.run.postgres_seen.write_text(self.postgres.render_as_string(hide_password=False))
         return self.postgres
 
@@ -180,12 +183,12 @@ def unused_database(sources: Sources) -> Callable[[str], Awaitable[str]]:
 @pytest.fixture(scope="session")
 async def redis_url(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     named = os.environ.get("TEST_REDIS_URL")
-    if await services.answers(named or services.LOCAL_REDIS):
-        yield named or services.LOCAL_REDIS
+    if await stores.answers(named or stores.LOCAL_REDIS):
+        yield named or stores.LOCAL_REDIS
     elif named:
-        services.unavailable("Redis", "TEST_REDIS_URL does not answer")
+        stores.unavailable("Redis", "TEST_REDIS_URL does not answer")
     else:
-        with services.started_redis(tmp_path_factory.mktemp("redis")) as url:
+        with stores.started_redis(tmp_path_factory.mktemp("redis")) as url:
             yield url
 
 

@@ -1,1 +1,1 @@
-"""What tests stand on: services, databases, servers, accounts, and callers over either protocol."""
+"""What tests stand on: Postgres and Redis, databases, servers, accounts, and callers over either protocol."""

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from models import Database
 from models.migrations import upgrade
-from tests.support.services import plain
+from tests.support.stores import plain
 
 
 def template_name(run: str) -> str:

@@ -16,10 +16,12 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import make_url
 
+from gateway.app import create_app
+from gateway.settings import Settings
 from models import Database, Role
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
-from tests.support.services import PATIENCE, free_port
+from tests.support.stores import PATIENCE, free_port
 
 ORIGIN = "http://gateway.test"
 SECRET = "a secret of the tests, long enough for HS256"
@@ -51,10 +53,8 @@ class Server:
         return await sign_up(self.db, Tokens(SECRET), name=name, role=role)
 
 
-def settings_for(database_url: str, **changes: Any) -> Any:
+def settings_for(database_url: str, **changes: Any) -> Settings:
     """A development server's settings without rate limits, whatever this machine's environment says."""
-    from gateway.settings import Settings
-
     given = {"database_url": database_url, "auth_secret": SECRET, "redis_url": None, **UNLIMITED, **changes}
     return Settings(_env_file=None, **given)
 
@@ -62,8 +62,6 @@ def settings_for(database_url: str, **changes: Any) -> Any:
 @asynccontextmanager
 async def serving(database_url: str, **changes: Any) -> AsyncIterator[Server]:
     """The application in this process, started and stopped as a server would."""
-    from gateway.app import create_app
-
     app = create_app(settings_for(database_url, **changes))
     db = Database(database_url, pool_size=2)
     async with lifespan(app), no_cookies(app) as anonymous:
