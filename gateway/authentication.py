@@ -27,7 +27,7 @@ def bearer_token(authorization: str | None) -> str | None:
 
 async def by_bearer(ctx: RequestContext, token: str) -> None:
     """Make the request its bearer's, or refuse it: who sends a token wants to know that it does not work."""
-    ctx.viewer, ctx.session_id = await authenticate(ctx.db, ctx.tokens, token)
+    ctx.recognise(await authenticate(ctx.db, ctx.tokens, token))
 
 
 async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: Settings, visit: Visit) -> None:
@@ -36,7 +36,7 @@ async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: S
     if token is None:
         return
     try:
-        ctx.viewer, ctx.session_id = await authenticate(ctx.db, ctx.tokens, token)
+        ctx.recognise(await authenticate(ctx.db, ctx.tokens, token))
     except Unauthorized:
         clear(visit, SESSION, settings)
 

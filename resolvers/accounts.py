@@ -4,6 +4,8 @@ A session is a family of refresh tokens, each of which is exchanged once for the
 access token given out along the way, so a session that ends takes them with it.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -119,20 +121,27 @@ async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
                 await end_session(session, family_id)
 
 
-async def authenticate(db: Database, tokens: Tokens, access_token: str) -> tuple[Viewer, UUID]:
-    """The viewer, with their role of this moment, and the session that an access token speaks for."""
+async def authenticate(db: Database, tokens: Tokens, access_token: str) -> Claims:
+    """What an access token says of its viewer, session and end, with the viewer's role of this moment."""
     claims = tokens.verify(access_token)
     async with db.reading() as session:
         role = await session.scalar(living(claims))
     if role is None:
         raise Unauthorized("The session has ended; sign in again")
-    return Viewer(claims.viewer.id, role), claims.session_id
+    return replace(claims, viewer=Viewer(claims.viewer.id, role))
 
 
 def living(claims: Claims) -> Select[tuple[Role]]:
     """The role of the account that a token names, while the account and the session are there."""
     family = exists().where(RefreshToken.family_id == claims.session_id, RefreshToken.revoked_at.is_(None))
     return select(User.role).where(User.id == claims.viewer.id, family)
+
+
+def living_among(sessions: Collection[UUID]) -> Select[tuple[UUID, Role]]:
+    """Of some sessions those that live, each with its account's role."""
+    family = RefreshToken.family_id.in_(sessions), RefreshToken.revoked_at.is_(None)
+    accounts = select(RefreshToken.family_id, User.role).join(User, User.id == RefreshToken.user_id)
+    return accounts.where(*family).distinct()
 
 
 async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:

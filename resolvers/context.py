@@ -5,7 +5,7 @@ from uuid import UUID
 
 from models import Database, Viewer
 from models.errors import Unauthorized
-from resolvers.tokens import Issued, Tokens
+from resolvers.tokens import Claims, Issued, Tokens
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,6 +17,8 @@ class RequestContext:
     viewer: Viewer | None = None
     session_id: UUID | None = None
     """The session (`sid`) that the viewer's access token belongs to."""
+    expires_at: int | None = None
+    """Unix seconds: when that token does."""
     request_id: str = ""
     issued: Issued | None = None
     """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
@@ -26,6 +28,10 @@ class RequestContext:
         if self.viewer is None:
             raise Unauthorized
         return self.viewer
+
+    def recognise(self, claims: Claims) -> None:
+        """The request is that of who sent this token."""
+        self.viewer, self.session_id, self.expires_at = claims.viewer, claims.session_id, claims.expires_at
 
     def enter(self, issued: Issued) -> Issued:
         """From here on the request is that of who has just signed in."""
