@@ -100,8 +100,8 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 
 def ill_texts(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
-    """Where a document has text that Postgres cannot keep; only an escape can spell it."""
-    if "\\u" in source:
+    """Where a document has text that Postgres cannot keep, spelled by an escape or as it is."""
+    if "\\u" in source or "\0" in source:
         texts = Texts()
         visit(document, texts)
         yield from (ill_text(place, node) for node, place in texts.nul)

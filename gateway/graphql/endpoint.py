@@ -19,6 +19,8 @@ from gateway.visits import Visit, visit_of
 from models.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType, ValidationError
 
 METHODS = ["GET", "POST"]
+HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
+"""An answer is for who asked, in the form that they asked for."""
 
 
 class GraphQLEndpoint:
@@ -116,7 +118,7 @@ def note(visit: Visit, answer: Answer) -> None:
 def answered(answer: Answer, media_type: str) -> Response:
     """A request that was not executed has its refusal's status; one that was may still carry errors beside its data."""
     if answer.executed:
-        return Response(answer.body, media_type=media_type)
+        return Response(answer.body, 200, HEADERS, media_type)
     kind = OF_CODE[answer.errors[0]]
-    headers = {"Allow": "POST"} if kind is MethodNotAllowed else None
-    return Response(answer.body, kind.status, headers, media_type)
+    allow = {"Allow": "POST"} if kind is MethodNotAllowed else {}
+    return Response(answer.body, kind.status, HEADERS | allow, media_type)
