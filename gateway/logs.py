@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -16,7 +16,7 @@ OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
 
 def configure(*, as_json: bool) -> None:
     """Send our logs, and the server's where nobody else has, to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = StandardOutput()
     handler.setFormatter(JsonLines() if as_json else Readable())
     for name in OURS:
         logger = logging.getLogger(name)
@@ -38,6 +38,17 @@ def log_request(scope: Any, visit: Visit, status: int, started: float) -> None:
         "codes": list(visit.codes),
     }
     access.info("request", extra={"fields": {name: value for name, value in fields.items() if value not in (None, [])}})
+
+
+class StandardOutput(logging.StreamHandler):
+    """Writes to whatever standard output is at the time."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
 
 
 class JsonLines(logging.Formatter):
