@@ -1,6 +1,5 @@
 """JSON as the two databases write it: one construct, two spellings, the same text."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ColumnElement, String, Uuid
@@ -11,6 +10,10 @@ from models.base import Moment
 
 MOST_PAIRS = 50
 """How many entries one call may make: Postgres takes a hundred arguments."""
+
+
+PATH = "'$.\"{}\"'"
+"""Where SQLite puts an entry into an object that is there already."""
 
 
 class Object(FunctionElement):
@@ -53,17 +56,19 @@ def arguments(element: FunctionElement, compiler: Any, **kw: Any) -> list[str]:
     return [compiler.process(clause, **kw) for clause in element.clauses]
 
 
-def pairs(element: Object, compiler: Any, key: str, **kw: Any) -> Iterator[str]:
-    """The object's entries, in groups that fit into one call; `key` is how a key is spelled there."""
-    values = arguments(element, compiler, **kw)
-    entries = [f"'{key.format(name)}', {value}" for name, value in zip(element.keys, values, strict=True)]
-    for start in range(0, len(entries) or 1, MOST_PAIRS):
-        yield ", ".join(entries[start : start + MOST_PAIRS])
+def entries(element: Object, compiler: Any, **kw: Any) -> list[list[tuple[str, str]]]:
+    """The object's entries, in groups that fit into one call."""
+    pairs = list(zip(element.keys, arguments(element, compiler, **kw), strict=True))
+    return [pairs[start : start + MOST_PAIRS] for start in range(0, len(pairs) or 1, MOST_PAIRS)]
+
+
+def listed(group: list[tuple[str, str]], key: str = "'{}'") -> str:
+    return ", ".join(f"{key.format(name)}, {value}" for name, value in group)
 
 
 @compiles(Object, "postgresql")
 def _(element: Object, compiler: Any, **kw: Any) -> str:
-    first, *others = [f"json_build_object({group})" for group in pairs(element, compiler, "{}", **kw)]
+    first, *others = [f"json_build_object({listed(group)})" for group in entries(element, compiler, **kw)]
     for other in others:
         first = f"cast(left(cast({first} as text), -1) || ', ' || substr(cast({other} as text), 2) as json)"
     return first
@@ -71,11 +76,11 @@ def _(element: Object, compiler: Any, **kw: Any) -> str:
 
 @compiles(Object, "sqlite")
 def _(element: Object, compiler: Any, **kw: Any) -> str:
-    first = f"json_object({next(pairs(element, compiler, '{}', **kw))})"
-    if len(element.keys) > MOST_PAIRS:
-        for group in list(pairs(element, compiler, '$."{}"', **kw))[1:]:
-            first = f"json_insert({first}, {group})"
-    return first
+    first, *others = entries(element, compiler, **kw)
+    text = f"json_object({listed(first)})"
+    for other in others:
+        text = f"json_insert({text}, {listed(other, PATH)})"
+    return text
 
 
 @compiles(Array, "postgresql")

@@ -48,7 +48,7 @@ class Oracle:
             return special(*(() if isinstance(source, dict) else (source,)), **arguments)
         return wire(getattr(source, snake(info.field_name)))
 
-    def listed(self, filter: dict | None = None, orderBy: str | None = "NEWEST") -> list[Post]:  # noqa: N803
+    def listed(self, filter: dict | None = None, orderBy: str | None = "NEWEST") -> list[Post]:
         wanted = {name: value for name, value in (filter or PUBLISHED).items() if value is not None}
         rows = [row for row in ROWS[Post] if self.sees(row) and self.matches(row, **wanted)]
         key = {"TITLE": "folded_title", "MOST_LIKED": "like_count"}.get(orderBy or "NEWEST", "created_at")
@@ -60,8 +60,8 @@ class Oracle:
         row: Post,
         status: str | None = None,
         q: str | None = None,
-        authorId: str | None = None,  # noqa: N803
-        categoryId: str | None = None,  # noqa: N803
+        authorId: str | None = None,
+        categoryId: str | None = None,
         tag: str | None = None,
         deleted: bool = False,
     ) -> bool:
@@ -80,7 +80,7 @@ class Oracle:
     def posts(self, first: Any = None, after: Any = None, last: Any = None, before: Any = None, **given: Any) -> Any:
         return connection(self.listed(**given), first, after, last, before)
 
-    def postPage(self, page: int = 1, limit: int = 20, **given: Any) -> dict[str, Any]:  # noqa: N802
+    def postPage(self, page: int = 1, limit: int = 20, **given: Any) -> dict[str, Any]:
         rows, page, limit = self.listed(**given), page or 1, limit or 20
         data = rows[(page - 1) * limit : page * limit]
         return {"data": data, "page": page, "limit": limit, "total": len(rows), "pages": -(-len(rows) // limit)}
@@ -107,38 +107,38 @@ class Oracle:
     def tags(self, first: int | None = 50) -> list[Tag]:
         return sorted(ROWS[Tag], key=lambda row: (row.name, str(row.id)))[: 50 if first is None else first]
 
-    def User_email(self, user: User) -> str | None:  # noqa: N802
+    def User_email(self, user: User) -> str | None:
         return user.email if self.asking and (self.asking.is_admin or self.asking.id == user.id) else None
 
-    def User_posts(self, user: User, first: Any = 20, after: Any = None, **given: Any) -> Any:  # noqa: N802
+    def User_posts(self, user: User, first: Any = 20, after: Any = None, **given: Any) -> Any:
         return connection([row for row in self.listed(**given) if row.author_id == user.id], first, after)
 
-    def Category_posts(self, category: Category, first: Any = 20, after: Any = None, **given: Any) -> Any:  # noqa: N802
+    def Category_posts(self, category: Category, first: Any = 20, after: Any = None, **given: Any) -> Any:
         return connection([row for row in self.listed(**given) if row.category_id == category.id], first, after)
 
-    def Tag_posts(self, tag: Tag, first: Any = 20, after: Any = None, **given: Any) -> Any:  # noqa: N802
+    def Tag_posts(self, tag: Tag, first: Any = 20, after: Any = None, **given: Any) -> Any:
         return connection([row for row in self.listed(**given) if (row.id, tag.id) in TAGGED], first, after)
 
-    def Post_author(self, post: Post) -> User:  # noqa: N802
+    def Post_author(self, post: Post) -> User:
         return get(User, post.author_id)
 
-    def Post_category(self, post: Post) -> Any:  # noqa: N802
+    def Post_category(self, post: Post) -> Any:
         return get(Category, post.category_id)
 
-    def Post_tags(self, post: Post) -> list[Tag]:  # noqa: N802
+    def Post_tags(self, post: Post) -> list[Tag]:
         return [tag for tag in self.tags() if (post.id, tag.id) in TAGGED]
 
-    def Post_comments(self, post: Post, first: Any = 20, after: Any = None) -> Any:  # noqa: N802
+    def Post_comments(self, post: Post, first: Any = 20, after: Any = None) -> Any:
         rows = [row for row in ROWS[Comment] if row.post_id == post.id and self.sees(row)]
         return connection(sorted(rows, key=lambda row: (row.created_at, str(row.id))), first, after)
 
-    def Post_viewerHasLiked(self, post: Post) -> bool:  # noqa: N802
+    def Post_viewerHasLiked(self, post: Post) -> bool:
         return self.asking is not None and (post.id, self.asking.id) in LIKES
 
-    def Comment_author(self, comment: Comment) -> User:  # noqa: N802
+    def Comment_author(self, comment: Comment) -> User:
         return get(User, comment.author_id)
 
-    def Comment_post(self, comment: Comment) -> Post:  # noqa: N802
+    def Comment_post(self, comment: Comment) -> Post:
         return get(Post, comment.post_id)
 
 

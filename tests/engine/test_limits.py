@@ -10,11 +10,12 @@ from tests.engine.conftest import Asking
 
 LEVEL = "posts { nodes { author { "
 DEEP = "{ " + LEVEL * 3 + "posts { nodes { … } } " + "} " * 10
-TWICE = "author { posts { nodes { ...%s } edges { node { ...%s } } } }"
-WIDE = "{ posts { nodes { ...A } edges { node { ...A } } } } fragment A on Post { %s } fragment B on Post { %s } %s" % (
-    TWICE % ("B", "B"),
-    TWICE % ("C", "C"),
-    "fragment C on Post { " + "id " * 100 + "}",
+TWICE = "author { posts { nodes { ...B } edges { node { ...B } } } }"
+WIDE = (
+    "{ posts { nodes { ...A } edges { node { ...A } } } }"
+    f" fragment A on Post {{ {TWICE} }}"
+    f" fragment B on Post {{ {TWICE.replace('B', 'C')} }}"
+    f" fragment C on Post {{ {'id ' * 100} }}"
 )
 
 
