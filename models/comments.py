@@ -24,7 +24,7 @@ class Comment(Entity, table=True):
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
         """A comment is seen by those who see its post (whose own rule applies inside)."""
-        return select(Post.id).where(Post.id == cls.post_id).exists()
+        return select(Post.id).where(Post.id == cls.post_id).correlate(cls).exists()
 
 
 Index("comments_of_post", Comment.post_id, Comment.created_at, Comment.id)

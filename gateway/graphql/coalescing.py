@@ -144,9 +144,9 @@ def unavailable(error: Exception) -> Unavailable:
 @lru_cache(1000)
 def for_many(sql: str) -> str:
     """The same statement over arrays of parameters: one row of answers for each place in them."""
-    types = dict(re.findall(r"\$(\d+)(?:::(\w+(?: WITH TIME ZONE)?))?", sql))
-    numbers = sorted(types, key=int)
-    arrays = ", ".join(f"${number}::{types[number] or 'text'}[]" for number in numbers)
+    types = dict(re.findall(r"\$(\d+)::(\w+(?: WITH TIME ZONE)?)", sql))
+    numbers = sorted(set(re.findall(r"\$(\d+)", sql)), key=int)
+    arrays = ", ".join(f"${number}::{types.get(number, 'text')}[]" for number in numbers)
     names = ", ".join(f"p{number}" for number in numbers)
     each = re.sub(r"\$(\d+)", r"each_.p\1", sql)
     return (
