@@ -14,8 +14,13 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_
 import strawberry
 from pydantic import BaseModel
 from strawberry.types.unset import UNSET
+from strawberry.utils.str_converters import to_camel_case
 
-from schema.words import documented
+from schema.words import INPUTS, documented
+
+
+Kind = tuple[Any, Any]
+"""A type and a default."""
 
 
 class Entry(NamedTuple):
@@ -62,13 +67,18 @@ def input_of(shape: type) -> type:
 
 def entries_of(shape: type) -> Iterator[Entry]:
     words = documented(shape)
-    if issubclass(shape, BaseModel):
-        for name, field in shape.model_fields.items():
-            known = (wanted(field.annotation), dataclasses.MISSING) if field.is_required() else None
-            yield Entry(
-                name, *(known or optional(field.annotation, field.default)), field.description or words.get(name)
-            )
-        return
+    for name, kind, description in of_model(shape) if issubclass(shape, BaseModel) else of_dataclass(shape):
+        yield Entry(name, *kind, description or words.get(name) or INPUTS.get(to_camel_case(name)))
+
+
+def of_model(shape: type[BaseModel]) -> Iterator[tuple[str, Kind, str | None]]:
+    for name, field in shape.model_fields.items():
+        required = wanted(field.annotation), dataclasses.MISSING
+        kind = required if field.is_required() else optional(field.annotation, field.default)
+        yield name, kind, field.description
+
+
+def of_dataclass(shape: type) -> Iterator[tuple[str, Kind, None]]:
     hints = get_type_hints(shape)
     for field in dataclasses.fields(shape):
-        yield Entry(field.name, *optional(hints[field.name], field.default), words.get(field.name))
+        yield field.name, optional(hints[field.name], field.default), None

@@ -30,6 +30,23 @@ ARGUMENTS = {
 }
 """Arguments mean the same wherever they stand."""
 
+INPUTS = {
+    "authorId": "Written by this user.",
+    "categoryId": "Filed under this category.",
+    "content": "At least 10 characters.",
+    "deleted": "Those that were deleted, instead of the others. Admins only.",
+    "email": "An address, whatever its case.",
+    "excerpt": "At most 300 characters.",
+    "name": "1 to 100 characters.",
+    "password": "8 to 128 characters.",
+    "q": "What title or content must hold, whatever its case.",
+    "status": "Where the post stands.",
+    "tag": "The slug of a tag that it has.",
+    "tags": "Names of at most 20 tags, 1 to 50 characters each; those that are new are made.",
+    "title": "1 to 100 characters.",
+}
+"""So do the fields of inputs."""
+
 
 @cache
 def documented(cls: type) -> dict[str, str]:
