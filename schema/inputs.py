@@ -18,7 +18,6 @@ from strawberry.utils.str_converters import to_camel_case
 
 from schema.words import INPUTS, documented
 
-
 Kind = tuple[Any, Any]
 """A type and a default."""
 
