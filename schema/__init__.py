@@ -6,12 +6,15 @@ from strawberry.schema.config import StrawberryConfig
 from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
+from schema.subscription import Subscription
 from schema.types import Comment
 
 
-def schema_of(query: type, mutation: type | None = None, types: tuple[type, ...] = ()) -> Schema:
+def schema_of(
+    query: type, mutation: type | None = None, types: tuple[type, ...] = (), subscription: type | None = None
+) -> Schema:
     """A schema whose ids are UUIDs and whose moments are in UTC."""
-    return Schema(query=query, mutation=mutation, types=types, config=StrawberryConfig(scalar_map=SCALARS))
+    return Schema(query, mutation, subscription, types=types, config=StrawberryConfig(scalar_map=SCALARS))
 
 
-schema = schema_of(Query, Mutation, (Comment,))
+schema = schema_of(Query, Mutation, (Comment,), Subscription)

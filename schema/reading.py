@@ -12,6 +12,7 @@
 import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, get_origin, get_type_hints
+from uuid import UUID
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -40,6 +41,8 @@ BOTH_WAYS: Offer = {"first": (int, None), "after": (str, None), "last": (int, No
 NUMBERED: Offer = {"page": (int, 1), "limit": (int, 20)}
 SEVERAL: Offer = {"first": (int, 50)}
 """The first rows of a list, without a cursor."""
+RESUMABLE: Offer = {"since": (UUID, None)}
+"""The event after which to go on."""
 
 
 class Reads(StrawberryField):
@@ -59,7 +62,7 @@ class Reads(StrawberryField):
     def arguments(self) -> list[StrawberryArgument]:
         if self._arguments is None:
             paging = self.metadata.get("paging") or paging_of(self.type)
-            offered = {**paging, **parameters(self.resolver or self.operation)}
+            offered = {**paging, **parameters(self.resolver or self.operation), **self.metadata.get("resuming", {})}
             self._arguments = [argument(name, *rest) for name, rest in offered.items()]
         return self._arguments
 
@@ -97,6 +100,12 @@ def does(operation: Callable[..., Any]) -> Any:
     return Reads(metadata={"operation": operation}, description=inspect.getdoc(operation))
 
 
+def follows(operation: Callable[..., Any], resuming: Offer | None = None) -> Any:
+    """A field that is told again and again: for each event what the operation makes of it, read as by its viewer."""
+    metadata = {"operation": operation, "resuming": resuming or {}}
+    return Reads(metadata=metadata, description=inspect.getdoc(operation))
+
+
 def computed(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
     """A field that a function makes of columns of the row, given by name and as the wire spells them."""
     return Computed(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
@@ -125,14 +134,14 @@ def answered(cls: type, **options: Any) -> type:
 
 
 def parameters(resolver: Callable[..., Any] | None) -> Offer:
-    """The parameters that a client may give: all but who asks and the row that the field belongs to."""
+    """The parameters that a client may give: all but who asks, what happened and the row that the field belongs to."""
     if resolver is None:
         return {}
     hints = get_type_hints(resolver)
     return {
         name: (hints[name], parameter.default)
         for name, parameter in inspect.signature(resolver).parameters.items()
-        if name not in ("viewer", "ctx") and get_origin(hints[name]) is not type
+        if name not in ("viewer", "ctx", "event") and get_origin(hints[name]) is not type
     }
 
 

@@ -25,7 +25,9 @@ ARGUMENTS = {
     "orderBy": "In which order.",
     "page": "Which page, from 1.",
     "postId": "The post's id.",
+    "since": "An event's id: what came after it is told first.",
     "slug": "Its slug, as it stands in links.",
+    "types": "Which kinds; null means all.",
     "version": "The version that was read: refused with PRECONDITION_FAILED if there is a later one.",
 }
 """Arguments mean the same wherever they stand."""

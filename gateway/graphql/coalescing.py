@@ -86,6 +86,7 @@ class Coalescing:
                     return
 
     def together(self) -> list[Waiting]:
+        """The oldest that waits, with others of its plan."""
         first = self.queue.popleft()
         alike = [other for other in self.queue if other.sql == first.sql and first.parameters][: MOST - 1]
         for other in alike:

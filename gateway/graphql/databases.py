@@ -21,6 +21,11 @@ from models.errors import Unavailable, ValidationError
 LONGEST = 10.0
 """Seconds that a statement may take."""
 
+CONNECTING = 5.0
+"""Seconds that connecting may take."""
+
+READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
+
 TOO_MUCH = "The query asks for too much at once"
 
 
@@ -74,12 +79,14 @@ class Postgres:
 
     @classmethod
     async def open(cls, url: str, size: int = 4, **settings: str) -> Self:
-        settings = {**POSTGRES_SETTINGS, "statement_timeout": str(int(LONGEST * 1000)), **settings}
+        settings = {**POSTGRES_SETTINGS, **READING, "statement_timeout": str(int(LONGEST * 1000)), **settings}
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
+            timeout=CONNECTING,
             command_timeout=LONGEST * 1.5,
+            statement_cache_size=500,
             max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
             server_settings=settings,
             connection_class=Unreset,

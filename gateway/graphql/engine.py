@@ -83,7 +83,7 @@ class Engine:
             raise refusal_of(refused.errors[0]) from refused
         outcome = await self.queried(named.operation, values, viewer)
         for error in outcome.errors:
-            raise refusal_of(error) from error
+            raise refusal_of(error).with_traceback(None) from error
         return {key: text.encode() for key, text in outcome.texts.items()}
 
     async def operation(self, request: GraphQLRequest) -> Operation:

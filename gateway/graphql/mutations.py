@@ -46,6 +46,8 @@ class Mutations:
         """
         if field.operation is None:
             return leaf(field.parent)
+        if getattr(field.operation, "signed_in_only", False):
+            ctx.signed_in()
         arguments = self.arguments(field, variables)
         await self.bound(operation, field, variables, ctx, not_yet(is_entity=self.planner.is_entity(field)))
         result = returned(await field.operation(ctx, **arguments))
@@ -58,7 +60,7 @@ class Mutations:
         plan = await self.planner.step(operation, field, variables, ctx.viewer)
         parameters, refused = plan.bind(values_of(variables, ctx.viewer, result))
         for error in [*(root.refused for root in plan.roots if root.refused), *refused]:
-            raise error
+            raise error.with_traceback(None)
         return plan, parameters
 
     def arguments(self, field: Field, variables: VariableValues) -> dict[str, Any]:
