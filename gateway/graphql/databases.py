@@ -46,7 +46,7 @@ async def open_reads(url: str | URL, *, size: int = 4, **settings: str) -> ReadD
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
         return await Sqlite.open(url.database or "data/gateway.db", min(size, 2))
-    return await Postgres.open(url.set(drivername="postgresql").render_as_string(hide_password=False), size, **settings)
+    return await Postgres.open(url, size, **settings)
 
 
 class Constants(Sound):
@@ -78,10 +78,11 @@ class Postgres:
         self.coalescing = Coalescing(pool, size)
 
     @classmethod
-    async def open(cls, url: str, size: int = 4, **settings: str) -> Self:
+    async def open(cls, url: URL, size: int = 4, **settings: str) -> Self:
+        _, address = cls.dialect.create_connect_args(url)
         settings = {**POSTGRES_SETTINGS, **READING, "statement_timeout": str(int(LONGEST * 1000)), **settings}
         pool = await asyncpg.create_pool(
-            url,
+            **address,
             min_size=1,
             max_size=size,
             timeout=CONNECTING,
@@ -148,11 +149,13 @@ class Sqlite:
             await connection.close()
 
 
+BOUNDS = ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")
+"""How SQLite speaks of a statement or a value that is beyond its bounds."""
+
+
 def refused(error: Exception) -> Exception:
     """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
     words = str(error)
-    if any(
-        limit in words for limit in ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")
-    ):
+    if any(bound in words for bound in BOUNDS):
         return ValidationError(TOO_MUCH)
     return Unavailable() if isinstance(error, sqlite.sqlite.OperationalError) and "no such" not in words else error
