@@ -1,6 +1,6 @@
 """What the service does, and who may do it. Knows neither protocol."""
 
-from resolvers import accounts, comments, labels, nodes, posts
+from resolvers import accounts, comments, following, labels, nodes, posts
 from resolvers.context import RequestContext
 
-__all__ = ["RequestContext", "accounts", "comments", "labels", "nodes", "posts"]
+__all__ = ["RequestContext", "accounts", "comments", "following", "labels", "nodes", "posts"]

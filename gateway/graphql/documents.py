@@ -47,6 +47,10 @@ class Operation:
         return self.definition.operation is OperationType.MUTATION
 
     @cached_property
+    def is_subscription(self) -> bool:
+        return self.definition.operation is OperationType.SUBSCRIPTION
+
+    @cached_property
     def is_introspection(self) -> bool:
         """Whether it asks about the schema alone, which is the same for everybody."""
         roots = fields_of(self.definition.selection_set, self.fragments)
@@ -58,10 +62,10 @@ class Operation:
 
     @cached_property
     def shaping(self) -> frozenset[str]:
-        """Of a mutation, the variables that plans depend on: what only its operations are told changes no plan."""
-        found = Variables()
+        """The variables that a field's plan depends on: what only its own function is told changes no plan."""
+        found, root = Variables(), self.schema.get_root_type(self.definition.operation)
         for fragment in self.fragments.values():
-            if fragment.type_condition.name.value != self.schema.mutation_type.name:
+            if fragment.type_condition.name.value != root.name:
                 visit(fragment, found)
         for node in fields_of(self.definition.selection_set, self.fragments):
             for part in (*(node.directives or ()), *([node.selection_set] if node.selection_set else ())):

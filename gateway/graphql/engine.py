@@ -24,14 +24,17 @@ from gateway.graphql.outcomes import NULL, Outcome, spliced
 from gateway.graphql.planning import Planner
 from gateway.graphql.plans import values_of
 from gateway.graphql.requests import Answer, GraphQLRequest, answered
+from gateway.graphql.subscriptions import Subscription, Subscriptions
+from gateway.live.log import Log
 from models import Viewer
-from models.errors import MethodNotAllowed
+from models.errors import MethodNotAllowed, NotAcceptable
 from resolvers.context import RequestContext
 
 __all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "Named"]
 
 MOST_DOCUMENTS, DOCUMENT_BYTES = 1_000, 8 * 2**20
 MOST_INTROSPECTIONS = 20
+STREAMS = "A subscription is answered as text/event-stream or multipart/mixed;subscriptionSpec=1.0, or over a WebSocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Engine:
         self.introspections = Kept[bytes](aside, MOST_INTROSPECTIONS, DOCUMENT_BYTES, lambda key, text: len(text))
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
+        self.subscriptions = Subscriptions(self.mutations, reads)
 
     async def answer(self, request: GraphQLRequest, ctx: RequestContext) -> Answer:
         """The response to one request. Raises nothing: every refusal is in the body."""
@@ -60,6 +64,8 @@ class Engine:
         try:
             operation = await self.operation(request)
             name = operation.name
+            if operation.is_subscription:
+                raise NotAcceptable(STREAMS)
             variables = operation.coerced(request.variables)
         except RequestRefused as refused:
             return answered(None, refused.errors, name, ctx.request_id)
@@ -70,6 +76,28 @@ class Engine:
         except Exception as error:
             data, errors = NULL.encode(), [error]
         return answered(data, errors, name, ctx.request_id)
+
+    async def is_subscription(self, request: GraphQLRequest) -> bool:
+        """Whether a request is for more than one answer."""
+        try:
+            return (await self.operation(request)).is_subscription
+        except Exception:
+            return False  # `answer` says why it is refused
+
+    async def subscribe(
+        self, request: GraphQLRequest, ctx: RequestContext, log: Log, resumed: int | None = None
+    ) -> Subscription | Answer:
+        """A subscriber who stands at the cursor that they resume from, or the answer that says why there is none."""
+        name = request.operation_name
+        try:
+            operation = await self.operation(request)
+            name = operation.name
+            variables = operation.coerced(request.variables)
+            return await self.subscriptions.begin(request, operation, variables, ctx, log, resumed)
+        except RequestRefused as refused:
+            return answered(None, refused.errors, name, ctx.request_id)
+        except Exception as error:
+            return answered(None, [error], name, ctx.request_id)
 
     def named(self, source: str) -> Named:
         """A document that the server itself asks; one that is not valid stops the start."""

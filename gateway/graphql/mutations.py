@@ -65,10 +65,12 @@ class Mutations:
 
     def arguments(self, field: Field, variables: VariableValues) -> dict[str, Any]:
         """What the operation is given: validated by its own annotations; null means the default."""
-        definition = self.schema.mutation_type.fields[field.nodes[0].name.value]
+        definition = self.schema.get_type(field.parent).fields[field.nodes[0].name.value]
         given = get_argument_values(definition, field.nodes[0], variables)
         shape = arguments_of(field.operation)
-        checked = validated(shape, {name: value for name, value in given.items() if value is not None})
+        known = {each.alias for each in shape.model_fields.values()}  # others are the engine's own, such as `since`
+        told = {name: value for name, value in given.items() if value is not None and name in known}
+        checked = validated(shape, told)
         return {name: getattr(checked, name) for name in shape.model_fields}
 
 

@@ -1,0 +1,209 @@
+"""Subscriptions: operations that are answered again for each event that is something to them.
+
+The log says what happened, in order; the field's own function says what that is to it; and the selection is read for
+whoever listens, as their rights are at that moment. Subscribers for whom that is the same statement share one answer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, NullValueNode, Undefined, ValueNode, VariableNode
+from graphql.execution.values import VariableValues
+
+from gateway.graphql.completion import completed
+from gateway.graphql.databases import ReadDatabase
+from gateway.graphql.documents import Operation
+from gateway.graphql.errors import RequestRefused, located
+from gateway.graphql.mutations import Mutations
+from gateway.graphql.outcomes import NULL, Outcome
+from gateway.graphql.plans import Plan
+from gateway.graphql.requests import GraphQLRequest, answered
+from gateway.graphql.results import not_yet, returned, spelled
+from gateway.graphql.selection import Field
+from gateway.graphql.sharing import Shared
+from gateway.live.entries import Entry
+from gateway.live.log import Log
+from models import Viewer
+from models.errors import Unavailable, ValidationError
+from resolvers.context import RequestContext
+
+RETRY = 0.5
+"""Seconds until a database that was away is asked again."""
+MOST_DIGITS = 25
+"""More than any event's id has; what is cut short here is still beyond them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a subscriber is told of one event: a whole response, and the cursor to go on from after it."""
+
+    cursor: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Said:
+    """What an event comes to, for all who share it."""
+
+    data: bytes
+    errors: Sequence[Exception] = ()
+    body: bytes = field(init=False)
+    """The response, encoded once, where there are no errors: those carry the id of each one's own request."""
+
+    def __post_init__(self) -> None:
+        self.body = b'{"data":' + self.data + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One subscriber's operation."""
+
+    request: GraphQLRequest
+    operation: Operation
+    variables: VariableValues
+    field: Field
+    ctx: RequestContext
+
+
+class Subscriptions:
+    """What all subscribers of an engine have in common."""
+
+    def __init__(self, steps: Mutations, reads: ReadDatabase) -> None:
+        """`steps` binds and reads what a field's function returned, as it does for mutations."""
+        self.steps, self.reads = steps, reads
+        self.shared: Shared[Said | None] = Shared()
+
+    async def begin(
+        self,
+        request: GraphQLRequest,
+        operation: Operation,
+        variables: VariableValues,
+        ctx: RequestContext,
+        log: Log,
+        resumed: int | None,
+    ) -> "Subscription":
+        """Refuses now what each event would be refused for later: arguments, a selection, a cursor."""
+        fields, _ = self.steps.planner.fields(operation, variables)
+        if len(fields) != 1:
+            raise RequestRefused([GraphQLError("A subscription has exactly one root field")])
+        asked = Asked(request, operation, variables, fields[0], ctx)
+        try:
+            arguments = self.steps.arguments(asked.field, variables)
+            since = cursor_of(asked.field, variables) if resumed is None else resumed
+        except ValidationError as error:
+            raise located(error, asked.field) from error
+        await self.bound(asked, not_yet(is_entity=self.steps.planner.is_entity(asked.field)))
+        if since is not None:
+            await log.check(since)
+        return Subscription(self, asked, arguments, log, await log.present() if since is None else since)
+
+    async def bound(self, asked: Asked, result: Any) -> tuple[Plan, list[Any]]:
+        return await self.steps.bound(asked.operation, asked.field, asked.variables, asked.ctx, result)
+
+    async def said(self, asked: Asked, result: Any) -> Said | None:
+        """What the selection says of a result; None where the entity that it names is gone, or hidden."""
+        named = returned(result)
+        plan, parameters = await self.bound(asked, named)
+        return await self.shared.of((plan, result, *parameters), lambda: self.read(asked, plan, parameters, named))
+
+    async def read(self, asked: Asked, plan: Plan, parameters: list[Any], named: Any) -> Said | None:
+        row = await self.reads.row(plan.sql, parameters) if plan.sql else ()
+        if self.steps.planner.is_entity(asked.field) and row[plan.roots[0].column] is None:
+            return None
+        outcome = Outcome(plan.complete)
+        outcome.tell(asked.field, spelled(asked.field, plan, named, row))
+        if plan.complete:
+            return Said(outcome.data())
+        whole = await completed(asked.operation, outcome, asked.request.variables, asked.ctx)
+        return Said(orjson.dumps(whole.data), whole.errors or ())
+
+
+class Subscription:
+    """One subscriber, who stands at a cursor of the log."""
+
+    def __init__(
+        self, subscriptions: Subscriptions, asked: Asked, arguments: dict[str, Any], log: Log, cursor: int
+    ) -> None:
+        self.subscriptions, self.asked, self.arguments, self.log = subscriptions, asked, arguments, log
+        self.cursor = cursor
+        """Everything up to here has been told, or is nothing to this subscriber."""
+        self.ahead: deque[Entry] = deque()
+
+    @property
+    def name(self) -> str | None:
+        return self.asked.operation.name
+
+    async def next(self, viewer: Callable[[], Viewer | None]) -> Told:
+        """Wait for the next event that is something to the viewer of that moment. May be cancelled, and asked again.
+
+        Refuses with `CursorExpired` a subscriber whom the log no longer reaches.
+        """
+        while True:
+            try:
+                if not self.ahead:
+                    await self.look_ahead()
+                elif body := await self.take(viewer):
+                    return Told(self.cursor, body)
+            except Unavailable:
+                await asyncio.sleep(RETRY)
+
+    async def look_ahead(self) -> None:
+        position = self.log.position
+        entries = await self.log.after(self.cursor)
+        if entries:
+            self.ahead.extend(entries)
+        else:
+            self.cursor = max(self.cursor, position)
+            await self.log.growth(self.cursor)
+
+    async def take(self, viewer: Callable[[], Viewer | None]) -> bytes | None:
+        """What the next entry comes to; it counts as told once this returns."""
+        entry, self.asked.ctx.viewer = self.ahead[0], viewer()
+        result = self.asked.field.operation(entry, **self.arguments)
+        body = None
+        if result is not None and entry.audience.includes(self.asked.ctx.viewer):
+            body = await self.told(result)
+        self.ahead.popleft()
+        self.cursor = entry.id
+        return body
+
+    async def told(self, result: Any) -> bytes | None:
+        """The response; a failure is told in it, but that the database is away."""
+        try:
+            said = await self.subscriptions.said(self.asked, result)
+        except Unavailable:
+            raise
+        except Exception as error:
+            error = error if isinstance(error, GraphQLError) else located(error, self.asked.field)
+            said = Said(NULL.encode(), [error])
+        if said is None or not said.errors:
+            return said and said.body
+        return answered(said.data, said.errors, self.name, self.asked.ctx.request_id).body
+
+
+def cursor_of(field: Field, variables: VariableValues) -> int | None:
+    """What `since` says. Schemas call it an `ID`, which reads as a UUID: so it is taken as it was written."""
+    given = [argument.value for argument in field.nodes[0].arguments or () if argument.name.value == "since"]
+    return event_id("since", written(given[0], variables)) if given else None
+
+
+def written(node: ValueNode, variables: VariableValues) -> Any:
+    """A value before its type has read it; None where there is none."""
+    if isinstance(node, VariableNode):
+        signature, value = variables.sources[node.name.value]
+        if value is Undefined:
+            return written(signature.default.literal, variables) if signature.default else None
+        return value
+    return None if isinstance(node, NullValueNode) else node.value
+
+
+def event_id(name: str, value: Any) -> int | None:
+    """The id of an event, as a client gives it back; empty text is none."""
+    text = "" if value is None else str(value).strip()
+    if text and not (text.isascii() and text.isdecimal()):
+        raise ValidationError.of(**{name: "must be the id of an event"})
+    return int(text[:MOST_DIGITS]) if text else None
