@@ -14,7 +14,7 @@ from gateway.graphql.endpoint import METHODS, GraphQLEndpoint
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
-from gateway.rest import auth, health, openapi, posts
+from gateway.rest import auth, events, health, openapi, posts
 from gateway.settings import Settings
 from gateway.wiring import opened, settle
 
@@ -84,6 +84,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(GRAPHQL_PATH, GraphQLEndpoint(), methods=METHODS, include_in_schema=False),
         *posts.router.routes,
         *auth.router.routes,
+        *events.router.routes,
         *health.router.routes,
         *page_routes(graphiql=settings.explorable),
     ]

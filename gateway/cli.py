@@ -46,7 +46,8 @@ def serve(
         stop("--demo is for development: everybody knows the passwords of its accounts", WRONG)
     if workers > 1 and reload:
         stop("--reload watches one process: leave --workers out", WRONG)
-    listener = serving.listen(host, settings.port if port is None else port, workers=workers, reload=reload)
+    port = settings.port if port is None else port
+    listener = serving.listen(host, port, settings, workers=workers, reload=reload)
     work(settings, migrated(settings))
     account = work(settings, seeding.demo(settings.database_url)) if demo else None
     serving.serve(listener, settings, account)

@@ -13,10 +13,12 @@ from starlette.routing import BaseRoute, Match
 
 from gateway.media import GRAPHQL_PATH, preferred
 from gateway.visits import visit_of
-from models.errors import RateLimited, Refusal, Unauthorized, ValidationError
+from models.errors import RateLimited, Refusal, Unauthorized, Unavailable, ValidationError
 from resolvers.inputs import refusal as invalid
 
 JSON = "application/json"
+RETRY_AFTER = 1
+"""Seconds after which what is unavailable may be back, or another server may answer."""
 
 
 def every_class(root: type[Refusal]) -> Iterator[type[Refusal]]:
@@ -60,6 +62,8 @@ def headers_of(refusal: Refusal) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(refusal, RateLimited):
         return {"Retry-After": str(refusal.details["retryAfter"])}
+    if isinstance(refusal, Unavailable):
+        return {"Retry-After": str(RETRY_AFTER)}
     return {}
 
 

@@ -44,7 +44,7 @@ class Visits:
         visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
         asked = scope
         if scope["method"] == "HEAD":
-            scope, send = {**scope, "method": "GET"}, bodiless(send)
+            scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

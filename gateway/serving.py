@@ -1,14 +1,18 @@
 """The server process: one socket, one or more processes that answer on it, and a word to whoever started them."""
 
+import signal
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
+from types import FrameType
 
 import typer
 import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from gateway.live.shutdown import NOTICE
 from gateway.seeding import Account
 from gateway.settings import Settings
 
@@ -17,8 +21,11 @@ ROOT = Path(__file__).parent.parent
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  these are looked for, not listened at
 
-GRACE = 10
-"""Seconds that requests have to end when the server is told to stop."""
+LEAST_GRACE = 1
+"""Seconds that requests have to end, whatever `SHUTDOWN_GRACE` leaves them."""
+
+MARGIN = 1
+"""Seconds for what there is to do after the last request: connections to close, a log line."""
 
 PATIENCE = 60
 """Seconds that the server has to come up before nobody waits to say where it is."""
@@ -51,11 +58,13 @@ class Listener:
         return True
 
 
-def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
+def listen(host: str, port: int, settings: Settings, *, workers: int, reload: bool) -> Listener:
     """Take the port first: nothing is migrated for a server that cannot start. Exits, with a word, if it is taken."""
+    grace = settings.shutdown_grace.total_seconds() - NOTICE
     config = uvicorn.Config(
         "gateway.app:create_app",
         factory=True,
+        http="gateway.connections:Connection",
         host=host,
         port=port,
         workers=workers,
@@ -65,7 +74,7 @@ def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=max(LEAST_GRACE, round(grace - MARGIN)),
     )
     try:
         return Listener(config, config.bind_socket())
@@ -76,6 +85,7 @@ def listen(host: str, port: int, *, workers: int, reload: bool) -> Listener:
 
 def serve(listener: Listener, settings: Settings, account: Account | None) -> None:
     """Answer until told to stop."""
+    signal.signal(signal.SIGTERM, leave)
     config, sockets, stopped = listener.config, [listener.socket], Event()
     Thread(target=announce, args=(listener, settings, account, stopped), daemon=True).start()
     server = uvicorn.Server(config)
@@ -92,6 +102,11 @@ def serve(listener: Listener, settings: Settings, account: Account | None) -> No
         stopped.set()
     if not (server.started or config.should_reload or config.workers > 1):
         raise typer.Exit(uvicorn.main.STARTUP_FAILURE)
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Told to stop, the server did: uvicorn raises the signal again once it has, which would look like a failure."""
+    sys.exit(0)
 
 
 def announce(listener: Listener, settings: Settings, account: Account | None, stopped: Event) -> None:

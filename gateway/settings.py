@@ -1,6 +1,8 @@
 """What the environment, or `.env`, says. It is read once, here at the edge; inner rooms get values."""
 
+import re
 from collections.abc import Iterable
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +20,8 @@ SECRET_LENGTH = 32
 
 DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
 DRIVER_OF = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 
 
@@ -82,6 +86,22 @@ def rate_limit(text: str) -> str:
     return text
 
 
+def duration(value: Any) -> Any:
+    """A number and its unit: 90s, 30m, 12h, 7d."""
+    if not isinstance(value, str):
+        return value
+    match = DURATION.fullmatch(value.strip().lower())
+    if not match or not float(match[1]):
+        raise ValueError("must be a duration such as 90s, 30m, 12h or 7d")
+    return timedelta(**{UNITS[match[2]]: float(match[1])})
+
+
+def seconds(value: Any) -> Any:
+    """A duration, or a bare number of seconds."""
+    bare = isinstance(value, str) and value.strip().isdecimal()
+    return duration(f"{value}s" if bare else value)
+
+
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 RedisUrl = Annotated[str, AfterValidator(redis_url)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]
@@ -90,6 +110,8 @@ Networks = Annotated[
 ]
 RateLimit = Annotated[str, AfterValidator(rate_limit)]
 Count = Annotated[int, Field(ge=1)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Seconds = Annotated[timedelta, BeforeValidator(seconds)]
 
 
 class Settings(BaseSettings):
@@ -113,6 +135,12 @@ class Settings(BaseSettings):
     rate_limit_auth: RateLimit = "10/minute"
     rate_limit_upload: RateLimit = "20/hour"
     rate_limit_expensive: RateLimit = "10/hour"
+
+    event_retention: Duration = timedelta(days=7)
+    max_streams_per_viewer: Count = 20
+    """For each viewer, else for each address, as the limits."""
+    shutdown_grace: Seconds = timedelta(seconds=10)
+    """What a server that is told to stop takes at most."""
 
     max_body_bytes: Count = 1024 * 1024
     graphql_max_depth: Count = 12

@@ -18,6 +18,8 @@ class Visit:
     operation: str | None = None
     """The name of its GraphQL operation."""
     viewer: UUID | None = None
+    wants_body: bool = True
+    """Not for a HEAD, which is answered as a GET otherwise."""
     caller: str = ""
     """Whose requests it counts among: a viewer's, or an address's."""
     codes: tuple[str, ...] = ()

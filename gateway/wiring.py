@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
+from gateway.adapters.brokers import broker_of
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.limits import Limits
+from gateway.live.hub import Hub
+from gateway.live.log import Log
+from gateway.live.pruning import pruning
+from gateway.live.shutdown import heeding
+from gateway.live.streams import Streams
+from gateway.live.watch import Watch
 from gateway.migrating import migrated
 from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
@@ -32,6 +39,10 @@ class Gateway:
     tokens: Tokens
     limits: Limits
     redis: Redis | None
+    log: Log
+    streams: Streams
+    watch: Watch
+    hub: Hub
     started: float = field(default_factory=time.monotonic)
 
 
@@ -48,6 +59,14 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         if redis:
             stack.push_async_callback(redis.aclose)
         engine = Engine(schema, reads, document_limits(settings))
+        broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
+        db.announce = broker.announce
+        log = await stack.enter_async_context(Log(db).running())
+        await stack.enter_async_context(broker.listening(log.wake))
+        watch = await stack.enter_async_context(Watch(db).running())
+        hub = await stack.enter_async_context(Hub(log, streams).running())
+        await stack.enter_async_context(pruning(db, settings.event_retention))
+        stack.enter_context(heeding(streams))
         yield Gateway(
             settings=settings,
             db=db,
@@ -56,6 +75,10 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             tokens=Tokens(signing_secret(settings)),
             limits=Limits(settings, redis),
             redis=redis,
+            log=log,
+            streams=streams,
+            watch=watch,
+            hub=hub,
         )
 
 

@@ -22,6 +22,7 @@ class Fact(StrEnum):
     POST_UNLIKED = "post.unliked"
     COMMENT_ADDED = "comment.added"
     COMMENT_DELETED = "comment.deleted"
+    ORDER_UPDATED = "order.updated"
 
 
 def record(

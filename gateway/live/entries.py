@@ -1,9 +1,10 @@
 """One event as followers meet it: what it says, and who may hear it."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
@@ -31,9 +32,16 @@ class Audience:
         return (self.its_author and viewer.id == self.author) or (self.admins and viewer.is_admin)
 
 
+@dataclass(slots=True, weakref_slot=True)
+class Sight:
+    """Who may see a post, as of the newest reading; all entries about it share this, the old ones too."""
+
+    audience: Audience
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A settled event, with its audience as it was when the log was read."""
+    """A settled event, and who may hear of it."""
 
     id: int
     type: str
@@ -41,7 +49,20 @@ class Entry:
     post_id: UUID | None
     actor_id: UUID | None
     at: datetime
-    audience: Audience
+    hides: bool
+    sight: Sight
+
+    @property
+    def audience(self) -> Audience:
+        """Those who may see the post at present; those who could until this event are told that much."""
+        now = self.sight.audience
+        if not self.hides and not self.is_deletion:
+            return now
+        return replace(now, everyone=now.everyone or self.hides, its_author=now.its_author or self.is_deletion)
+
+    @property
+    def is_deletion(self) -> bool:
+        return self.type == Fact.POST_DELETED
 
     @cached_property
     def frame(self) -> bytes:
@@ -55,14 +76,28 @@ class Entry:
         return said
 
 
+Sights: TypeAlias = MutableMapping[UUID, Sight]
+
+
 def wire(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def with_audiences(session: AsyncSession, events: list[Event]) -> list[Entry]:
-    """Events with who may hear them now, by the posts' own rule, asked once for all of them."""
-    seen = await audiences(session, {event.post_id for event in events if event.post_id is not None})
-    return [entry(event, seen.get(event.post_id, Audience())) for event in events]
+async def with_sights(session: AsyncSession, events: list[Event], known: Sights) -> list[Entry]:
+    """Events with who may see their posts now, by the posts' own rule, asked once for all of them.
+
+    What is known of other entries about these posts is brought up to date.
+    """
+    posts = {event.post_id for event in events if event.post_id is not None}
+    seen = await audiences(session, posts)
+    sights = {post: renewed(known, post, seen.get(post, Audience())) for post in posts}
+    return [entry(event, sights.get(event.post_id) or Sight(Audience())) for event in events]
+
+
+def renewed(known: Sights, post: UUID, audience: Audience) -> Sight:
+    sight = known.setdefault(post, Sight(audience))
+    sight.audience = audience
+    return sight
 
 
 async def audiences(session: AsyncSession, posts: set[UUID]) -> dict[UUID, Audience]:
@@ -80,11 +115,5 @@ async def audiences(session: AsyncSession, posts: set[UUID]) -> dict[UUID, Audie
     return {id: Audience(author, *map(bool, may_see)) for id, author, *may_see in rows}
 
 
-def entry(event: Event, audience: Audience) -> Entry:
-    """Those who could see a post until now are told that it went from sight, and nothing else of it."""
-    audience = replace(
-        audience,
-        everyone=audience.everyone or event.hides,
-        its_author=audience.its_author or event.type == Fact.POST_DELETED,
-    )
-    return Entry(event.id, event.type, event.entity_id, event.post_id, event.actor_id, event.at, audience)
+def entry(event: Event, sight: Sight) -> Entry:
+    return Entry(event.id, event.type, event.entity_id, event.post_id, event.actor_id, event.at, event.hides, sight)

@@ -5,11 +5,13 @@ import logging
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from copy import copy
+from weakref import WeakValueDictionary
 
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.live.entries import Entry, with_audiences
+from gateway.live.entries import Entry, Sights, with_sights
 from gateway.live.horizon import Horizon, Snapshot
 from models import Database, Event
 from models.errors import CursorExpired, Unavailable
@@ -38,9 +40,12 @@ class Log:
         self.entries: list[Entry] = []
         self.floor = 0
         """Whoever has heard everything up to here finds the rest in memory."""
+        self.sights: Sights = WeakValueDictionary()
         self.listeners: set[Callable[[list[Entry]], None]] = set()
         self._wake = asyncio.Event()
         self._grown = asyncio.get_running_loop().create_future()
+        self._read = asyncio.get_running_loop().create_future()
+        """Done once the next reading is."""
 
     @property
     def position(self) -> int:
@@ -81,6 +86,7 @@ class Log:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_WAITING if self.horizon.is_waiting else POLL)
             self._wake.clear()
+            read, self._read = self._read, asyncio.get_running_loop().create_future()
             try:
                 while await self.advance():
                     pass
@@ -90,22 +96,27 @@ class Log:
             except Exception:
                 logger.exception("Reading the event log failed; trying again")
                 await asyncio.sleep(POLL)
+            read.set_result(None)
+
+    async def present(self) -> int:
+        """The cursor of this moment, with all that was committed before it; many who ask share one reading."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                self._wake.set()
+                await asyncio.shield(self._read)
+        return self.position
 
     async def advance(self) -> bool:
         """Take in what has settled; says whether there may be more at once."""
+        horizon = copy(self.horizon)
         async with self.db.reading() as session:
             events, snapshot = await beyond(session, self.position, PAGE)
-            settled = list(self.horizon.settled(events, snapshot)) if snapshot else self.in_order(events)
-            entries = await with_audiences(session, [event for event in settled if event.type != START])
+            settled = list(horizon.settled(events, snapshot)) if snapshot else in_order(events, horizon)
+            entries = await with_sights(session, told(settled), self.sights)
+        self.horizon = horizon
         if entries:
             self.publish(entries)
         return len(settled) == PAGE
-
-    def in_order(self, events: list[Event]) -> list[Event]:
-        """On SQLite, which has one writer, what is there is settled."""
-        if events:
-            self.horizon.position = events[-1].id
-        return events
 
     def publish(self, entries: list[Entry]) -> None:
         self.entries.extend(entries)
@@ -123,23 +134,39 @@ class Log:
             await asyncio.shield(self._grown)
 
     async def after(self, cursor: int) -> list[Entry]:
-        """What comes next after a cursor: from memory, or else a page of the table. Empty where nothing has yet."""
+        """What comes next after a cursor: from memory, or else a page of the table. Empty where nothing has yet.
+
+        Refuses a cursor that the log no longer reaches: `CursorExpired`.
+        """
         if cursor >= self.floor:
             start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
             return self.entries[start : start + PAGE]
         async with self.db.reading() as session:
+            if cursor < await reaches_back_to(session):
+                raise CursorExpired
             events, _ = await beyond(session, cursor, PAGE, self.position)
-            return await with_audiences(session, [event for event in events if event.type != START])
+            return await with_sights(session, told(events), {})
 
     async def check(self, cursor: int) -> None:
         """Refuse a cursor that the log no longer reaches, or does not yet: `CursorExpired`."""
-        if cursor > self.position:
-            raise CursorExpired
-        if cursor < self.floor:
-            async with self.db.reading() as session:
-                mark = await reaches_back_to(session)
-            if cursor < mark:
+        if self.floor <= cursor <= self.position:
+            return
+        async with self.db.reading() as session:
+            newest = await session.scalar(select(func.max(Event.id))) or 0  # another server may be ahead of this one
+            if not await reaches_back_to(session) <= cursor <= max(newest, self.position):
                 raise CursorExpired
+
+
+def in_order(events: list[Event], horizon: Horizon) -> list[Event]:
+    """On SQLite, which has one writer, what is there is settled."""
+    if events:
+        horizon.position = events[-1].id
+    return events
+
+
+def told(events: list[Event]) -> list[Event]:
+    """Without the mark that pruning leaves, which is nobody's business."""
+    return [event for event in events if event.type != START]
 
 
 async def reaches_back_to(session: AsyncSession) -> int:

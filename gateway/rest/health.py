@@ -24,7 +24,7 @@ router = router_of("/api/health", "Health", admitting=False)
 
 PATIENCE = 2.0
 """Seconds that a check may take."""
-SICK: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "The database cannot be reached"}}
+SICK: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "No database, or the server is going"}}
 
 
 @router.get("", response_model=Health, responses=SICK)
@@ -35,7 +35,9 @@ async def health(request: Request) -> Response:
 
 @router.get("/ready", response_model=Health, responses=SICK)
 async def ready(request: Request) -> Response:
-    """Whether to send requests here."""
+    """Whether to send requests here: no longer, once the server has been told to stop."""
+    if gateway_of(request).streams.is_draining:
+        return report(gateway_of(request), "unhealthy", {})
     return await checked(gateway_of(request))
 
 

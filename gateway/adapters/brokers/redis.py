@@ -1,0 +1,48 @@
+"""Wake-ups over Redis' publish and subscribe."""
+
+import asyncio
+import secrets
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.adapters.brokers.upstream import APART, IDLE, PATIENCE, Upstream
+
+CHANNEL = "dovetail:events"
+
+
+class RedisBroker(Upstream):
+    """Subscribes over one connection, and publishes over another."""
+
+    name = "Redis"
+    losses = (OSError, TimeoutError, RedisError)
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.own_name = secrets.token_bytes(8)
+        """Said with each word, to know one's own by."""
+
+    async def stay(self) -> None:
+        patience = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        async with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), **patience) as redis, redis.pubsub() as heard:
+            await heard.subscribe(CHANNEL)
+            self.connected()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self.hear(heard))
+                both.create_task(self.say(redis))
+
+    async def hear(self, heard: PubSub) -> None:
+        while True:
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=IDLE)
+            if message and message["data"] != self.own_name:
+                self.wake()
+
+    async def say(self, redis: Redis) -> None:
+        while True:
+            await self.word()
+            await redis.publish(CHANNEL, self.own_name)
+            await asyncio.sleep(APART)

@@ -1,0 +1,78 @@
+"""What brokers beyond this process share: one connection, made again whenever it breaks."""
+
+import asyncio
+import logging
+import random
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, ClassVar
+
+from gateway.adapters.brokers.in_process import nobody
+
+FIRST, LONGEST = 0.1, 5.0
+"""Seconds until a broken connection is made again: twice as many each time, up to the latter."""
+APART = 0.01
+"""Seconds between words: whatever is written meanwhile shares the next."""
+IDLE = 30.0
+"""Seconds of silence after which a word is sent anyhow, to find out whether the connection still stands."""
+PATIENCE = 5.0
+
+logger = logging.getLogger("gateway.live")
+
+
+class Upstream(ABC):
+    """A broker that is reached over a connection. This process is woken without it; others may have to wait."""
+
+    name: ClassVar[str]
+    losses: ClassVar[tuple[type[Exception], ...]]
+    """What is raised where the connection breaks."""
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] = nobody
+        self.due = asyncio.Event()
+        self.is_connected = False
+
+    def announce(self) -> None:
+        self.wake()
+        self.due.set()
+
+    @asynccontextmanager
+    async def listening(self, wake: Callable[[], None]) -> AsyncIterator[None]:
+        self.wake = wake
+        task = asyncio.create_task(self.stay_connected(), name=f"broker over {self.name}")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def stay_connected(self) -> None:
+        pause = FIRST
+        while True:
+            try:
+                await self.stay()
+            except* self.losses as lost:
+                log = logger.warning if self.is_connected or pause == FIRST else logger.debug
+                log("The wake-ups over %s are lost (%s); connecting again", self.name, lost.exceptions[0])
+            except* Exception:
+                logger.exception("The wake-ups over %s failed; connecting again", self.name)
+            pause = FIRST if self.is_connected else min(pause * 2, LONGEST)
+            self.is_connected = False
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - apart from other processes, no secret
+
+    @abstractmethod
+    async def stay(self) -> Any:
+        """Connect, call `connected`, and pass word on both ways until the connection breaks."""
+
+    def connected(self) -> None:
+        """What was said meanwhile was heard by nobody, neither here nor there."""
+        self.is_connected = True
+        self.announce()
+
+    async def word(self) -> None:
+        """Wait until there is something to tell the others, or for long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.due.wait(), IDLE)
+        self.due.clear()

@@ -1,0 +1,19 @@
+"""What the service needs from the world around it; the gateway's adapters are the real things."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+
+class Broker(Protocol):
+    """Carries word between processes that the event log has grown.
+
+    The word says nothing else, may come twice, and may be lost: the log is the truth, and is looked at now and then
+    whatever is heard.
+    """
+
+    def announce(self) -> None:
+        """Tell every process, this one included. Returns at once, and never fails."""
+
+    def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
+        """Have `wake` called, on the event loop, for every word that comes while in the scope."""

@@ -1,0 +1,1 @@
+"""Following the log: the feed, and what streams have in common."""
