@@ -10,6 +10,10 @@ GRAPHQL_PATH = "/graphql"
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed"
+SPECIFICATION = ("1.0", "1")
+"""The versions of Apollo's multipart subscriptions that are spoken here."""
 
 ACCEPTED_AS = {
     GRAPHQL_RESPONSE: GRAPHQL_RESPONSE,
@@ -35,6 +39,28 @@ def best(accept: str) -> str | None:
     liked = [name for name in ACCEPTED_AS if weight_of(quality, name) > 0 and name in quality]
     chosen = max(liked, key=lambda name: quality[name], default=None)
     return chosen and ACCEPTED_AS[chosen]
+
+
+def preferred_stream(scope: Any) -> str | None:
+    """The kind of stream that the client likes best; None where it asks for none by name."""
+    return best_stream(",".join(Headers(scope=scope).getlist("accept")))
+
+
+@lru_cache(256)
+def best_stream(accept: str) -> str | None:
+    liked: dict[str, float] = {}
+    for part, (name, weight) in zip(accept.split(","), ranges(accept), strict=True):
+        if weight > 0 and (name == EVENT_STREAM or (name == MULTIPART and is_subscription(part))):
+            liked.setdefault(name, weight)
+    return max(liked, key=lambda name: liked[name], default=None)
+
+
+def is_subscription(part: str) -> bool:
+    """Whether a range of `multipart/mixed` is for Apollo's subscriptions."""
+    pairs = (piece.strip().partition("=") for piece in part.split(";"))
+    return any(
+        key.strip().lower() == "subscriptionspec" and value.strip(' "') in SPECIFICATION for key, _, value in pairs
+    )
 
 
 def weight_of(quality: dict[str, float], name: str) -> float:

@@ -6,17 +6,21 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.context import admit, enter, gateway_of
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
+from gateway.graphql.forms import FORMS, single
 from gateway.graphql.signing_in import sign_ins
+from gateway.graphql.streaming import Streamed
+from gateway.graphql.subscriptions import event_id
 from gateway.limits import API, AUTH
-from gateway.media import is_json, preferred, prefers_html
+from gateway.media import EVENT_STREAM, JSON, is_json, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
 from gateway.visits import Visit, visit_of
 from models.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType, ValidationError
+from resolvers.context import RequestContext
 
 METHODS = ["GET", "POST"]
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
@@ -31,21 +35,37 @@ class GraphQLEndpoint:
         await response(scope, receive, send)
 
 
-async def respond(request: Request) -> Response:
+async def respond(request: Request) -> ASGIApp:
     gateway, visit = gateway_of(request), visit_of(request.scope)
     if is_browser(request) and gateway.settings.explorable:
         return graphiql_page()
     ctx = await admit(request, API)
-    media_type = preferred(request.scope)
-    if media_type is None:
+    media_type, stream = preferred(request.scope), preferred_stream(request.scope)
+    if media_type is None and stream is None:
         raise NotAcceptable
     asked = await read(request)
+    if stream and await gateway.engine.is_subscription(asked):
+        return await subscribed(request, asked, ctx, stream)
+    if media_type is None and stream != EVENT_STREAM:
+        raise NotAcceptable
     if cost := sign_ins(asked.query, asked.operation_name):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     answer = await gateway.engine.answer(asked, ctx)
     note(visit, answer)
     enter(request, ctx)
-    return answered(answer, media_type)
+    return answered(answer, media_type or EVENT_STREAM)
+
+
+async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
+    """A stream; a request that is refused before it begins has a plain answer, whatever it accepts."""
+    gateway, visit = gateway_of(request), visit_of(request.scope)
+    resumed = event_id("Last-Event-ID", request.headers.get("last-event-id"))
+    subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
+    if isinstance(subscription, Answer):
+        note(visit, subscription)
+        return answered(subscription, preferred(request.scope) or JSON)
+    visit.operation = subscription.name
+    return Streamed(subscription, FORMS[stream], ctx, gateway.watch, gateway.streams)
 
 
 def is_browser(request: Request) -> bool:
@@ -118,7 +138,8 @@ def note(visit: Visit, answer: Answer) -> None:
 def answered(answer: Answer, media_type: str) -> Response:
     """A request that was not executed has its refusal's status; one that was may still carry errors beside its data."""
     if answer.executed:
-        return Response(answer.body, 200, HEADERS, media_type)
+        body = single(answer.body) if media_type == EVENT_STREAM else answer.body
+        return Response(body, 200, HEADERS, media_type)
     kind = OF_CODE[answer.errors[0]]
     allow = {"Allow": "POST"} if kind is MethodNotAllowed else {}
-    return Response(answer.body, kind.status, HEADERS | allow, media_type)
+    return Response(answer.body, kind.status, HEADERS | allow, JSON if media_type == EVENT_STREAM else media_type)
