@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Comment, Post, Viewer
 from models.errors import Forbidden, NotFound
-from resolvers.context import RequestContext
+from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import CommentText
 
@@ -24,6 +24,7 @@ def comment(viewer: Viewer | None, id: UUID) -> Select[Comment]:
     return select(Comment).where(Comment.id == id)
 
 
+@signed_in_only
 async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
     """Say something about a post."""
     viewer = ctx.signed_in()
@@ -36,6 +37,7 @@ async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
     return comment.id
 
 
+@signed_in_only
 async def delete(ctx: RequestContext, id: UUID) -> UUID:
     """Take a comment away. Its author, the post's author and admins may."""
     viewer = ctx.signed_in()

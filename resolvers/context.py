@@ -1,11 +1,21 @@
 """What every operation is handed: who asks, where the data is, and what signs tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from uuid import UUID
 
 from models import Database, Viewer
 from models.errors import Unauthorized
 from resolvers.tokens import Claims, Issued, Tokens
+
+Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+
+def signed_in_only(operation: Operation) -> Operation:
+    """Marks an operation that strangers are refused before anybody looks at what they sent."""
+    operation.signed_in_only = True
+    return operation
 
 
 @dataclass(slots=True, kw_only=True)

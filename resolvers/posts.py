@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models import Like, Post, PostStatus, Viewer, utcnow
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from models.upserts import insert_or_nothing
-from resolvers.context import RequestContext
+from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import Content, Excerpt, Input, Reference, TagName, Title
 from resolvers.labels import existing_category, retag
@@ -70,6 +70,7 @@ class UpdatePost(Input):
     status: PostStatus = Field(default=None)
 
 
+@signed_in_only
 async def create(ctx: RequestContext, input: CreatePost) -> UUID:
     """Write a post; a draft, unless its status says otherwise."""
     viewer = ctx.signed_in()
@@ -84,27 +85,32 @@ async def create(ctx: RequestContext, input: CreatePost) -> UUID:
     return post.id
 
 
+@signed_in_only
 async def update(ctx: RequestContext, id: UUID, input: UpdatePost, version: int | None = None) -> UUID:
     """Change some of a post; given the version that was read, only if nobody has changed it since."""
     return await rewrite(ctx, id, {name: getattr(input, name) for name in input.model_fields_set}, version)
 
 
+@signed_in_only
 async def replace(ctx: RequestContext, id: UUID, input: CreatePost, version: int | None = None) -> UUID:
     """Write a post anew: what is left out is reset."""
     written = {name: getattr(input, name) for name in CreatePost.model_fields}
     return await rewrite(ctx, id, {**written, "status": input.status or PostStatus.DRAFT}, version)
 
 
+@signed_in_only
 async def publish(ctx: RequestContext, id: UUID) -> UUID:
     """Show a post to everyone."""
     return await rewrite(ctx, id, {"status": PostStatus.PUBLISHED}, to="publish")
 
 
+@signed_in_only
 async def archive(ctx: RequestContext, id: UUID) -> UUID:
     """Take a post from public sight; its author still sees it."""
     return await rewrite(ctx, id, {"status": PostStatus.ARCHIVED}, to="archive")
 
 
+@signed_in_only
 async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> UUID:
     """Put a post away, where only an admin can bring it back from."""
     viewer = ctx.signed_in()
@@ -117,6 +123,7 @@ async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> U
     return id
 
 
+@signed_in_only
 async def restore(ctx: RequestContext, id: UUID) -> UUID:
     """Bring back a deleted post. Admins only."""
     viewer = ctx.signed_in()
@@ -130,6 +137,7 @@ async def restore(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
+@signed_in_only
 async def like(ctx: RequestContext, id: UUID) -> UUID:
     """Like a post; liking twice is one like."""
     viewer = ctx.signed_in()
@@ -142,6 +150,7 @@ async def like(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
+@signed_in_only
 async def unlike(ctx: RequestContext, id: UUID) -> UUID:
     """Take back a like."""
     viewer = ctx.signed_in()

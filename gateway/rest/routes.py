@@ -11,10 +11,11 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.context import admit, enter
+from gateway.context import admit, enter, gateway_of
 from gateway.limits import declarations
 from gateway.media import is_json
-from models.errors import UnsupportedMediaType, ValidationError
+from gateway.middleware import announced
+from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,17 +51,27 @@ class Endpoint(APIRoute):
         answer, limit = super().get_route_handler(), declarations.of(self.endpoint)
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body = self.body_field is not None
+        strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
             ctx = await admit(request, limit, cookies=cookies)
             check_query_string(request.scope["query_string"])
             if has_body:
+                check_length(request)
                 check_type(request)
+            if not strangers_may:
+                ctx.signed_in()
             response = await answer(JsonRequest(request.scope, request.receive))
             enter(request, ctx)
             return response
 
         return handle
+
+
+def check_length(request: Request) -> None:
+    """A body that says it is too large is refused as that, whoever sends it."""
+    if announced(request.scope) > gateway_of(request).settings.max_body_bytes:
+        raise PayloadTooLarge
 
 
 def check_query_string(text: bytes) -> None:
