@@ -93,12 +93,13 @@ class Sources:
 
     run: Run
     folder: Path
+    stack: AsyncExitStack
     postgres: URL | None = None
     made: list[URL] = field(default_factory=list)
 
     async def postgres_server(self) -> URL:
         if self.postgres is None:
-            self.postgres = await stores.find_postgres(self.run.folder)
+            self.postgres = await self.stack.enter_async_context(stores.postgres_server(self.run.folder))
             self.run.postgres_seen.write_text(self.postgres.render_as_string(hide_password=False))
         return self.postgres
 
@@ -119,9 +120,10 @@ class Sources:
 async def sources(
     anyio_backend: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Sources]:
-    sources = Sources(pytestconfig.stash[RUN], tmp_path_factory.mktemp("databases"))
-    yield sources
-    await sources.drop()
+    async with AsyncExitStack() as stack:
+        sources = Sources(pytestconfig.stash[RUN], tmp_path_factory.mktemp("databases"), stack)
+        yield sources
+        await sources.drop()
 
 
 @dataclass

@@ -116,6 +116,7 @@ async def test_a_password_has_8_to_128_characters_of_any_kind(api, password):
     assert await api.login(email="ann@example.com", password=password + " ") == WRONG
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_wrong_password_and_an_unknown_address_are_told_alike(api):
     """The same words, in similar time."""
     await register(api)

@@ -21,7 +21,12 @@ async def listening(app: FastAPI) -> AsyncIterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app, lifespan="off", http="gateway.connections:Connection", log_config=None, access_log=False
+            app,
+            lifespan="off",
+            http="gateway.connections:Connection",
+            ws="gateway.connections:Socket",
+            log_config=None,
+            access_log=False,
         )
         config.load()
         server = Quiet(config)

