@@ -10,6 +10,8 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 UNKNOWN = "unknown"
 """Callers over a Unix socket have no address, and are one caller."""
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+OF_PAGES = {"ws": "http", "wss": "https"}
+"""The schemes of the pages that open WebSockets."""
 
 
 def trusts(proxies: Networks, address: str) -> bool:
@@ -47,5 +49,6 @@ def own_origin(connection: HTTPConnection, proxies: Networks) -> str:
     scheme = connection.scope["scheme"]
     if connection.client and trusts(proxies, connection.client.host):
         scheme = connection.headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
+    scheme = OF_PAGES.get(scheme, scheme)
     host = connection.headers.get("host", "").lower()
     return f"{scheme}://{host.removesuffix(DEFAULT_PORTS.get(scheme, ':'))}"

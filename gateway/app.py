@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
 from gateway import errors, logs
 from gateway.graphql.endpoint import METHODS, GraphQLEndpoint
+from gateway.graphql.websocket import GraphQLSockets
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
@@ -82,6 +83,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     """Taken from their routers one by one: FastAPI looks twice for a route within a router that it includes."""
     return [
         Route(GRAPHQL_PATH, GraphQLEndpoint(), methods=METHODS, include_in_schema=False),
+        WebSocketRoute(GRAPHQL_PATH, GraphQLSockets()),
         *posts.router.routes,
         *auth.router.routes,
         *events.router.routes,

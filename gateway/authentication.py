@@ -42,10 +42,15 @@ async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: S
 
 
 def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | None:
-    """A cookie's value. Browsers send cookies along whoever made the page, so a write must come from a page of ours."""
+    """A cookie's value. Browsers send cookies along whoever made the page: to write, it must be a page of ours.
+
+    So it must be to open a WebSocket, which has no method and may write.
+    """
     value = connection.cookies.get(name)
-    if value and connection.scope["method"] not in SAFE_METHODS and not from_our_pages(connection, settings):
-        raise Forbidden("A cookie counts for a write only from this server's own pages or from CORS_ORIGINS")
+    if value and connection.scope.get("method") not in SAFE_METHODS and not from_our_pages(connection, settings):
+        raise Forbidden(
+            "A cookie counts for a write, or a WebSocket, only from this server's pages or CORS_ORIGINS"
+        )
     return value or None
 
 

@@ -1,8 +1,15 @@
-"""HTTP connections, as uvicorn keeps them, that can be broken from within a request."""
+"""Connections, as uvicorn keeps them, that can be broken from within a request."""
+
+import logging
+from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.live.feed import CUT
+
+logger = logging.getLogger("gateway.connections")
+logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
 
 
 class Connection(AutoHTTPProtocol):
@@ -14,3 +21,22 @@ class Connection(AutoHTTPProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CUT: self.transport.abort}
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """The same for WebSockets."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self.logger = self.conn.logger = logger
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["extensions"][CUT] = self.transport.abort
+
+    async def send(self, message: Any) -> None:
+        """An answer instead of a handshake is one too; uvicorn would complain of it."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True

@@ -27,6 +27,9 @@ LEAST_GRACE = 1
 MARGIN = 1
 """Seconds for what there is to do after the last request: connections to close, a log line."""
 
+MOST_FRAMES = 4
+"""A WebSocket's message of up to so many bodies' size is refused in GraphQL's way; beyond that it is not read."""
+
 PATIENCE = 60
 """Seconds that the server has to come up before nobody waits to say where it is."""
 
@@ -65,6 +68,10 @@ def listen(host: str, port: int, settings: Settings, *, workers: int, reload: bo
         "gateway.app:create_app",
         factory=True,
         http="gateway.connections:Connection",
+        ws="gateway.connections:Socket",
+        ws_max_size=MOST_FRAMES * settings.max_body_bytes,
+        ws_ping_interval=None,  # GraphQL's protocol has pings of its own
+        ws_per_message_deflate=False,  # compression would cost each socket more memory than all else that it holds
         host=host,
         port=port,
         workers=workers,

@@ -147,6 +147,11 @@ class Settings(BaseSettings):
     graphql_max_aliases: Count = 30
     graphql_max_root_fields: Count = 20
     graphql_max_tokens: Count = 2000
+    graphql_max_subscriptions: Count = 100
+    """The operations that one socket may have under way."""
+    graphql_init_timeout: Seconds = timedelta(seconds=10)
+    """What a socket has for its `connection_init`."""
+    graphql_socket_lifetime: Duration = timedelta(hours=12)
 
     def __init__(self, **values: Any) -> None:
         try:

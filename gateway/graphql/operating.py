@@ -1,0 +1,98 @@
+"""One operation over a socket: a single answer, or a subscription."""
+
+import time
+from typing import Protocol
+
+from gateway.errors import OF_CODE
+from gateway.graphql.engine import Answer, GraphQLRequest
+from gateway.graphql.messages import Envelope
+from gateway.graphql.requests import answered
+from gateway.graphql.signing_in import sign_ins
+from gateway.limits import API, AUTH
+from gateway.live.streams import RETRY_AFTER
+from gateway.logs import log_request
+from gateway.visits import Visit
+from gateway.wiring import Gateway
+from models import Viewer
+from models.errors import CursorExpired, RateLimited, Refusal
+from resolvers.context import RequestContext
+
+
+class Line(Protocol):
+    """The socket, as its operations know it."""
+
+    gateway: Gateway
+    scope: dict
+
+    @property
+    def viewer(self) -> Viewer | None: ...
+
+    def context(self, request_id: str) -> RequestContext: ...
+
+    async def say(self, text: str) -> None: ...
+
+    def forget(self, operation: "Operating") -> bool:
+        """The operation's id is free again; False if it was already, for then nobody waits for an answer."""
+
+
+class Operating:
+    """An operation from its `subscribe` to its `complete`, with a request id and a line in the log of its own."""
+
+    def __init__(self, line: Line, id: str, request: GraphQLRequest, visit: Visit) -> None:
+        self.line, self.id, self.request, self.visit = line, id, request, visit
+        self.envelope = Envelope(id)
+        self.may_write = False
+        """Whether the engine is at it by now. A subscription never writes, and may be broken off at any time."""
+
+    async def run(self) -> None:
+        started, status = time.perf_counter(), 200
+        ctx = self.line.context(self.visit.request_id)
+        try:
+            await self.count()
+            goes_on = await self.line.gateway.engine.is_subscription(self.request)
+            status = await (self.follow(ctx) if goes_on else self.answer(ctx))
+        except Refusal as refusal:
+            status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
+        finally:
+            self.line.forget(self)
+            log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, status, started)
+
+    async def count(self) -> None:
+        limits, visit = self.line.gateway.limits, self.visit
+        await limits.count(API, visit.caller, visit)
+        if cost := sign_ins(self.request.query, self.request.operation_name):
+            await limits.count(AUTH, visit.caller, visit, cost)
+
+    async def answer(self, ctx: RequestContext) -> int:
+        self.may_write = True
+        answer = await self.line.gateway.engine.answer(self.request, ctx)
+        if not answer.executed:
+            return await self.refuse(answer)
+        self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)
+        if self.line.forget(self):
+            await self.line.say(self.envelope.next(answer.body))
+            await self.line.say(self.envelope.complete())
+        return 200
+
+    async def follow(self, ctx: RequestContext) -> int:
+        """Until it is broken off, or the log no longer reaches it."""
+        gateway, line = self.line.gateway, self.line
+        subscription = await gateway.engine.subscribe(self.request, ctx, gateway.log)
+        if isinstance(subscription, Answer):
+            return await self.refuse(subscription)
+        self.visit.operation = subscription.name
+        while True:
+            try:
+                told = await subscription.next(lambda: line.viewer)
+            except CursorExpired as refusal:
+                return await self.refuse(answered(None, [refusal], subscription.name, ctx.request_id))
+            await line.say(self.envelope.next(told.body))
+
+    async def refuse_one_too_many(self) -> None:
+        await self.refuse(answered(None, [RateLimited(RETRY_AFTER)], None, self.visit.request_id))
+
+    async def refuse(self, answer: Answer) -> int:
+        self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)
+        if self.line.forget(self):
+            await self.line.say(self.envelope.error(answer.body))
+        return OF_CODE[answer.errors[0]].status
