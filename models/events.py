@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, false
+from sqlalchemy import BigInteger, Integer, false, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
@@ -23,6 +23,8 @@ class Event(SQLModel, table=True):
     actor_id: UUID | None = Field(default=None)
     hides: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     """Whether it took the post from everyone's sight: who could see it until then is told that much."""
+    was_public: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Whether everyone could see the post just before or just after it. What happens to a draft is its author's."""
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
 
 

@@ -3,10 +3,12 @@
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy import exists, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Event, Viewer
+from models import Event, Post, Viewer
 from models.events import put_aside
+from models.posts import PUBLIC
 
 
 class Fact(StrEnum):
@@ -36,5 +38,5 @@ def record(
 ) -> None:
     """A fact about a post, or about another entity that belongs to one. Told to those who may see the post."""
     event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
-    event.hides = hides
+    event.hides, event.was_public = hides, true() if hides else exists().where(Post.id == post_id, PUBLIC)
     put_aside(session, event)

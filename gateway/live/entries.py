@@ -50,15 +50,15 @@ class Entry:
     actor_id: UUID | None
     at: datetime
     hides: bool
+    was_public: bool
     sight: Sight
 
     @property
     def audience(self) -> Audience:
-        """Those who may see the post at present; those who could until this event are told that much."""
+        """Those who may see the post now and could then; what went from sight is told to who saw it go."""
         now = self.sight.audience
-        if not self.hides and not self.is_deletion:
-            return now
-        return replace(now, everyone=now.everyone or self.hides, its_author=now.its_author or self.is_deletion)
+        everyone = self.hides or (now.everyone and self.was_public)
+        return replace(now, everyone=everyone, its_author=now.its_author or self.is_deletion)
 
     @property
     def is_deletion(self) -> bool:
@@ -66,8 +66,8 @@ class Entry:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as the feed says it, encoded once for all who hear it."""
-        return b"id: %d\ndata: %s\n\n" % (self.id, orjson.dumps(self.facts()))
+        """The event as the feed says it, encoded once for all who hear it. (asyncpg has a UUID of its own.)"""
+        return b"id: %d\ndata: %s\n\n" % (self.id, orjson.dumps(self.facts(), default=str))
 
     def facts(self) -> dict[str, Any]:
         said = {"id": self.id, "type": self.type, "postId": self.post_id, "actorId": self.actor_id, "at": wire(self.at)}
@@ -116,4 +116,5 @@ async def audiences(session: AsyncSession, posts: set[UUID]) -> dict[UUID, Audie
 
 
 def entry(event: Event, sight: Sight) -> Entry:
-    return Entry(event.id, event.type, event.entity_id, event.post_id, event.actor_id, event.at, event.hides, sight)
+    about = event.entity_id, event.post_id, event.actor_id, event.at
+    return Entry(event.id, event.type, *about, event.hides, event.was_public, sight)

@@ -37,6 +37,10 @@ class Missed:
     next: int
     at: float
 
+    def is_over(self, snapshot: Snapshot) -> bool:
+        """Whether they had all ended by a later moment."""
+        return snapshot.oldest >= self.next and time.monotonic() - self.at >= GRACE
+
 
 class Horizon:
     """Lets rows pass in the order of their ids, up to the first id that may still come."""
@@ -64,12 +68,9 @@ class Horizon:
     def are_lost(self, id: int, snapshot: Snapshot) -> bool:
         """Whether the ids that are missing before this one were given up."""
         missed = self.missed
-        return missed is not None and id <= missed.top and self.is_over(missed, snapshot)
-
-    def is_over(self, missed: Missed, snapshot: Snapshot) -> bool:
-        return snapshot.oldest >= missed.next and time.monotonic() - missed.at >= GRACE
+        return missed is not None and id <= missed.top and missed.is_over(snapshot)
 
     def note(self, top: int, snapshot: Snapshot) -> None:
         """Remember when ids were first missed; a moment that has not been waited for is kept."""
-        if self.missed is None or self.is_over(self.missed, snapshot):
+        if self.missed is None or self.missed.is_over(snapshot):
             self.missed = Missed(top, snapshot.next, time.monotonic())

@@ -107,8 +107,9 @@ class Hub:
             except CursorExpired:
                 self.cursor = self.log.position
             except Exception:
-                logger.exception("A round of the feed failed; going on")
-                await asyncio.sleep(TICK)
+                logger.exception("A round of the feed failed; those whom it did not reach are disconnected, to resume")
+                for follower in [each for each in self.live if each.cursor < self.cursor]:
+                    follower.cut()
 
     async def round(self, entries: list[Entry], position: int) -> None:
         """Send entries to everybody who is live; those that join meanwhile know them already."""

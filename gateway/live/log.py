@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.live.entries import Entry, Sights, with_sights
-from gateway.live.horizon import Horizon, Snapshot
+from gateway.live.horizon import Horizon, Missed, Snapshot
 from models import Database, Event
 from models.errors import CursorExpired, Unavailable
 from models.events import START
@@ -27,6 +28,13 @@ PATIENCE = 2.0
 POLL = 1.0
 """Seconds until the log is read though nobody was woken: a lost wake-up delays and never loses."""
 POLL_WAITING = 0.05
+
+SNAPSHOT = [
+    literal_column(f"cast(cast(pg_snapshot_{end}(pg_current_snapshot()) as text) as bigint)").label(name)
+    for end, name in (("xmin", "oldest"), ("xmax", "next"))
+]
+"""As `Snapshot`."""
+DRAWN = "pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)"
 
 logger = logging.getLogger("gateway.live")
 
@@ -72,14 +80,26 @@ class Log:
         """Start a little back, since what a transaction drew before now it may commit after."""
         async with self.db.reading() as session:
             newest = await session.scalar(select(func.max(Event.id))) or 0
-            start = await session.scalar(select(func.min(Event.id)).where(Event.id > newest - LOOK_BACK)) or newest
+            start = await session.scalar(select(func.min(Event.id)).where(Event.id > newest - LOOK_BACK)) or newest + 1
             mark = await reaches_back_to(session)
-        self.horizon = Horizon(max(start - 1, 0))
+            drawn = await newest_drawn(session)
+        self.horizon = Horizon(start - 1)
         self.floor = max(self.position, mark)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                while await self.advance() or self.position < newest:  # noqa: ASYNC110 - no event tells of a rollback
-                    await asyncio.sleep(POLL_WAITING if self.horizon.is_waiting else 0)
+                await self.settle(newest, drawn)
+
+    async def settle(self, newest: int, drawn: Missed | None) -> None:
+        """Take in all that there is, and pass over ids that were drawn and given up: the first event waits for none."""
+        while (drawn and not await self.are_over(drawn)) or await self.advance() or self.position < newest:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_WAITING)
+        if drawn and not self.horizon.is_waiting:
+            self.horizon.position = max(self.position, drawn.top)
+
+    async def are_over(self, drawn: Missed) -> bool:
+        """Whether whoever drew the newest ids has committed or given up."""
+        async with self.db.reading() as session:
+            return drawn.top <= self.position or drawn.is_over((await session.execute(select(*SNAPSHOT))).one())
 
     async def follow(self) -> None:
         while True:
@@ -174,6 +194,14 @@ async def reaches_back_to(session: AsyncSession) -> int:
     return await session.scalar(select(func.max(Event.id)).where(Event.type == START)) or 0
 
 
+async def newest_drawn(session: AsyncSession) -> Missed | None:
+    """The newest id that some transaction has drawn, though it may never commit; None where there are no such."""
+    if session.get_bind().dialect.name == "sqlite":
+        return None
+    top, _, next_ = (await session.execute(select(literal_column(DRAWN), *SNAPSHOT))).one()
+    return Missed(top or 0, next_, time.monotonic())
+
+
 async def beyond(
     session: AsyncSession, cursor: int, most: int, until: int | None = None
 ) -> tuple[list[Event], Snapshot | None]:
@@ -183,7 +211,5 @@ async def beyond(
         wanted = wanted.where(Event.id <= until)
     if session.get_bind().dialect.name == "sqlite":
         return list(await session.scalars(wanted)), None
-    snapshot = "cast(cast(pg_snapshot_{}(pg_current_snapshot()) as text) as bigint)"
-    oldest, next_ = (literal_column(snapshot.format(end)) for end in ("xmin", "xmax"))
-    rows = (await session.execute(wanted.add_columns(oldest, next_))).all()
+    rows = (await session.execute(wanted.add_columns(*SNAPSHOT))).all()
     return [row[0] for row in rows], Snapshot(*rows[-1][1:]) if rows else Snapshot(0, 0)

@@ -1,0 +1,86 @@
+"""A client of the feed, as a browser's EventSource hears it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+PATIENCE = 5.0
+"""Seconds that an event may take to come."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """What stands between two blank lines."""
+
+    id: int | None = None
+    data: Any = None
+    retry: int | None = None
+    comment: str | None = None
+
+
+@dataclass
+class Feed:
+    """An open stream."""
+
+    response: httpx.Response
+    lines: AsyncIterator[str] = field(init=False)
+    connected: Frame = field(default_factory=Frame)
+
+    def __post_init__(self) -> None:
+        self.lines = self.response.aiter_lines()
+
+    async def frame(self, patience: float = PATIENCE) -> Frame | None:
+        """The next; None once the stream has ended."""
+        async with asyncio.timeout(patience):
+            frame = Frame()
+            async for line in self.lines:
+                if not line:
+                    return frame
+                name, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if name == "data":
+                    frame.data = json.loads(value)
+                elif name in ("id", "retry"):
+                    setattr(frame, name, int(value))
+                else:
+                    assert name == "", f"unnamed events only, and not {line!r}"
+                    frame.comment = value
+            return None
+
+    async def event(self, patience: float = PATIENCE) -> dict[str, Any]:
+        """What the next event says, whose id must be that of its frame."""
+        frame = await self.frame(patience)
+        assert frame is not None, "the stream has ended"
+        assert frame.data["id"] == frame.id
+        return frame.data
+
+    async def type(self) -> str:
+        return (await self.event())["type"]
+
+    async def types(self, count: int) -> list[str]:
+        return [await self.type() for _ in range(count)]
+
+    async def ids(self, count: int) -> list[int]:
+        return [(await self.event())["id"] for _ in range(count)]
+
+    async def silence(self, seconds: float = 0.3) -> None:
+        """Nothing comes for a while; the stream cannot be used after that."""
+        with suppress(TimeoutError):
+            raise AssertionError(f"there came {await self.frame(seconds)}")
+
+
+@asynccontextmanager
+async def following(
+    http: httpx.AsyncClient, path: str, query: dict[str, Any], headers: dict[str, str]
+) -> AsyncIterator[Feed]:
+    async with http.stream("GET", path, params=query, headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        feed = Feed(response)
+        feed.connected = await feed.frame()
+        assert feed.connected.data["type"] == "connected"
+        yield feed
