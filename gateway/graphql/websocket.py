@@ -4,49 +4,21 @@ It is spoken to the letter but for one thing: a second `connection_init` that ca
 renews the socket's token in place, and is acknowledged again. Any other is one too many, and ends the socket with 4429.
 """
 
-import asyncio
-import logging
-import random
-from contextlib import ExitStack, suppress
-from typing import Any
+from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.addresses import client_address
-from gateway.authentication import bearer_token, by_bearer, by_cookie
 from gateway.context import gateway_of
 from gateway.errors import refused
-from gateway.graphql import messages
-from gateway.graphql.engine import GraphQLRequest
-from gateway.graphql.messages import Closing, Message
-from gateway.graphql.operating import Operating
+from gateway.graphql.messages import NO_SUCH_PROTOCOL, PROTOCOL
+from gateway.graphql.sockets import GOING, Socket
 from gateway.limits import API, caller
-from gateway.live.feed import CUT
-from gateway.live.watch import Guarded
 from gateway.middleware import header
 from gateway.visits import KEY, Visit, request_id
-from gateway.wiring import Gateway
-from models import Viewer
-from models.errors import Forbidden, RateLimited, Refusal, Unauthorized, Unavailable
-from resolvers.accounts import authenticate
-from resolvers.context import RequestContext
-
-SILENCE = 15.0
-"""Seconds without a word from the client after which it is pinged, and after as many again given up."""
-STALL = 10.0
-"""Seconds that a client may take over what it was sent, before it is disconnected."""
-FAREWELL = 3.0
-"""Seconds that operations with a single answer have to end when the server goes, or a socket does."""
-
-CODES = {Unauthorized: messages.UNAUTHORIZED, Forbidden: messages.FORBIDDEN}
-GOING = "The server is going down; connect again"
-OLD = "The socket is old; connect again"
-SLOW = "What was sent was not taken; connect again, and resume"
-ONE_INIT_TOO_MANY = "Too many initialisation requests"
-
-logger = logging.getLogger("gateway.graphql")
+from models.errors import Refusal, Unavailable
 
 
 class GraphQLSockets:
@@ -66,12 +38,12 @@ class GraphQLSockets:
 
 async def begin(websocket: WebSocket, visit: Visit) -> None:
     """Speak the protocol; without it, say so in the one way that there is then."""
-    if messages.PROTOCOL in websocket.scope["subprotocols"]:
-        await websocket.accept(messages.PROTOCOL)
+    if PROTOCOL in websocket.scope["subprotocols"]:
+        await websocket.accept(PROTOCOL)
         await Socket(websocket, visit).run()
     else:
         await websocket.accept()
-        await websocket.close(messages.NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
+        await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
 
 
 async def welcome(websocket: WebSocket, visit: Visit) -> None:
@@ -86,231 +58,3 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
 async def deny(websocket: WebSocket, visit: Visit, response: Response) -> None:
     response.raw_headers.extend([*visit.headers, (b"x-request-id", visit.request_id.encode())])
     await websocket.send_denial_response(response)
-
-
-class Socket:
-    """One client's socket. Each of its operations is a task that waits for room, so nothing gathers for it here."""
-
-    def __init__(self, websocket: WebSocket, visit: Visit) -> None:
-        self.websocket, self.visit, self.scope = websocket, visit, websocket.scope
-        self.gateway: Gateway = gateway_of(websocket)
-        self.held = ExitStack()
-        self.guarded: Guarded | None = None
-        """Who is there, once that is acknowledged."""
-        self.operations: dict[str, Operating] = {}
-        self.tasks: dict[Operating, asyncio.Task[None]] = {}
-        self.ending: asyncio.Future[Closing | None] = asyncio.get_running_loop().create_future()
-        """Done when the socket is to be closed, and how; or with None when its client has left."""
-        self.begun = 0
-
-    @property
-    def viewer(self) -> Viewer | None:
-        return self.guarded and self.guarded.viewer
-
-    async def run(self) -> None:
-        settings, loop = self.gateway.settings, asyncio.get_running_loop()
-        lifetime = settings.graphql_socket_lifetime.total_seconds() * random.uniform(0.9, 1)  # noqa: S311 - no secret
-        old = loop.call_later(lifetime, self.end, Closing(messages.GOING_AWAY, OLD))
-        late = loop.call_later(settings.graphql_init_timeout.total_seconds(), self.expect_initialised)
-        self.gateway.streams.draining.add_done_callback(self.leave)
-        reading = asyncio.create_task(self.read(), name="socket")
-        try:
-            await self.part(await self.ending)
-        finally:
-            old.cancel()
-            late.cancel()
-            reading.cancel()
-            self.gateway.streams.draining.remove_done_callback(self.leave)
-            self.held.close()
-            await self.stop()
-
-    def end(self, closing: Closing | None) -> None:
-        if not self.ending.done():
-            self.ending.set_result(closing)
-
-    def leave(self, _: Any) -> None:
-        self.end(Closing(messages.GOING_AWAY, GOING))
-
-    def expect_initialised(self) -> None:
-        if self.guarded is None:
-            self.end(Closing(messages.INIT_TIMEOUT, "Connection initialisation timeout"))
-
-    async def part(self, closing: Closing | None) -> None:
-        """Close the socket; when the server goes, after what is under way has been answered."""
-        if closing is None:
-            return
-        if closing.code == messages.GOING_AWAY:
-            await self.finish()
-        try:
-            async with asyncio.timeout(FAREWELL):
-                await self.websocket.close(closing.code, closing.reason)
-        except TimeoutError:
-            self.cut()
-        except (WebSocketDisconnect, RuntimeError):
-            logger.debug("A client left as its socket was closed")
-
-    def cut(self) -> None:
-        self.scope.get("extensions", {}).get(CUT, lambda: None)()
-
-    async def finish(self) -> None:
-        """Let operations with a single answer end."""
-        if answering := [task for operating, task in self.tasks.items() if operating.may_write]:
-            await asyncio.wait(answering, timeout=FAREWELL)
-
-    async def stop(self) -> None:
-        """Break subscriptions off. What may be writing is waited for, though nobody hears the answer."""
-        self.operations.clear()
-        for operating in self.tasks:
-            self.break_off(operating)
-        if self.tasks:
-            await asyncio.wait(list(self.tasks.values()))
-
-    async def read(self) -> None:
-        """Heed what the client says, one message after another."""
-        try:
-            while (frame := await self.heard()) is not None:
-                await self.heed(messages.read(frame, self.gateway.settings.max_body_bytes))
-            self.end(None)
-        except Closing as closing:
-            self.end(closing)
-        except WebSocketDisconnect:
-            self.end(None)
-        except Exception:
-            logger.exception("Socket %s failed", self.visit.request_id)
-            self.end(Closing(messages.BROKEN, "Internal server error"))
-
-    async def heard(self) -> dict[str, Any] | None:
-        """The next frame, or None from a client that has left. One who says nothing is pinged."""
-        for _ in range(2):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SILENCE):
-                    frame = await self.websocket.receive()
-                return frame if frame["type"] == "websocket.receive" else None
-            await self.say(messages.simple(messages.PING))
-        raise Closing(messages.TERMINATED, "No pong came")
-
-    async def heed(self, message: Message) -> None:
-        match message.type:
-            case messages.INIT if self.guarded is None:
-                await self.initialise(message.payload or {})
-            case messages.INIT:
-                await self.renew(message.payload or {})
-            case messages.PING:
-                await self.say(messages.simple(messages.PONG, message.payload))
-            case messages.SUBSCRIBE:
-                await self.subscribe(message.id, message.payload or {})
-            case messages.COMPLETE:
-                self.complete(message.id)
-
-    async def initialise(self, payload: dict[str, Any]) -> None:
-        """Learn who is there. From now on the socket counts among its viewer's streams, and ends with their rights."""
-        try:
-            ctx = await self.identified(payload)
-            self.visit.caller = caller(ctx.viewer, self.visit.caller.removeprefix("address:"))
-            self.held.enter_context(self.gateway.streams.open(self.visit.caller))
-        except (Unauthorized, Forbidden) as refusal:
-            raise Closing(CODES[type(refusal)], refusal.message) from refusal
-        except (RateLimited, Unavailable) as refusal:
-            raise Closing(messages.TRY_AGAIN_LATER, refusal.message) from refusal
-        self.guarded = self.gateway.watch.guard(ctx.session_id, ctx.viewer, ctx.expires_at)
-        self.held.callback(self.guarded.close)
-        self.guarded.ended.add_done_callback(self.lose_rights)
-        await self.say(messages.simple("connection_ack"))
-
-    def lose_rights(self, ended: "asyncio.Future[Refusal]") -> None:
-        self.end(Closing(messages.UNAUTHORIZED, ended.result().message))
-
-    async def identified(self, payload: dict[str, Any]) -> RequestContext:
-        """By the payload's token, or else the handshake's, or else its cookie, if it came from a page of ours."""
-        ctx, websocket = self.context(self.visit.request_id), self.websocket
-        token = token_of(payload)
-        if token is None:
-            token = bearer_token(websocket.headers.get("authorization"))
-        if token is not None:
-            await by_bearer(ctx, token)
-        elif "cookie" in websocket.headers:
-            await by_cookie(ctx, websocket, self.gateway.settings, self.visit)
-        return ctx
-
-    async def renew(self, payload: dict[str, Any]) -> None:
-        """Go on with a newer token of the same viewer."""
-        try:
-            await self.gateway.limits.count(API, self.visit.caller, self.visit)
-            claims = await authenticate(self.gateway.db, self.gateway.tokens, token_of(payload) or "")
-        except Unavailable as refusal:
-            raise Closing(messages.TRY_AGAIN_LATER, refusal.message) from refusal
-        except Refusal as refusal:
-            raise Closing(messages.TOO_MANY_INITS, ONE_INIT_TOO_MANY) from refusal
-        if self.viewer is None or claims.viewer.id != self.viewer.id:
-            raise Closing(messages.TOO_MANY_INITS, ONE_INIT_TOO_MANY)
-        self.guarded.renew(claims.expires_at, claims.session_id, claims.viewer)
-        await self.say(messages.simple("connection_ack"))
-
-    def context(self, request_id: str) -> RequestContext:
-        """The circumstances of an operation that begins now."""
-        ctx = RequestContext(db=self.gateway.db, tokens=self.gateway.tokens, request_id=request_id)
-        if self.guarded is not None:
-            ctx.viewer, ctx.session_id = self.guarded.viewer, self.guarded.session_id
-        return ctx
-
-    async def subscribe(self, id: str, payload: dict[str, Any]) -> None:
-        if self.guarded is None:
-            raise Closing(messages.UNAUTHORIZED, "Unauthorized")
-        if id in self.operations:
-            raise Closing(messages.ID_TAKEN, f"Subscriber for {id} already exists")
-        request = GraphQLRequest(payload["query"], payload.get("variables"), payload.get("operationName") or None)
-        self.begun += 1
-        visit = Visit(f"{self.visit.request_id}.{self.begun}", caller=self.visit.caller)
-        visit.viewer = self.viewer and self.viewer.id
-        operating = self.operations[id] = Operating(self, id, request, visit)
-        if len(self.operations) > self.gateway.settings.graphql_max_subscriptions:
-            return await operating.refuse_one_too_many()
-        task = self.tasks[operating] = asyncio.create_task(self.operate(operating), name="operation")
-        task.add_done_callback(lambda _: self.tasks.pop(operating, None))
-        return None
-
-    async def operate(self, operating: Operating) -> None:
-        try:
-            await operating.run()
-        except Closing as closing:
-            self.end(closing)
-        except (WebSocketDisconnect, RuntimeError):
-            self.end(None)
-        except Exception:
-            logger.exception("Operation %s failed", operating.visit.request_id)
-            self.end(Closing(messages.BROKEN, "Internal server error"))
-
-    def complete(self, id: str) -> None:
-        """The client has heard enough. Ids that nobody knows have ended already."""
-        if operating := self.operations.pop(id, None):
-            self.break_off(operating)
-
-    def break_off(self, operating: Operating) -> None:
-        """What may be writing is left to finish."""
-        if not operating.may_write and operating in self.tasks:
-            self.tasks[operating].cancel()
-
-    def forget(self, operating: Operating) -> bool:
-        known = self.operations.get(operating.id) is operating
-        if known:
-            del self.operations[operating.id]
-        return known
-
-    async def say(self, text: str) -> None:
-        """Wait until there is room for it. A client that makes too little of it in time is disconnected."""
-        try:
-            async with asyncio.timeout(STALL):
-                await self.websocket.send({"type": "websocket.send", "text": text})
-        except TimeoutError:
-            raise Closing(messages.TRY_AGAIN_LATER, SLOW) from None
-
-
-def token_of(payload: dict[str, Any]) -> str | None:
-    """The token of a payload, whatever the case of its key: as a bearer's, or bare. Empty text is none."""
-    given = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
-    if given is None or given == "":
-        return None
-    if not isinstance(given, str):
-        raise Closing(messages.BAD_REQUEST, "authorization is text")
-    token = bearer_token(given)
-    return given.strip() if token is None else token

@@ -1,0 +1,58 @@
+"""Who is at the other end of a socket: what `connection_init` and the handshake say of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from starlette.websockets import WebSocket
+
+from gateway.authentication import bearer_token, by_bearer, by_cookie
+from gateway.context import gateway_of
+from gateway.graphql import messages
+from gateway.graphql.messages import Closing
+from gateway.visits import visit_of
+from gateway.wiring import Gateway
+from models.errors import RateLimited, Refusal, Unavailable
+from resolvers.accounts import authenticate
+from resolvers.context import RequestContext
+from resolvers.tokens import Claims
+
+ONE_TOO_MANY = "Too many initialisation requests"
+LATER = {Unavailable.__name__: messages.TRY_AGAIN_LATER, RateLimited.__name__: messages.TRY_AGAIN_LATER}
+
+
+@contextmanager
+def closing_for(**codes: int) -> Iterator[None]:
+    """Refusals as closings, by the names of their classes; what passes by itself is to be tried again later."""
+    try:
+        yield
+    except Refusal as refusal:
+        code = (LATER | codes).get(type(refusal).__name__, messages.BROKEN)
+        raise Closing(code, ONE_TOO_MANY if code == messages.TOO_MANY_INITS else refusal.message) from refusal
+
+
+async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str, Any]) -> None:
+    """By the payload's token, or else the handshake's, or else its cookie, if it came from a page of ours."""
+    token = token_of(payload)
+    if token is None:
+        token = bearer_token(websocket.headers.get("authorization"))
+    if token is not None:
+        await by_bearer(ctx, token)
+    elif "cookie" in websocket.headers:
+        await by_cookie(ctx, websocket, gateway_of(websocket).settings, visit_of(websocket.scope))
+
+
+async def claimed(gateway: Gateway, payload: dict[str, Any]) -> Claims:
+    """What the token of a payload says, if it is valid."""
+    return await authenticate(gateway.db, gateway.tokens, token_of(payload) or "")
+
+
+def token_of(payload: dict[str, Any]) -> str | None:
+    """The token of a payload, whatever the case of its key: as a bearer's, or bare. Empty text is none."""
+    given = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str):
+        raise Closing(messages.BAD_REQUEST, "authorization is text")
+    token = bearer_token(given)
+    return given.strip() if token is None else token
