@@ -131,7 +131,8 @@ class Sqlite:
         connection = await self.idle.get()
         self.statements += 1
         try:
-            (row,) = await asyncio.wait_for(connection.execute_fetchall(sql, parameters), LONGEST)
+            async with asyncio.timeout(LONGEST):  # not wait_for, which on Python 3.11 can lose a cancellation
+                (row,) = await connection.execute_fetchall(sql, parameters)
         except TimeoutError as error:
             await connection.interrupt()
             raise Unavailable from error
