@@ -84,11 +84,12 @@ async def seeded() -> str:
     connection = await asyncpg.connect(ADMIN)
     there = await connection.fetchval("select true from pg_database where datname = $1", NAME)
     url = ADMIN.rsplit("/", 1)[0].replace("postgresql://", "postgresql+asyncpg://") + f"/{NAME}"
+    environment = {**os.environ, "DATABASE_URL": url}
+    gateway = [sys.executable, "-m", "gateway"]
     if not there:
         await connection.execute(f"create database {NAME}")
-        environment = {**os.environ, "DATABASE_URL": url}
-        gateway = [sys.executable, "-m", "gateway"]
-        await asyncio.to_thread(subprocess.run, [*gateway, "migrate"], env=environment, check=True)
+    await asyncio.to_thread(subprocess.run, [*gateway, "migrate"], env=environment, check=True)
+    if not there:
         await asyncio.to_thread(subprocess.run, [*gateway, "seed", *SIZES], env=environment, check=True)
     await connection.execute("checkpoint")
     await connection.close()
