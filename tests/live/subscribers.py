@@ -1,0 +1,177 @@
+"""Clients of subscriptions: over a WebSocket, over SSE, and over multipart."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.accounts import Account
+
+PATIENCE = 5.0
+"""Seconds that a message may take to come."""
+PROTOCOL = "graphql-transport-ws"
+EVENTS = "subscription($since: ID) { postEvents(since: $since) { id type post { title } } }"
+
+
+@dataclass(slots=True)
+class Event:
+    """One server-sent event."""
+
+    name: str | None = None
+    id: int | None = None
+    data: Any = None
+    retry: int | None = None
+
+
+@dataclass
+class Stream:
+    """An open response with server-sent events."""
+
+    response: httpx.Response
+    lines: AsyncIterator[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = self.response.aiter_lines()
+
+    async def event(self) -> Event | None:
+        """The next, silent ones among them; None once the stream has ended."""
+        event = Event()
+        async with asyncio.timeout(PATIENCE):
+            async for line in self.lines:
+                if not line:
+                    return event
+                name, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if name == "event":
+                    event.name = value
+                elif name == "data":
+                    event.data = json.loads(value) if value else None
+                elif name in ("id", "retry"):
+                    setattr(event, name, int(value))
+        return None
+
+    async def next(self) -> dict[str, Any]:
+        """The next response."""
+        while (event := await self.event()) is not None and event.name is None:
+            pass
+        assert event is not None, "the stream has ended"
+        assert event.name == "next"
+        return event.data
+
+    async def told(self) -> Any:
+        """The value of the next response's only field."""
+        response = await self.next()
+        assert "errors" not in response, response
+        (value,) = response["data"].values()
+        return value
+
+    async def types(self, count: int) -> list[str]:
+        return [(await self.told())["type"] for _ in range(count)]
+
+    async def is_silent(self, seconds: float = 0.3) -> bool:
+        """Whether nothing comes for a while; the stream cannot be used after that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return not await self.next()
+        return True
+
+
+@asynccontextmanager
+async def streaming(
+    http: httpx.AsyncClient, query: str, viewer: Account | None = None, headers: Any = None, **variables: Any
+) -> AsyncIterator[Stream]:
+    """A subscription over SSE, once the server has said that it is heard."""
+    headers = {"Accept": "text/event-stream", **(viewer.headers if viewer else {}), **(headers or {})}
+    body = {"query": query, "variables": variables}
+    async with http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        stream = Stream(response)
+        assert (await stream.event()).id is not None
+        yield stream
+
+
+@dataclass
+class Socket:
+    """A client of the subprotocol, which does nothing by itself, not even answer pings."""
+
+    connection: ClientConnection
+    begun: int = 0
+
+    async def say(self, message: Any) -> None:
+        await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def heard(self) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            return json.loads(await self.connection.recv())
+
+    async def initialise(self, viewer: Account | None = None) -> None:
+        """Introduce oneself, and be let in."""
+        payload = {"authorization": f"Bearer {viewer.access_token}"} if viewer else None
+        await self.say({"type": "connection_init", "payload": payload})
+        assert await self.heard() == {"type": "connection_ack"}
+
+    async def subscribe(self, query: str, id: str | None = None, **variables: Any) -> str:
+        self.begun += 1
+        id = id or str(self.begun)
+        await self.say({"id": id, "type": "subscribe", "payload": {"query": query, "variables": variables}})
+        return id
+
+    async def ready(self) -> None:
+        """Everything said so far has been heeded, and had a moment to begin."""
+        await self.say({"type": "ping"})
+        assert await self.heard() == {"type": "pong"}
+        await asyncio.sleep(0.05)
+
+    async def told(self, id: str) -> Any:
+        """The value of the next response's only field, which must be to that operation."""
+        message = await self.heard()
+        assert (message["id"], message["type"]) == (id, "next"), message
+        assert "errors" not in message["payload"], message
+        (value,) = message["payload"]["data"].values()
+        return value
+
+    async def asked(self, query: str, **variables: Any) -> Any:
+        """A single answer, whose completion is awaited."""
+        id = await self.subscribe(query, **variables)
+        value = await self.told(id)
+        assert await self.heard() == {"id": id, "type": "complete"}
+        return value
+
+    async def error(self, id: str) -> str:
+        """The code of the error that an operation ends with."""
+        message = await self.heard()
+        assert (message["id"], message["type"]) == (id, "error"), message
+        return message["payload"][0]["extensions"]["code"]
+
+    async def closing(self) -> tuple[int, str]:
+        """How the server closes, whatever it says before."""
+        with suppress(ConnectionClosed):
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    await self.connection.recv()
+        return self.connection.close_code, self.connection.close_reason
+
+    async def is_silent(self, seconds: float = 0.3) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return not await self.connection.recv()
+        return True
+
+
+@asynccontextmanager
+async def socket(
+    address: str, viewer: Account | None = None, *, init: bool = True, protocols: Any = (PROTOCOL,), **options: Any
+) -> AsyncIterator[Socket]:
+    """A socket to a server at an address, introduced unless that is left to the test."""
+    url = address.replace("http", "ws", 1) + "/graphql"
+    async with connect(url, subprotocols=list(protocols) or None, close_timeout=1, **options) as connection:
+        client = Socket(connection)
+        if init:
+            await client.initialise(viewer)
+        yield client
