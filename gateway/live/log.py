@@ -80,31 +80,36 @@ class Log:
         """Start a little back, since what a transaction drew before now it may commit after."""
         async with self.db.reading() as session:
             newest = await session.scalar(select(func.max(Event.id))) or 0
-            start = await session.scalar(select(func.min(Event.id)).where(Event.id > newest - LOOK_BACK)) or newest + 1
             mark = await reaches_back_to(session)
             drawn = await newest_drawn(session)
-        self.horizon = Horizon(start - 1)
-        self.floor = max(self.position, mark)
+        self.horizon = Horizon(max(newest - LOOK_BACK, mark, 0))
+        self.horizon.missed = drawn
+        self.floor = self.position
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self.settle(newest, drawn)
 
     async def settle(self, newest: int, drawn: Missed | None) -> None:
         """Take in all that there is, and pass over ids that were drawn and given up: the first event waits for none."""
-        while (drawn and not await self.are_over(drawn)) or await self.advance() or self.position < newest:  # noqa: ASYNC110
+        await self.advance()
+        while await self.is_pending(drawn) or await self.advance() or self.position < newest:  # noqa: ASYNC110
             await asyncio.sleep(POLL_WAITING)
         if drawn and not self.horizon.is_waiting:
             self.horizon.position = max(self.position, drawn.top)
 
-    async def are_over(self, drawn: Missed) -> bool:
-        """Whether whoever drew the newest ids has committed or given up."""
+    async def is_pending(self, drawn: Missed | None) -> bool:
+        """Whether somebody who has drawn one of the newest ids may still commit it."""
+        if drawn is None or drawn.top <= self.position:
+            return False
         async with self.db.reading() as session:
-            return drawn.top <= self.position or drawn.is_over((await session.execute(select(*SNAPSHOT))).one())
+            return not drawn.is_over((await session.execute(select(*SNAPSHOT))).one())
 
     async def follow(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_WAITING if self.horizon.is_waiting else POLL)
+                # not wait_for: Python 3.11's loses a cancellation that comes together with the event
+                async with asyncio.timeout(POLL_WAITING if self.horizon.is_waiting else POLL):
+                    await self._wake.wait()
             self._wake.clear()
             read, self._read = self._read, asyncio.get_running_loop().create_future()
             try:

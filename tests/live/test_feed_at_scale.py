@@ -1,0 +1,136 @@
+"""Many followers, and slow ones."""
+
+import asyncio
+import re
+import resource
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert
+
+from models import Event, utcnow
+from tests.live.listening import Listening
+from tests.support.writing import CONTENT
+
+pytestmark = pytest.mark.anyio
+
+POST = {"title": "A post", "content": CONTENT, "status": "PUBLISHED"}
+SLOW, MANY = 40, 20_000
+ASK = b"GET /api/events HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
+
+
+class Ear(asyncio.Protocol):
+    """A client that counts what it hears."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        transport.write(ASK)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    @property
+    def ids(self) -> list[int]:
+        return [int(id) for id in re.findall(rb'id: (\d+)\ndata: {"id"', self.heard)]
+
+    @property
+    def is_connected(self) -> bool:
+        return b'"connected"' in self.heard
+
+
+async def ears(live: Listening, count: int) -> list[Ear]:
+    """That many streams, open."""
+    loop, place = asyncio.get_running_loop(), urlsplit(live.address)
+    found: list[Ear] = []
+    while len(found) < count:
+        opening = (loop.create_connection(Ear, place.hostname, place.port) for _ in range(min(50, count - len(found))))
+        found += [ear for _, ear in await asyncio.gather(*opening)]
+        await until(lambda: all(ear.is_connected for ear in found))  # noqa: B023 - it is over before the next turn
+    return found
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - it is looked at from outside
+            await asyncio.sleep(0.01)
+
+
+async def test_streams_hold_no_database_connection(postgres_url: str, listen) -> None:
+    """A thousand that wait, and hear, need no more connections than none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    live = await listen(postgres_url)
+    author = await live.account()
+    post = await live.graphql.create(author, **POST)
+    pool = live.gateway.db.engine.pool
+    before = pool.checkedin() + pool.checkedout()
+    streams = await ears(live, 1000)
+    assert live.gateway.streams.count == 1000
+    await live.graphql.like(author, post["id"])
+    await until(lambda: all(b"post.liked" in ear.heard for ear in streams))
+    assert pool.checkedout() == 0
+    assert pool.checkedin() <= before + 2, "one for the log, one for the like"
+    for ear in streams:
+        ear.transport.close()
+    await until(lambda: live.gateway.streams.count == 0)
+    assert not live.gateway.hub.followers
+    assert not live.gateway.watch.sessions
+
+
+async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they have not read waits in the log and not in memory; they resume by their cursors."""
+    monkeypatch.setattr("gateway.live.hub.STALL", 1.0)
+    monkeypatch.setattr("gateway.live.hub.SILENCE", 0.5)
+    author = await live.account()
+    post = UUID((await live.graphql.create(author, **POST))["id"])
+    place = urlsplit(live.address)
+    slow = [deaf(place.hostname, place.port) for _ in range(SLOW)]
+    (quick,) = await ears(live, 1)
+    await until(lambda: live.gateway.streams.count == SLOW + 1)
+    before = memory()
+    for _ in range(MANY // 2000):
+        async with live.db.writing() as session:
+            await session.execute(insert(Event), [fact(post) for _ in range(2000)])
+        live.gateway.log.wake()
+        await asyncio.sleep(0.05)
+    await until(lambda: len(quick.ids) == MANY)
+    assert quick.ids == list(range(quick.ids[0], quick.ids[0] + MANY))
+    assert memory() - before < SLOW * MANY * 200 / 2, "half of what they were sent and did not take"
+    await until(lambda: live.gateway.streams.count == 1)
+    for connection in slow:
+        connection.close()
+    log = live.gateway.log
+    async with live.feed(since=log.position - 3) as feed:
+        assert await feed.ids(3) == quick.ids[-3:]
+
+
+def deaf(host: str | None, port: int | None) -> socket.socket:
+    """A client that asks, and then reads nothing."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((host, port))
+    connection.sendall(ASK)
+    return connection
+
+
+def fact(post: UUID) -> dict[str, object]:
+    return {
+        "type": "post.liked",
+        "entity_id": post,
+        "post_id": post,
+        "hides": False,
+        "was_public": True,
+        "at": utcnow(),
+    }
+
+
+def memory() -> int:
+    """Bytes that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

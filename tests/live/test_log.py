@@ -1,0 +1,234 @@
+"""The log: in the order of ids, with nothing skipped and nothing early, however transactions commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.live.log import Log
+from gateway.live.pruning import pruning
+from models import Database, Event, new_id, utcnow
+from models.errors import CursorExpired, Unavailable
+from models.events import START
+from resolvers.retention import prune
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def db(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    db = Database(database_url)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def postgres(postgres_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    db = Database(postgres_url)
+    yield db
+    await db.close()
+
+
+def event(type: str = "post.liked", **values: Any) -> Event:
+    return Event(type=type, entity_id=new_id(), **values)
+
+
+async def write(db: Database, *events: Event) -> list[int]:
+    """Commit events together; their ids."""
+    async with db.writing() as session:
+        session.add_all(events)
+        await session.flush()
+        return [event.id for event in events]
+
+
+async def give_up(db: Database) -> None:
+    """Draw an id, and roll back."""
+    async with db.reading() as session:
+        session.add(event())
+        await session.flush()
+        await session.rollback()
+
+
+@asynccontextmanager
+async def following(db: Database) -> AsyncIterator[tuple[Log, list[int]]]:
+    """A log, and the ids that it has told its listeners."""
+    async with Log(db).running() as log:
+        heard: list[int] = []
+        log.listeners.add(lambda entries: heard.extend(entry.id for entry in entries))
+        yield log, heard
+
+
+async def until(heard: list[int], ids: list[int], patience: float = 2.0) -> None:
+    async with asyncio.timeout(patience):
+        while heard[-len(ids) :] != ids:  # noqa: ASYNC110 - it is looked at from outside
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_written_is_heard_in_order(db: Database) -> None:
+    """Though nobody says a word: the log is looked at every second."""
+    async with following(db) as (log, heard):
+        ids = await write(db, *(event() for _ in range(5)))
+        await until(heard, ids)
+        assert heard == ids
+        assert log.position == ids[-1]
+
+
+async def test_a_wake_up_saves_the_wait(db: Database) -> None:
+    """It is heard at once."""
+    async with following(db) as (log, heard):
+        ids = await write(db, event())
+        log.wake()
+        await until(heard, ids, patience=0.5)
+
+
+async def test_a_late_commit_is_neither_skipped_nor_overtaken(postgres: Database) -> None:
+    """The transaction that drew the lower id commits last: the higher ones wait for it."""
+    async with following(postgres) as (log, heard):
+        async with postgres.writing() as late:
+            first = event()
+            late.add(first)
+            await late.flush()
+            ids = await write(postgres, event(), event())
+            log.wake()
+            await asyncio.sleep(0.5)
+            assert heard == []
+            assert log.position < first.id
+        log.wake()
+        await until(heard, [first.id, *ids])
+        assert heard == [first.id, *ids]
+
+
+async def test_an_id_that_was_given_up_holds_nobody_up(postgres: Database) -> None:
+    """Once whoever drew it has rolled back."""
+    async with following(postgres) as (log, heard):
+        await give_up(postgres)
+        ids = await write(postgres, event())
+        log.wake()
+        await until(heard, ids, patience=1.0)
+
+
+async def test_several_transactions_interleave(postgres: Database) -> None:
+    """Ids drawn in one order, committed in another, one of them never: told in the order of ids."""
+    async with following(postgres) as (log, heard), AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(AsyncSession(postgres.engine)) for _ in range(5)]
+        ids = []
+        for session in sessions:
+            session.add(drawn := event())
+            await session.flush()
+            ids.append(drawn.id)
+        await sessions[4].commit()
+        await sessions[2].commit()
+        await sessions[1].rollback()
+        log.wake()
+        await asyncio.sleep(0.3)
+        assert heard == []
+        await sessions[0].commit()
+        log.wake()
+        await asyncio.sleep(0.3)
+        assert heard == ids[:1], "the third might still be preceded by the second, as far as anybody can tell"
+        await sessions[3].commit()
+        await until(heard, [ids[0], ids[2], ids[3], ids[4]])
+
+
+async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database) -> None:
+    """An id drawn before the start and committed after it is told, not skipped."""
+    async with postgres.writing() as late:
+        first = event()
+        late.add(first)
+        await late.flush()
+        ids = await write(postgres, event())
+        log = Log(postgres)
+        starting = asyncio.create_task(log.begin())
+        await asyncio.sleep(0.3)
+    await starting
+    assert [entry.id for entry in log.entries] == [first.id, *ids]
+
+
+async def test_a_log_starts_beyond_ids_that_nobody_will_use(postgres: Database) -> None:
+    """The first event after a start is heard at once, though ids before it were given up."""
+    await give_up(postgres)
+    async with following(postgres) as (log, heard):
+        (id,) = await write(postgres, event())
+        assert log.position == id - 1
+        log.wake()
+        await until(heard, [id], patience=0.1)
+
+
+async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when it fails half-way."""
+    asked = 0
+
+    async def broken(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise Unavailable
+
+    async with following(db) as (log, heard):
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.live.log.with_sights", broken)
+            ids = await write(db, event())
+            log.wake()
+            await asyncio.sleep(0.2)
+            assert (heard, asked) == ([], 1)
+        await until(heard, ids)
+
+
+async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older ones are read from the table again, a page at a time."""
+    monkeypatch.setattr("gateway.live.log.KEPT", 5)
+    monkeypatch.setattr("gateway.live.log.PAGE", 4)
+    async with following(db) as (log, heard):
+        ids = await write(db, *(event() for _ in range(23)))
+        log.wake()
+        await until(heard, ids)
+        assert 5 <= len(log.entries) <= 10
+        found, cursor = [], ids[0] - 1
+        while page := await log.after(cursor):
+            found += [entry.id for entry in page]
+            cursor = found[-1]
+        assert found == ids
+
+
+async def test_pruning_leaves_a_mark(db: Database) -> None:
+    """Whoever has heard up to the mark goes on from there; whoever has not must begin anew."""
+    old = utcnow() - timedelta(days=8)
+    ids = await write(db, *(event(at=old) for _ in range(3)), event(), event())
+    assert await prune(db, timedelta(days=7)) == 2
+    assert await prune(db, timedelta(days=7)) == 0
+    async with db.reading() as session:
+        rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
+    assert [tuple(row) for row in rows] == [(ids[2], START), (ids[3], "post.liked"), (ids[4], "post.liked")]
+    log = Log(db)
+    await log.begin()
+    await log.check(ids[2])
+    assert [entry.id for entry in await log.after(ids[2])] == ids[3:]
+    for refused in (ids[1], ids[4] + 1):
+        with pytest.raises(CursorExpired):
+            await log.check(refused)
+    with pytest.raises(CursorExpired):
+        await log.after(ids[1])
+
+
+async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
+    """What is in the table was told by somebody."""
+    log = Log(db)
+    await log.begin()
+    (id,) = await write(db, event())
+    await log.check(id)
+
+
+async def test_events_are_pruned_in_the_background(db: Database) -> None:
+    """More often where little is kept."""
+    await write(db, event(at=utcnow() - timedelta(seconds=5)), event(at=utcnow() - timedelta(seconds=5)))
+    async with pruning(db, timedelta(seconds=1)):
+        async with asyncio.timeout(2):
+            while True:
+                async with db.reading() as session:
+                    if await session.scalar(text("select count(*) from events")) == 1:
+                        break
+                await asyncio.sleep(0.02)
