@@ -1,0 +1,141 @@
+"""Wake-ups between processes: quick while they come, and late by no more than two seconds when they do not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import text
+
+from gateway.adapters.brokers import broker_of
+from gateway.adapters.brokers.in_process import InProcess
+from gateway.adapters.brokers.postgres import PostgresBroker
+from gateway.adapters.brokers.redis import RedisBroker
+from models import Database
+from tests.edge.gates import Gate
+from tests.live.listening import Listening
+from tests.support.servers import settings_for
+from tests.support.writing import CONTENT
+
+pytestmark = pytest.mark.anyio
+
+POST = {"title": "A post", "content": CONTENT, "status": "PUBLISHED"}
+BACKENDS = "from pg_stat_activity where application_name = 'dovetail wake-ups' and datname = current_database()"
+LATE = 2.0
+"""Seconds within which the log is caught up with, whatever was lost."""
+
+
+def broker(live: Listening) -> Any:
+    return live.gateway.db.announce.__self__
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - it is looked at from outside
+            await asyncio.sleep(0.02)
+
+
+async def scalar(db: Database, statement: str) -> Any:
+    async with db.reading() as session:
+        return await session.scalar(text(statement))
+
+
+async def heard_elsewhere(here: Listening, there: Listening) -> float:
+    """Seconds from a write on one server until a follower of the other hears of it."""
+    author = await here.account()
+    async with there.feed() as feed:
+        await here.graphql.create(author, **POST)
+        written = time.monotonic()
+        assert await feed.types(2) == ["post.created", "post.published"]
+        return time.monotonic() - written
+
+
+async def test_which_broker_a_server_has() -> None:
+    """Redis where there is one, else what the database can do."""
+    urls = {"sqlite": "sqlite+aiosqlite:///x.db", "postgres": "postgresql+asyncpg://x/y"}
+    redis = "redis://127.0.0.1:1"
+    kinds = [
+        type(broker_of(settings_for(urls[database], redis_url=url)))
+        for database in ("sqlite", "postgres")
+        for url in (None, redis)
+    ]
+    assert kinds == [InProcess, RedisBroker, PostgresBroker, RedisBroker]
+
+
+async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its followers wait for no poll, and for nobody else."""
+    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    live = await listen(database_url)
+    assert await heard_elsewhere(live, live) < LATE
+
+
+async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By NOTIFY alone: nobody polls here."""
+    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    here, there = await listen(postgres_url), await listen(postgres_url)
+    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    assert await heard_elsewhere(here, there) < LATE
+    assert await heard_elsewhere(there, here) < LATE
+
+
+async def test_one_connection_listens_for_a_whole_process(postgres_url: str, listen) -> None:
+    """However many follow."""
+    live = await listen(postgres_url)
+    await until(lambda: broker(live).is_connected)
+    async with live.feed(), live.feed(), live.feed():
+        assert await scalar(live.db, f"select count(*) {BACKENDS}") == 1
+
+
+async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(postgres_url: str, listen) -> None:
+    """The listening connection is killed: within two seconds all is heard, and soon it listens again."""
+    here, there = await listen(postgres_url), await listen(postgres_url)
+    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    author = await here.account()
+    async with there.feed() as feed:
+        assert await scalar(here.db, f"select count(pg_terminate_backend(pid)) {BACKENDS}") == 2
+        await here.graphql.create(author, **POST)
+        started = time.monotonic()
+        assert await feed.types(2) == ["post.created", "post.published"]
+        assert time.monotonic() - started < LATE
+        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await feed.silence(0.1)
+    assert await heard_elsewhere(here, there) < LATE
+
+
+async def test_redis_wakes_the_other_servers(
+    database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On either database."""
+    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
+    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    assert await heard_elsewhere(here, there) < LATE
+
+
+async def test_redis_may_go_and_come_back(database_url: str, redis_url: str, listen) -> None:
+    """Meanwhile writes take no longer, and what is written is heard within two seconds."""
+    place = urlsplit(redis_url)
+    gate = Gate(place.hostname or "127.0.0.1", place.port or 6379)
+    await gate.open()
+    through = f"redis://127.0.0.1:{gate.own_port}"
+    here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
+    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await gate.shut()
+    await until(lambda: not broker(here).is_connected)
+    assert await heard_elsewhere(here, there) < LATE
+    await gate.open()
+    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    assert await heard_elsewhere(here, there) < LATE
+    await gate.shut()
+
+
+async def test_an_announcement_never_waits(listen) -> None:
+    """Nor fails, with nobody to announce to."""
+    unreachable = RedisBroker("redis://127.0.0.1:1")
+    woken: list[None] = []
+    async with unreachable.listening(lambda: woken.append(None)):
+        for _ in range(1000):
+            unreachable.announce()
+    assert len(woken) == 1000

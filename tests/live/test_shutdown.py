@@ -1,0 +1,131 @@
+"""Deploys that nobody notices: what a server does when it is told to stop."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.house.processes import started
+from tests.live.feeds import following
+from tests.support.callers import GraphQL
+
+pytestmark = pytest.mark.anyio
+
+GRACE = 10.0
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=15) as client:
+        yield client
+
+
+async def ended(process) -> int:
+    return await asyncio.to_thread(process.wait, GRACE + 5)
+
+
+async def test_a_server_that_is_told_to_stop_sends_its_streams_away(
+    sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    """It is not ready any more, takes no new streams, tells those it has when to come back, and exits with 0."""
+    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, said):
+        http.base_url = address
+        assert (await http.get("/api/health/ready")).status_code == 200
+        async with following(http, "/api/events", {}, {}) as one, following(http, "/api/events", {}, {}) as two:
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            hints = [(await feed.frame()).retry for feed in (one, two)]
+            assert all(500 <= hint <= 5000 for hint in hints)
+            ready = await http.get("/api/health/ready")
+            assert (ready.status_code, ready.json()["status"]) == (503, "unhealthy")
+            refused = await http.get("/api/events")
+            assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert (await http.get("/api/posts")).status_code == 200
+            assert await one.frame() is None
+            assert await two.frame() is None
+        assert await ended(process) == 0
+        assert time.monotonic() - begun < GRACE
+        assert "Traceback" not in said.read_text()
+
+
+async def test_requests_under_way_finish(sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """One whose body is still coming is answered."""
+    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, _):
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b'{"query":'
+            await asyncio.sleep(2)
+            yield b'"{ __typename }"}'
+
+        asking = http.post(f"{address}/graphql", content=slowly(), headers={"Content-Type": "application/json"})
+        answer = asyncio.create_task(asking)
+        await asyncio.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert (await answer).json() == {"data": {"__typename": "Query"}}
+        assert await ended(process) == 0
+
+
+async def test_a_request_that_goes_on_for_ever_is_cut_off(
+    sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    """When the grace is over."""
+    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE="3s") as (process, address, _):
+
+        async def for_ever() -> AsyncIterator[bytes]:
+            while True:
+                yield b" "
+                await asyncio.sleep(0.1)
+
+        asking = http.post(f"{address}/graphql", content=for_ever(), headers={"Content-Type": "application/json"})
+        answer = asyncio.create_task(asking)
+        await asyncio.sleep(0.3)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+        assert time.monotonic() - begun < 4
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+
+
+async def test_several_workers_go_alike(unused_database, tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """Whichever has the stream; and whichever has the write, all hear of it."""
+    url = await unused_database("postgres")
+    with started("--workers", "2", folder=tmp_path, database_url=url) as (process, address, _):
+        http.base_url = address
+        graphql = GraphQL(http)
+        joined = await graphql.register(name="Ann", email="ann@example.com", password="correct horse")
+        headers = {"Authorization": f"Bearer {joined['accessToken']}"}
+        async with (
+            following(http, "/api/events", {}, headers) as one,
+            following(http, "/api/events", {}, headers) as two,
+            following(http, "/api/events", {}, headers) as three,
+        ):
+            post = {"title": "A post", "content": "Long enough to be one."}
+            assert (await http.post("/api/posts", json=post, headers=headers)).status_code == 201
+            assert [await feed.type() for feed in (one, two, three)] == ["post.created"] * 3
+            process.send_signal(signal.SIGTERM)
+            for feed in (one, two, three):
+                assert 500 <= (await feed.frame()).retry <= 5000
+                assert await feed.frame() is None
+        assert await ended(process) == 0
+
+
+async def test_an_interrupt_from_the_keyboard_is_quick(
+    sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    """Nobody who presses Ctrl-C wants to give notice."""
+    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, said):
+        http.base_url = address
+        async with following(http, "/api/events", {}, {}) as feed:
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert (await feed.frame()).retry
+            assert await feed.frame() is None
+        assert await ended(process) == 0
+        assert time.monotonic() - begun < 3
+        assert "Traceback" not in said.read_text()
