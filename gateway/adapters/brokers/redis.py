@@ -27,9 +27,11 @@ class RedisBroker(Upstream):
         """Said with each word, to know one's own by."""
 
     async def stay(self) -> None:
-        patience = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        # a `socket_timeout` would be kept by `wait_for`, which on Python 3.11 can lose the cancellation that ends us
+        patience = {"socket_timeout": None, "socket_connect_timeout": PATIENCE}
         async with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), **patience) as redis, redis.pubsub() as heard:
-            await heard.subscribe(CHANNEL)
+            async with asyncio.timeout(PATIENCE):
+                await heard.subscribe(CHANNEL)
             self.connected()
             async with asyncio.TaskGroup() as both:
                 both.create_task(self.hear(heard))
@@ -44,5 +46,6 @@ class RedisBroker(Upstream):
     async def say(self, redis: Redis) -> None:
         while True:
             await self.word()
-            await redis.publish(CHANNEL, self.own_name)
+            async with asyncio.timeout(PATIENCE):
+                await redis.publish(CHANNEL, self.own_name)
             await asyncio.sleep(APART)

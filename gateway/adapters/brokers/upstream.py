@@ -74,5 +74,6 @@ class Upstream(ABC):
     async def word(self) -> None:
         """Wait until there is something to tell the others, or for long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.due.wait(), IDLE)
+            async with asyncio.timeout(IDLE):  # Python 3.11's wait_for loses a cancellation that comes with the event
+                await self.due.wait()
         self.due.clear()
