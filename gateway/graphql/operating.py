@@ -41,16 +41,18 @@ class Operating:
     def __init__(self, line: Line, id: str, request: GraphQLRequest, visit: Visit) -> None:
         self.line, self.id, self.request, self.visit = line, id, request, visit
         self.envelope = Envelope(id)
+        self.goes_on = False
+        """Whether it turned out to be a subscription."""
         self.may_write = False
-        """Whether the engine is at it by now. A subscription never writes, and may be broken off at any time."""
+        """Whether the engine is at it, so that it must not be broken off."""
 
     async def run(self) -> None:
         started, status = time.perf_counter(), 200
         ctx = self.line.context(self.visit.request_id)
         try:
             await self.count()
-            goes_on = await self.line.gateway.engine.is_subscription(self.request)
-            status = await (self.follow(ctx) if goes_on else self.answer(ctx))
+            self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
+            status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
         except Refusal as refusal:
             status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
         finally:

@@ -103,7 +103,7 @@ class Socket:
 
     async def finish(self) -> None:
         """Let operations with a single answer end."""
-        if answering := [task for operating, task in self.tasks.items() if operating.may_write]:
+        if answering := [task for operating, task in self.tasks.items() if not operating.goes_on]:
             await asyncio.wait(answering, timeout=FAREWELL)
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,13 @@ PATIENCE = 5.0
 """Seconds that a message may take to come."""
 PROTOCOL = "graphql-transport-ws"
 EVENTS = "subscription($since: ID) { postEvents(since: $since) { id type post { title } } }"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 @dataclass(slots=True)
@@ -149,6 +156,13 @@ class Socket:
         assert (message["id"], message["type"]) == (id, "error"), message
         return message["payload"][0]["extensions"]["code"]
 
+    async def failure(self, query: str) -> str:
+        """The code of the error that a single answer has."""
+        id = await self.subscribe(query)
+        message = await self.heard()
+        assert await self.heard() == {"id": id, "type": "complete"}
+        return message["payload"]["errors"][0]["extensions"]["code"]
+
     async def closing(self) -> tuple[int, str]:
         """How the server closes, whatever it says before."""
         with suppress(ConnectionClosed):
@@ -156,6 +170,18 @@ class Socket:
                 while True:
                     await self.connection.recv()
         return self.connection.close_code, self.connection.close_reason
+
+    async def say_if_open(self, message: Any) -> None:
+        with suppress(ConnectionClosed):
+            await self.say(message)
+
+    async def until_the_end(self, last: Any) -> list[Any]:
+        """All that comes up to a message, or up to the server's closing."""
+        heard: list[Any] = []
+        with suppress(ConnectionClosed):
+            while last not in heard:
+                heard.append(await self.heard())
+        return heard
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         with suppress(TimeoutError):
@@ -170,7 +196,8 @@ async def socket(
 ) -> AsyncIterator[Socket]:
     """A socket to a server at an address, introduced unless that is left to the test."""
     url = address.replace("http", "ws", 1) + "/graphql"
-    async with connect(url, subprotocols=list(protocols) or None, close_timeout=1, **options) as connection:
+    options = {"close_timeout": 1, "compression": None, **options}
+    async with connect(url, subprotocols=list(protocols) or None, **options) as connection:
         client = Socket(connection)
         if init:
             await client.initialise(viewer)
