@@ -4,9 +4,7 @@ import random
 from typing import Protocol
 
 from gateway.graphql.subscriptions import Told
-
-RETRY = 500, 5000
-"""Milliseconds, between which each client is told to come back: all at once would be too many."""
+from gateway.live.shutdown import RETRY
 
 
 class Form(Protocol):

@@ -16,6 +16,7 @@ import orjson
 from gateway.live.entries import Entry
 from gateway.live.followers import Follower, piece
 from gateway.live.log import Log
+from gateway.live.shutdown import RETRY
 from gateway.live.streams import Streams
 from models import Viewer
 from models.errors import CursorExpired, Refusal, Unavailable
@@ -29,8 +30,6 @@ TURN = 0.005
 """Seconds that a round may keep the event loop from others."""
 FAREWELL = 2.0
 """Seconds that followers have to take their last bytes when the server goes."""
-RETRY = 500, 5000
-"""Milliseconds, between which each follower is told to come back: all at once would be too many."""
 
 COMMENT = piece(b": ping\n\n")
 RESET = b'data: {"type":"reset"}\n\n'

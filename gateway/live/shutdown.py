@@ -14,6 +14,9 @@ from gateway.live.streams import Streams
 
 NOTICE = 1.0
 """Seconds for which a server that was told to stop still answers, so that proxies find that it is no longer ready."""
+RETRY = 2000, 5000
+"""Milliseconds, between which each stream's client is told to come back: all at once would be too many. None comes
+while this server still answers: a browser's EventSource that is refused, with 503, never tries again."""
 
 
 @contextmanager

@@ -1,24 +1,20 @@
 """A TypeScript client, generated from the committed schema, compiles and talks to the server as it is served.
 
-Runs where Node is. The packages that generate and compile it are pinned in `typescript/package-lock.json`, and kept
-between runs in the user's cache folder.
+Runs where Node is. The packages that generate and compile it are pinned in `typescript/package-lock.json`.
 """
 
-import hashlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 import uuid
 from pathlib import Path
 
 import pytest
 
+from tests.clients.packages import MINUTES, packages
+
 HERE = Path(__file__).parent / "typescript"
 SCHEMA = Path(__file__).parents[2] / "schema" / "schema.graphql"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dovetail-tests"
-MINUTES = 60
 
 
 def run(*command: str, folder: Path, seconds: int = 2 * MINUTES) -> str:
@@ -29,43 +25,14 @@ def run(*command: str, folder: Path, seconds: int = 2 * MINUTES) -> str:
 
 
 @pytest.fixture(scope="module")
-def packages() -> Path:
-    """The folder of Node packages, installed once for each state of the lock file."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("needs Node and npm to generate and compile a TypeScript client")
-    wanted = CACHE / hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    if not wanted.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        install(wanted)
-    return wanted / "node_modules"
-
-
-def install(wanted: Path) -> None:
-    """Beside its place first, so that a run that is cut off, or another at the same time, leaves no half of it."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as name:
-        fresh = Path(name) / "packages"
-        fresh.mkdir()
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / file, fresh)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        try:
-            done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=3 * MINUTES, check=False)
-        except subprocess.TimeoutExpired:
-            pytest.skip("needs npm's registry, which did not answer in time")
-        if done.returncode != 0:
-            pytest.skip(f"needs npm's registry: {done.stderr.strip()[:300]}")
-        if not wanted.exists():
-            fresh.rename(wanted)
-
-
-@pytest.fixture(scope="module")
-def compiled(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The client, generated and compiled."""
+    installed = packages(HERE)
     folder = tmp_path_factory.mktemp("typescript")
     for file in ("client.ts", "codegen.json", "package.json", "tsconfig.json"):
         shutil.copy(HERE / file, folder)
     shutil.copy(SCHEMA, folder)
-    (folder / "node_modules").symlink_to(packages, target_is_directory=True)
+    (folder / "node_modules").symlink_to(installed, target_is_directory=True)
     run("node", "node_modules/@graphql-codegen/cli/cjs/bin.js", "--config", "codegen.json", folder=folder)
     run("node", "node_modules/typescript/bin/tsc", "--project", "tsconfig.json", folder=folder)
     return folder

@@ -1,0 +1,67 @@
+"""The network between a client and a server, which a test can break."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+CHUNK = 1 << 16
+
+
+class Wire:
+    """Passes bytes on, from an address of its own to a server's."""
+
+    def __init__(self, server: str) -> None:
+        """`server` is the address of one; the wire can be laid to another at any time."""
+        self.server = server
+        self.address = ""
+        self.is_down = False
+        self.made = 0
+        """How many connections there were."""
+        self.writers: set[asyncio.StreamWriter] = set()
+
+    def cut(self) -> int:
+        """Break off all connections, without a word to either end; how many there were."""
+        broken = len(self.writers) // 2
+        for writer in list(self.writers):
+            writer.transport.abort()
+        return broken
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, for as long as both ends have it."""
+        place = urlsplit(self.server)
+        upstream = None
+        with suppress(OSError):
+            if not self.is_down:
+                upstream = await asyncio.open_connection(place.hostname, place.port)
+        if upstream is None:
+            return writer.transport.abort()
+        self.made += 1
+        self.writers |= {writer, upstream[1]}
+        try:
+            await asyncio.gather(pass_on(reader, upstream[1]), pass_on(upstream[0], writer))
+        finally:
+            self.writers -= {writer, upstream[1]}
+        return None
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until one end closes; then the other hears of it too."""
+    with suppress(OSError):
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+    with suppress(OSError):
+        writer.close()
+
+
+@asynccontextmanager
+async def wired(server: str) -> AsyncIterator[Wire]:
+    wire = Wire(server)
+    listener = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
+    wire.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    try:
+        yield wire
+    finally:
+        listener.close()
+        wire.cut()
