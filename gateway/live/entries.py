@@ -1,6 +1,6 @@
 """One event as followers meet it: what it says, and who may hear it."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row
 
-from models import Event, Post, Role, Viewer
+from models import Viewer
+from models.events import START
 from resolvers.events import Fact
 
 NOBODY = UUID(int=0)
@@ -76,45 +76,24 @@ class Entry:
         return said
 
 
-Sights: TypeAlias = MutableMapping[UUID, Sight]
+Sights: TypeAlias = MutableMapping[UUID | None, Sight]
 
 
 def wire(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-async def with_sights(session: AsyncSession, events: list[Event], known: Sights) -> list[Entry]:
-    """Events with who may see their posts now, by the posts' own rule, asked once for all of them.
+def entries_of(rows: Iterable[Row], known: Sights) -> list[Entry]:
+    """Rows as `reading.beyond` gives them. What is known of other entries about the same posts is brought up to date.
 
-    What is known of other entries about these posts is brought up to date.
+    The mark that pruning leaves is nobody's business.
     """
-    posts = {event.post_id for event in events if event.post_id is not None}
-    seen = await audiences(session, posts)
-    sights = {post: renewed(known, post, seen.get(post, Audience())) for post in posts}
-    return [entry(event, sights.get(event.post_id) or Sight(Audience())) for event in events]
+    return [entry(row, known) for row in rows if row.type != START]
 
 
-def renewed(known: Sights, post: UUID, audience: Audience) -> Sight:
-    sight = known.setdefault(post, Sight(audience))
+def entry(row: Row, known: Sights) -> Entry:
+    *event, author, everyone, its_author, admins = row
+    audience = Audience(author, bool(everyone), bool(its_author), bool(admins)) if author else Audience()
+    sight = known.setdefault(row.post_id, Sight(audience))
     sight.audience = audience
-    return sight
-
-
-async def audiences(session: AsyncSession, posts: set[UUID]) -> dict[UUID, Audience]:
-    """Who may see each of some posts."""
-    if not posts:
-        return {}
-    wanted = select(
-        Post.id,
-        Post.author_id,
-        Post.visible_to(None),
-        Post.visible_to(Viewer(Post.author_id)),
-        Post.visible_to(Viewer(NOBODY, Role.ADMIN)),
-    ).where(Post.id.in_(posts))
-    rows = await session.execute(wanted)
-    return {id: Audience(author, *map(bool, may_see)) for id, author, *may_see in rows}
-
-
-def entry(event: Event, sight: Sight) -> Entry:
-    about = event.entity_id, event.post_id, event.actor_id, event.at
-    return Entry(event.id, event.type, *about, event.hides, event.was_public, sight)
+    return Entry(*event, sight)

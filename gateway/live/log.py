@@ -2,21 +2,20 @@
 
 import asyncio
 import logging
-import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from copy import copy
 from weakref import WeakValueDictionary
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.live.entries import Entry, Sights, with_sights
-from gateway.live.horizon import Horizon, Missed, Snapshot
-from models import Database, Event
+from gateway.live import reading
+from gateway.live.entries import Entry, Sights, entries_of
+from gateway.live.horizon import Horizon, Missed
+from models import Database
 from models.errors import CursorExpired, Unavailable
-from models.events import START
 
 PAGE = 500
 KEPT = 10_000
@@ -28,13 +27,8 @@ PATIENCE = 2.0
 POLL = 1.0
 """Seconds until the log is read though nobody was woken: a lost wake-up delays and never loses."""
 POLL_WAITING = 0.05
-
-SNAPSHOT = [
-    literal_column(f"cast(cast(pg_snapshot_{end}(pg_current_snapshot()) as text) as bigint)").label(name)
-    for end, name in (("xmin", "oldest"), ("xmax", "next"))
-]
-"""As `Snapshot`."""
-DRAWN = "pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)"
+APART = 0.01
+"""Seconds from one reading to the next: whatever is written meanwhile is read together."""
 
 logger = logging.getLogger("gateway.live")
 
@@ -60,6 +54,11 @@ class Log:
         """The cursor of this moment: the newest settled id."""
         return self.horizon.position
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are events that may not pass yet."""
+        return self.horizon.missed is not None
+
     def wake(self) -> None:
         """Somebody may have written events."""
         self._wake.set()
@@ -79,36 +78,38 @@ class Log:
     async def begin(self) -> None:
         """Start a little back, since what a transaction drew before now it may commit after."""
         async with self.db.reading() as session:
-            newest = await session.scalar(select(func.max(Event.id))) or 0
-            mark = await reaches_back_to(session)
-            drawn = await newest_drawn(session)
-        self.horizon = Horizon(max(newest - LOOK_BACK, mark, 0))
-        self.horizon.missed = drawn
+            newest, mark = await reading.newest(session), await reading.reaches_back_to(session)
+            drawn = await self.drawn(session)
+        self.horizon = Horizon(max(newest - LOOK_BACK, mark, 0), drawn)
         self.floor = self.position
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self.settle(newest, drawn)
 
+    async def drawn(self, session: AsyncSession) -> Missed | None:
+        """The ids that are there, or may come from those who write now."""
+        if not reading.may_have_gaps(session):
+            return None
+        return Missed(await reading.newest_drawn(session), await reading.writers(session))
+
     async def settle(self, newest: int, drawn: Missed | None) -> None:
-        """Take in all that there is, and pass over ids that were drawn and given up: the first event waits for none."""
-        await self.advance()
-        while await self.is_pending(drawn) or await self.advance() or self.position < newest:  # noqa: ASYNC110
+        """Take in all that there is, and pass over ids that were given up, so that the first event waits for none."""
+        while await self.advance() or self.position < newest:  # noqa: ASYNC110 - no event tells of a rollback
             await asyncio.sleep(POLL_WAITING)
-        if drawn and not self.horizon.is_waiting:
+        if drawn and not await self.is_pending(drawn) and not await self.advance() and not self.is_waiting:
             self.horizon.position = max(self.position, drawn.top)
 
-    async def is_pending(self, drawn: Missed | None) -> bool:
-        """Whether somebody who has drawn one of the newest ids may still commit it."""
-        if drawn is None or drawn.top <= self.position:
-            return False
+    async def is_pending(self, drawn: Missed) -> bool:
+        """Whether somebody who had drawn an id may still commit it."""
         async with self.db.reading() as session:
-            return not drawn.is_over((await session.execute(select(*SNAPSHOT))).one())
+            return not drawn.is_over(await reading.writers(session))
 
     async def follow(self) -> None:
         while True:
+            await asyncio.sleep(APART)
             with suppress(TimeoutError):
                 # not wait_for: Python 3.11's loses a cancellation that comes together with the event
-                async with asyncio.timeout(POLL_WAITING if self.horizon.is_waiting else POLL):
+                async with asyncio.timeout(POLL_WAITING if self.is_waiting else POLL):
                     await self._wake.wait()
             self._wake.clear()
             read, self._read = self._read, asyncio.get_running_loop().create_future()
@@ -135,13 +136,24 @@ class Log:
         """Take in what has settled; says whether there may be more at once."""
         horizon = copy(self.horizon)
         async with self.db.reading() as session:
-            events, snapshot = await beyond(session, self.position, PAGE)
-            settled = list(horizon.settled(events, snapshot)) if snapshot else in_order(events, horizon)
-            entries = await with_sights(session, told(settled), self.sights)
+            settled = await self.settled(session, horizon)
+            entries = entries_of(settled, self.sights)
         self.horizon = horizon
         if entries:
             self.publish(entries)
         return len(settled) == PAGE
+
+    async def settled(self, session: AsyncSession, horizon: Horizon) -> list[Row]:
+        """The next rows that nothing can come before any more. The order of what is asked here is what it rests on."""
+        writing = await reading.writers(session) if horizon.missed else frozenset()
+        rows = await reading.beyond(session, horizon.position, PAGE)
+        if not reading.may_have_gaps(session):
+            horizon.position = rows[-1].id if rows else horizon.position
+            return list(rows)
+        settled = list(horizon.settled(rows, writing))
+        if len(settled) < len(rows) and horizon.missed is None:
+            horizon.missed = Missed(rows[-1].id, await reading.writers(session))
+        return settled
 
     def publish(self, entries: list[Entry]) -> None:
         self.entries.extend(entries)
@@ -167,54 +179,15 @@ class Log:
             start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
             return self.entries[start : start + PAGE]
         async with self.db.reading() as session:
-            if cursor < await reaches_back_to(session):
+            if cursor < await reading.reaches_back_to(session):
                 raise CursorExpired
-            events, _ = await beyond(session, cursor, PAGE, self.position)
-            return await with_sights(session, told(events), {})
+            return entries_of(await reading.beyond(session, cursor, PAGE, self.position), {})
 
     async def check(self, cursor: int) -> None:
         """Refuse a cursor that the log no longer reaches, or does not yet: `CursorExpired`."""
         if self.floor <= cursor <= self.position:
             return
         async with self.db.reading() as session:
-            newest = await session.scalar(select(func.max(Event.id))) or 0  # another server may be ahead of this one
-            if not await reaches_back_to(session) <= cursor <= max(newest, self.position):
+            newest = await reading.newest(session)  # another server may be ahead of this one
+            if not await reading.reaches_back_to(session) <= cursor <= max(newest, self.position):
                 raise CursorExpired
-
-
-def in_order(events: list[Event], horizon: Horizon) -> list[Event]:
-    """On SQLite, which has one writer, what is there is settled."""
-    if events:
-        horizon.position = events[-1].id
-    return events
-
-
-def told(events: list[Event]) -> list[Event]:
-    """Without the mark that pruning leaves, which is nobody's business."""
-    return [event for event in events if event.type != START]
-
-
-async def reaches_back_to(session: AsyncSession) -> int:
-    """The id up to which events were forgotten."""
-    return await session.scalar(select(func.max(Event.id)).where(Event.type == START)) or 0
-
-
-async def newest_drawn(session: AsyncSession) -> Missed | None:
-    """The newest id that some transaction has drawn, though it may never commit; None where there are no such."""
-    if session.get_bind().dialect.name == "sqlite":
-        return None
-    top, _, next_ = (await session.execute(select(literal_column(DRAWN), *SNAPSHOT))).one()
-    return Missed(top or 0, next_, time.monotonic())
-
-
-async def beyond(
-    session: AsyncSession, cursor: int, most: int, until: int | None = None
-) -> tuple[list[Event], Snapshot | None]:
-    """Events after a cursor, and on Postgres the transactions of the moment that they were read in."""
-    wanted = select(Event).where(Event.id > cursor).order_by(Event.id).limit(most)
-    if until is not None:
-        wanted = wanted.where(Event.id <= until)
-    if session.get_bind().dialect.name == "sqlite":
-        return list(await session.scalars(wanted)), None
-    rows = (await session.execute(wanted.add_columns(*SNAPSHOT))).all()
-    return [row[0] for row in rows], Snapshot(*rows[-1][1:]) if rows else Snapshot(0, 0)

@@ -112,6 +112,17 @@ async def test_an_id_that_was_given_up_holds_nobody_up(postgres: Database) -> No
         await until(heard, ids, patience=1.0)
 
 
+async def test_only_those_who_write_events_are_waited_for(postgres: Database) -> None:
+    """A long transaction that writes other tables holds up nothing."""
+    async with following(postgres) as (log, heard), postgres.writing() as long:
+        await long.execute(text("update users set name = name"))
+        await long.execute(text("select pg_current_xact_id()"))
+        await give_up(postgres)
+        ids = await write(postgres, event())
+        log.wake()
+        await until(heard, ids, patience=1.0)
+
+
 async def test_several_transactions_interleave(postgres: Database) -> None:
     """Ids drawn in one order, committed in another, one of them never: told in the order of ids."""
     async with following(postgres) as (log, heard), AsyncExitStack() as stack:
@@ -170,7 +181,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 
     async with following(db) as (log, heard):
         with monkeypatch.context() as patch:
-            patch.setattr("gateway.live.log.with_sights", broken)
+            patch.setattr("gateway.live.log.reading.beyond", broken)
             ids = await write(db, event())
             log.wake()
             await asyncio.sleep(0.2)
