@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds that a request waits for Redis at most."""
 PAUSE = 2.0
 """Seconds for which Redis is left alone after it failed."""
