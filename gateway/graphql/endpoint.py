@@ -57,13 +57,13 @@ async def respond(request: Request) -> ASGIApp:
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
-    """A stream; a request that is refused before it begins has a plain answer, whatever it accepts."""
+    """A stream; one that is refused before it begins has a plain answer, unless nothing but events is accepted."""
     gateway, visit = gateway_of(request), visit_of(request.scope)
     resumed = event_id("Last-Event-ID", request.headers.get("last-event-id"))
     subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
     if isinstance(subscription, Answer):
         note(visit, subscription)
-        return answered(subscription, preferred(request.scope) or JSON)
+        return answered(subscription, preferred(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON))
     visit.operation = subscription.name
     return Streamed(subscription, FORMS[stream], ctx, gateway.watch, gateway.streams)
 
@@ -136,10 +136,17 @@ def note(visit: Visit, answer: Answer) -> None:
 
 
 def answered(answer: Answer, media_type: str) -> Response:
-    """A request that was not executed has its refusal's status; one that was may still carry errors beside its data."""
-    if answer.executed:
-        body = single(answer.body) if media_type == EVENT_STREAM else answer.body
-        return Response(body, 200, HEADERS, media_type)
-    kind = OF_CODE[answer.errors[0]]
-    allow = {"Allow": "POST"} if kind is MethodNotAllowed else {}
-    return Response(answer.body, kind.status, HEADERS | allow, JSON if media_type == EVENT_STREAM else media_type)
+    """A request that was not executed has its refusal's status; one that was may still carry errors beside its data.
+
+    A stream of one tells of either: its clients take another status for a broken line, and would try again.
+    """
+    kind = None if answer.executed else OF_CODE[answer.errors[0]]
+    if kind is MethodNotAllowed:
+        return Response(answer.body, kind.status, HEADERS | {"Allow": "POST"}, plain(media_type))
+    if media_type == EVENT_STREAM:
+        return Response(single(answer.body), 200, HEADERS, EVENT_STREAM)
+    return Response(answer.body, kind.status if kind else 200, HEADERS, media_type)
+
+
+def plain(media_type: str) -> str:
+    return JSON if media_type == EVENT_STREAM else media_type

@@ -111,7 +111,7 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
 
 async def refusal(live: Listening, query: str = EVENTS, **variables: Any) -> tuple[int, str]:
     """How a subscription is refused before it begins: plainly."""
-    body, headers = {"query": query, "variables": variables}, {"Accept": "text/event-stream"}
+    body, headers = {"query": query, "variables": variables}, {"Accept": "text/event-stream, application/json"}
     response = await live.http.post("/graphql", json=body, headers=headers)
     assert (response.headers["Content-Type"], list(response.json())) == ("application/json", ["errors"])
     (code,) = {error["extensions"]["code"] for error in response.json()["errors"]}

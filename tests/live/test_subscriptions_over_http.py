@@ -76,15 +76,41 @@ async def test_a_plain_query_is_answered_with_json(live: Listening, accept: str)
 
 
 async def test_a_query_is_a_stream_of_one_where_only_a_stream_is_accepted(live: Listening) -> None:
-    """What is refused is still plain; multipart has no form for it."""
-    ask = {"headers": {"Accept": EVENT_STREAM}}
-    response = await live.http.post("/graphql", json={"query": "{ __typename }"}, **ask)
+    """Multipart has no form for it."""
+    response = await live.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": EVENT_STREAM})
     assert response.headers["Content-Type"] == EventStream.media_type
     assert response.text == 'event: next\ndata: {"data":{"__typename":"Query"}}\n\nevent: complete\ndata:\n\n'
-    refused = await live.http.post("/graphql", json={"query": "{ nowhere }"}, **ask)
-    assert (refused.status_code, refused.headers["Content-Type"]) == (400, JSON)
     multipart = await live.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": MULTIPART})
     assert multipart.status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{ nowhere }", "VALIDATION_ERROR"),
+        ("subscription { nowhere }", "VALIDATION_ERROR"),
+        ("subscription { postEvents(since: 987654321) { id } }", "CURSOR_EXPIRED"),
+    ],
+)
+async def test_refusals_are_events_where_only_events_are_accepted(live: Listening, query: str, code: str) -> None:
+    """As graphql-sse has it, whose clients would try again for ever otherwise; where JSON will do, it is plain."""
+    response = await live.http.post("/graphql", json={"query": query}, headers={"Accept": EVENT_STREAM})
+    assert (response.status_code, response.headers["Content-Type"]) == (200, EventStream.media_type)
+    said, completed, _ = response.text.split("\n\n")
+    told = json.loads(said.removeprefix("event: next\ndata: "))
+    assert list(told) == ["errors"]
+    assert {error["extensions"]["code"] for error in told["errors"]} == {code}
+    assert completed == "event: complete\ndata:"
+    either = await live.http.post("/graphql", json={"query": query}, headers={"Accept": f"{EVENT_STREAM}, {JSON}"})
+    assert (either.status_code, either.headers["Content-Type"]) == (told["errors"][0]["extensions"]["status"], JSON)
+
+
+async def test_a_mutation_by_get_is_refused_plainly(live: Listening) -> None:
+    """That is a matter of HTTP."""
+    params, headers = {"query": 'mutation { deletePost(id: "x") }'}, {"Accept": EVENT_STREAM}
+    response = await live.http.get("/graphql", params=params, headers=headers)
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert response.headers["Content-Type"] == JSON
 
 
 async def test_events_are_written_as_graphql_sse_has_them(live: Listening) -> None:
