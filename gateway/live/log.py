@@ -179,7 +179,7 @@ class Log:
             start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
             return self.entries[start : start + PAGE]
         async with self.db.reading() as session:
-            if cursor < await reading.reaches_back_to(session):
+            if not await reading.reaches(session, cursor):
                 raise CursorExpired
             return entries_of(await reading.beyond(session, cursor, PAGE, self.position), {})
 
@@ -189,5 +189,5 @@ class Log:
             return
         async with self.db.reading() as session:
             newest = await reading.newest(session)  # another server may be ahead of this one
-            if not await reading.reaches_back_to(session) <= cursor <= max(newest, self.position):
+            if cursor > max(newest, self.position) or not await reading.reaches(session, cursor):
                 raise CursorExpired

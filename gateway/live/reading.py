@@ -43,8 +43,20 @@ async def newest(session: AsyncSession) -> int:
 
 async def reaches_back_to(session: AsyncSession) -> int:
     """The id up to which events were forgotten: pruning leaves a mark, as the first row of all."""
-    oldest = (await session.execute(select(Event.id, Event.type).order_by(Event.id).limit(1))).one_or_none()
-    return oldest.id if oldest and oldest.type == START else 0
+    first = await oldest(session)
+    return first.id if first and first.type == START else 0
+
+
+async def reaches(session: AsyncSession, cursor: int) -> bool:
+    """Whether nothing after a cursor was forgotten, be it by pruning or by somebody who deleted rows."""
+    first = await oldest(session)
+    if first is None or first.type == START:
+        return first is None or cursor >= first.id
+    return cursor == 0 or cursor >= first.id - 1
+
+
+async def oldest(session: AsyncSession) -> Row[tuple[int, str]] | None:
+    return (await session.execute(select(Event.id, Event.type).order_by(Event.id).limit(1))).one_or_none()
 
 
 def may_have_gaps(session: AsyncSession) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.live.log import Log
@@ -223,6 +223,22 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
             await log.check(refused)
     with pytest.raises(CursorExpired):
         await log.after(ids[1])
+
+
+async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
+    """Though there is no mark; to begin with the first there is asks for no more than that."""
+    ids = await write(db, *(event() for _ in range(4)))
+    async with db.writing() as session:
+        await session.execute(delete(Event).where(Event.id < ids[2]))
+    log = Log(db)
+    await log.begin()
+    log.floor = log.position
+    for kept in (0, ids[1], ids[2], ids[3]):
+        await log.check(kept)
+    with pytest.raises(CursorExpired):
+        await log.check(ids[0])
+    log.entries.clear()
+    assert [entry.id for entry in await log.after(0)] == ids[2:]
 
 
 async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
