@@ -73,11 +73,11 @@ async def answers(url: str) -> bool:
 
 
 @contextmanager
-def started_redis(folder: Path) -> Iterator[str]:
-    """A `redis-server` of our own, which keeps nothing."""
+def started_redis(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A `redis-server` of our own, which keeps nothing; at a free port, unless it is to be where one was."""
     if not (program := shutil.which("redis-server")):
         unavailable("Redis", "none on 127.0.0.1:6379, and there is no redis-server to start")
-    port = free_port()
+    port = port or free_port()
     quiet = ["--save", "", "--appendonly", "no", "--dir", str(folder), "--bind", "127.0.0.1"]
     process = subprocess.Popen([program, "--port", str(port), *quiet], stdout=subprocess.DEVNULL)
     try:
