@@ -225,6 +225,17 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
         await log.after(ids[1])
 
 
+async def test_much_is_pruned_little_by_little(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In several transactions, each of which leaves a log that is whole."""
+    monkeypatch.setattr("resolvers.retention.AT_ONCE", 3)
+    old = utcnow() - timedelta(days=8)
+    ids = await write(db, *(event(at=old) for _ in range(10)), event())
+    assert await prune(db, timedelta(days=7)) == 9
+    async with db.reading() as session:
+        rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
+    assert [tuple(row) for row in rows] == [(ids[9], START), (ids[10], "post.liked")]
+
+
 async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
     """Though there is no mark; to begin with the first there is asks for no more than that."""
     ids = await write(db, *(event() for _ in range(4)))
