@@ -21,6 +21,9 @@ TYPES: dict[type, TypeEngine] = {int: Integer(), str: String(), UUID: Uuid(), fl
 
 Path = tuple[str | int, ...]
 
+VIEWER: Path = ("viewer",)
+"""Where a request's values say who asks."""
+
 
 class Given(BindParameter):
     """A parameter found at a path of the request's values, and read on the way into the statement."""
@@ -69,4 +72,4 @@ def shape(value: Any) -> Any:
 
 def any_viewer_like(viewer: Viewer | None) -> Viewer | None:
     """A viewer of the same kind, whoever it is."""
-    return viewer and replace(viewer, id=Given(("viewer",), Uuid()))
+    return viewer and replace(viewer, id=Given(VIEWER, Uuid()))

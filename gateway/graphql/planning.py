@@ -13,7 +13,7 @@ from gateway.graphql.caching import Kept
 from gateway.graphql.compiler import Compiler
 from gateway.graphql.documents import Operation
 from gateway.graphql.errors import located
-from gateway.graphql.given import Given, any_viewer_like, shape, stand_in
+from gateway.graphql.given import VIEWER, Given, any_viewer_like, shape, stand_in
 from gateway.graphql.plans import Parameter, Plan, Root, Values, found
 from gateway.graphql.selection import Field
 from models import Viewer
@@ -110,7 +110,7 @@ def parameter(bind: Any, dialect: Dialect) -> Parameter:
     def take(values: Values) -> Any:
         return process(read(found(values, path)))
 
-    return Parameter(take, bind.field, bind.instead)
+    return Parameter(take, bind.field, bind.instead, path == VIEWER)
 
 
 def names_of_entities(schema: GraphQLSchema) -> dict[type[Entity], str]:

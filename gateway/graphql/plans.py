@@ -26,6 +26,8 @@ class Parameter:
     """The field that is refused if the value is."""
     instead: Any = None
     """What the statement is given then."""
+    is_viewer: bool = False
+    """Whether it is who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Plan:
     """What may be refused though the statement does not need it: the size of a page of which only a count is asked."""
     roots: list[Root]
     complete: bool
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether the answer depends on who asks, and not just on their role."""
+        return any(parameter.is_viewer for parameter in self.parameters)
 
     def bind(self, values: Values) -> tuple[list[Any], list[GraphQLError]]:
         """The parameters, and the fields that are refused for theirs."""

@@ -14,6 +14,7 @@ from gateway.graphql.engine import GraphQLRequest
 from gateway.graphql.introductions import claimed, closing_for, identify
 from gateway.graphql.messages import Closing, Message
 from gateway.graphql.operating import Operating
+from gateway.graphql.sending import taken
 from gateway.limits import API, caller
 from gateway.live.feed import CUT
 from gateway.live.watch import Guarded
@@ -25,8 +26,6 @@ from resolvers.context import RequestContext
 
 SILENCE = 15.0
 """Seconds without a word from the client after which it is pinged, and after as many again given up."""
-STALL = 10.0
-"""Seconds that a client may take over what it was sent, before it is disconnected."""
 FAREWELL = 3.0
 """Seconds that operations with a single answer have to end when the server goes, or a socket does."""
 
@@ -235,7 +234,6 @@ class Socket:
     async def say(self, text: str) -> None:
         """Wait until there is room for it. A client that makes too little of it in time is disconnected."""
         try:
-            async with asyncio.timeout(STALL):
-                await self.websocket.send({"type": "websocket.send", "text": text})
+            await taken(self.websocket.send({"type": "websocket.send", "text": text}))
         except TimeoutError:
             raise Closing(messages.TRY_AGAIN_LATER, SLOW) from None

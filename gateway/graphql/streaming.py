@@ -1,13 +1,13 @@
 """A subscription over one HTTP response, for as long as client, server and rights last."""
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.graphql.forms import Form
 from gateway.graphql.requests import answered
+from gateway.graphql.sending import taken
 from gateway.graphql.subscriptions import Subscription
 from gateway.live.feed import cut
 from gateway.live.streams import Streams
@@ -16,8 +16,6 @@ from gateway.visits import visit_of
 from models.errors import CursorExpired, Refusal, Unavailable
 from resolvers.context import RequestContext
 
-STALL = 10.0
-"""Seconds that a client may take over what it was sent, before it is disconnected with its cursor."""
 HEADERS = [(b"cache-control", b"no-store"), (b"vary", b"Accept"), (b"x-accel-buffering", b"no")]
 
 
@@ -82,12 +80,6 @@ class Streamed:
 
 def piece(body: bytes, *, last: bool = False) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": not last}
-
-
-async def taken(sending: Awaitable[None]) -> None:
-    """Wait until there is room for what is sent. Raises TimeoutError for a client that takes too long."""
-    async with asyncio.timeout(STALL):
-        await sending
 
 
 async def departure(receive: Receive) -> None:

@@ -6,8 +6,8 @@ whoever listens, as their rights are at that moment. Subscribers for whom that i
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -27,7 +27,7 @@ from gateway.graphql.selection import Field
 from gateway.graphql.sharing import Shared
 from gateway.live.entries import Entry
 from gateway.live.log import Log
-from models import Viewer
+from models import Role, Viewer
 from models.errors import Unavailable, ValidationError
 from resolvers.context import RequestContext
 
@@ -58,7 +58,7 @@ class Said:
         self.body = b'{"data":' + self.data + b"}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """One subscriber's operation."""
 
@@ -67,6 +67,20 @@ class Asked:
     variables: VariableValues
     field: Field
     ctx: RequestContext
+    personal: dict[Role | None, bool] = field(default_factory=dict)
+    """By role, whether the answer depends on who asks. Until that is known, it may."""
+    voice: Hashable = field(init=False)
+    """What it asks, as far as answers depend on it: `since` is not among that, for as an `ID` it names nothing."""
+
+    def __post_init__(self) -> None:
+        self.voice = self.operation, repr(self.variables.coerced)
+
+    @property
+    def rights(self) -> Hashable:
+        """Those with the same rights are told the same."""
+        viewer = self.ctx.viewer
+        role = viewer and viewer.role
+        return viewer if self.personal.get(role, True) else role
 
 
 class Subscriptions:
@@ -96,21 +110,24 @@ class Subscriptions:
             since = cursor_of(asked.field, variables) if resumed is None else resumed
         except ValidationError as error:
             raise located(error, asked.field) from error
-        await self.bound(asked, not_yet(is_entity=self.steps.planner.is_entity(asked.field)))
+        await self.bound(asked, ctx, not_yet(is_entity=self.steps.planner.is_entity(asked.field)))
         if since is not None:
             await log.check(since)
         return Subscription(self, asked, arguments, log, await log.present() if since is None else since)
 
-    async def bound(self, asked: Asked, result: Any) -> tuple[Plan, list[Any]]:
-        return await self.steps.bound(asked.operation, asked.field, asked.variables, asked.ctx, result)
+    async def bound(self, asked: Asked, ctx: RequestContext, result: Any) -> tuple[Plan, list[Any]]:
+        plan, parameters = await self.steps.bound(asked.operation, asked.field, asked.variables, ctx, result)
+        asked.personal[ctx.viewer and ctx.viewer.role] = plan.is_personal
+        return plan, parameters
 
-    async def said(self, asked: Asked, result: Any) -> Said | None:
+    async def said(self, asked: Asked, entry: Entry, result: Any) -> Said | None:
         """What the selection says of a result; None where the entity that it names is gone, or hidden."""
-        named = returned(result)
-        plan, parameters = await self.bound(asked, named)
-        return await self.shared.of((plan, result, *parameters), lambda: self.read(asked, plan, parameters, named))
+        key = asked.voice, asked.rights, entry.id
+        return await self.shared.of(key, lambda: self.read(asked, replace(asked.ctx), returned(result)))
 
-    async def read(self, asked: Asked, plan: Plan, parameters: list[Any], named: Any) -> Said | None:
+    async def read(self, asked: Asked, ctx: RequestContext, named: Any) -> Said | None:
+        """`ctx` is as it was when this was asked for: others may be told the same, while that of `asked` goes on."""
+        plan, parameters = await self.bound(asked, ctx, named)
         row = await self.reads.row(plan.sql, parameters) if plan.sql else ()
         if self.steps.planner.is_entity(asked.field) and row[plan.roots[0].column] is None:
             return None
@@ -118,7 +135,7 @@ class Subscriptions:
         outcome.tell(asked.field, spelled(asked.field, plan, named, row))
         if plan.complete:
             return Said(outcome.data())
-        whole = await completed(asked.operation, outcome, asked.request.variables, asked.ctx)
+        whole = await completed(asked.operation, outcome, asked.request.variables, ctx)
         return Said(orjson.dumps(whole.data), whole.errors or ())
 
 
@@ -166,15 +183,15 @@ class Subscription:
         result = self.asked.field.operation(entry, **self.arguments)
         body = None
         if result is not None and entry.audience.includes(self.asked.ctx.viewer):
-            body = await self.told(result)
+            body = await self.told(entry, result)
         self.ahead.popleft()
         self.cursor = entry.id
         return body
 
-    async def told(self, result: Any) -> bytes | None:
+    async def told(self, entry: Entry, result: Any) -> bytes | None:
         """The response; a failure is told in it, but that the database is away."""
         try:
-            said = await self.subscriptions.said(self.asked, result)
+            said = await self.subscriptions.said(self.asked, entry, result)
         except Unavailable:
             raise
         except Exception as error:
