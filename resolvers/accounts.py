@@ -20,7 +20,7 @@ from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import Conflict, NotFound, Unauthorized
 from resolvers import passwords
 from resolvers.context import RequestContext
-from resolvers.inputs import EmailText, Input, Line, NewPassword, PersonName, Text
+from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
 from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
 
 WRONG = "Wrong email address or password"
@@ -33,6 +33,14 @@ def address(text: str) -> str:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
     except EmailNotValidError as error:
         raise ValueError("must be an email address") from error
+
+
+def kept_as(text: str) -> str:
+    """How an address is kept, however somebody spells it now; what is no address nobody has."""
+    try:
+        return address(text) if len(text) <= LONGEST_ADDRESS else text
+    except ValueError:
+        return text.lower()
 
 
 class Register(Input):
@@ -84,7 +92,7 @@ async def register(ctx: RequestContext, input: Register) -> Issued:
 async def login(ctx: RequestContext, input: Login) -> Issued:
     """Sign in with an email address and a password."""
     async with ctx.db.reading() as session:
-        user = await session.scalar(select(User).where(User.email == input.email.lower()))
+        user = await session.scalar(select(User).where(User.email == kept_as(input.email)))
     if not await passwords.matches(input.password, user and user.password_hash):
         raise Unauthorized(WRONG)
     async with ctx.db.writing() as session:
@@ -147,7 +155,7 @@ def living_among(sessions: Collection[UUID]) -> Select[tuple[UUID, Role]]:
 async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
     """Give an account a role, from now on."""
     async with db.writing() as session:
-        change = update_rows(User).where(User.email == email.strip().lower()).values(role=role)
+        change = update_rows(User).where(User.email == kept_as(email.strip())).values(role=role)
         if not (await session.execute(change)).rowcount:
             raise NotFound(f"No account has the address {email}")
 

@@ -12,6 +12,9 @@ from models.errors import ValidationError
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
+LONGEST_ADDRESS = 254
+"""Characters that an email address may have, as RFC 5321 limits it."""
+
 OUTER = ("body", "query", "path", "header", "input")
 """Where a value came from, which is not part of its name."""
 
@@ -53,7 +56,7 @@ Excerpt = Annotated[str, StringConstraints(max_length=300), Storable]
 TagName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), Storable]
 CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
-EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), Storable]
+EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_ADDRESS), Storable]
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128), Storable]
 
 
