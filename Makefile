@@ -18,7 +18,7 @@ endif
 .PHONY: help run test bench-live lint format migration requirements schema clean
 
 help: ## Say what there is to make
-	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 run: $(VENV)/.installed ## Serve with demo data on port 8000, keeping them in ./data
 	@$(BIN)/gateway serve --demo --port $(PORT)

@@ -171,7 +171,8 @@ def serving() -> Iterator[tuple[int, int]]:
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        silence = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, env=environment, cwd=folder, **silence)
         try:
             wait_for(port, process)
             yield process.pid, port
