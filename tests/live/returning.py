@@ -69,7 +69,7 @@ class Returning(ABC):
         self.heard.append((self.cursor, event["postId"]))
 
     async def caught_up(self, cursor: int) -> None:
-        while self.cursor < cursor:  # noqa: ASYNC110
+        while self.cursor < cursor:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.05)
 
 

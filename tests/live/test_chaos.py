@@ -64,7 +64,7 @@ class Writers:
         return answer.json()["data"]["createPost"]["id"]
 
     async def reached(self, count: int) -> None:
-        while len(self.acknowledged) < count:  # noqa: ASYNC110
+        while len(self.acknowledged) < count:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.005)
 
 
