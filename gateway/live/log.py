@@ -45,7 +45,8 @@ class Log:
         self.sights: Sights = WeakValueDictionary()
         self.listeners: set[Callable[[list[Entry]], None]] = set()
         self._wake = asyncio.Event()
-        self._grown = asyncio.get_running_loop().create_future()
+        self._waiting: set[asyncio.Future[None]] = set()
+        """One for each who waits for growth: shielding one for all of them would cost several times as much."""
         self._read = asyncio.get_running_loop().create_future()
         """Done once the next reading is."""
 
@@ -160,15 +161,22 @@ class Log:
         if len(self.entries) > 2 * KEPT:
             self.floor = self.entries[-KEPT - 1].id
             del self.entries[:-KEPT]
-        grown, self._grown = self._grown, asyncio.get_running_loop().create_future()
-        grown.set_result(None)
+        waiting, self._waiting = self._waiting, set()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
         for listener in list(self.listeners):
             listener(entries)
 
     async def growth(self, cursor: int) -> None:
         """Wait until there is something beyond a cursor."""
         while not self.entries or self.entries[-1].id <= cursor:
-            await asyncio.shield(self._grown)
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiting.discard(waiter)
 
     async def after(self, cursor: int) -> list[Entry]:
         """What comes next after a cursor: from memory, or else a page of the table. Empty where nothing has yet.
