@@ -48,9 +48,7 @@ def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | N
     """
     value = connection.cookies.get(name)
     if value and connection.scope.get("method") not in SAFE_METHODS and not from_our_pages(connection, settings):
-        raise Forbidden(
-            "A cookie counts for a write, or a WebSocket, only from this server's pages or CORS_ORIGINS"
-        )
+        raise Forbidden("A cookie counts for a write, or a WebSocket, only from this server's pages or CORS_ORIGINS")
     return value or None
 
 
