@@ -1,12 +1,13 @@
-"""Connections, as uvicorn keeps them, that can be broken from within a request."""
+"""Connections, as uvicorn keeps them, that a request can break, and write to without going through every layer."""
 
 import logging
 from typing import Any
 
+from starlette.types import Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from gateway.live.feed import CUT
+from gateway.live.feed import CUT, DIRECT
 
 logger = logging.getLogger("gateway.connections")
 logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
@@ -20,7 +21,11 @@ class Connection(AutoHTTPProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {CUT: self.transport.abort}
+        self.scope["extensions"] = {CUT: self.transport.abort, DIRECT: self.direct}
+
+    def direct(self, scope: Scope) -> Send | None:
+        """How uvicorn sends to the request of that scope, if that is the one being answered."""
+        return self.cycle.send if self.cycle is not None and self.cycle.scope is scope else None
 
 
 class Socket(WebSocketsSansIOProtocol):
