@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.servers import environment_for, stop
-from tests.support.services import free_port
+from tests.support.stores import free_port
 
 PATIENCE = 60
 """Seconds that a server has to come up, on a machine that may be busy with other tests."""

@@ -16,7 +16,7 @@ from gateway.cli import app
 from models import Database, Role, User
 from tests.house.processes import started
 from tests.support.servers import SECRET, environment_for
-from tests.support.services import free_port
+from tests.support.stores import free_port
 
 
 @pytest.fixture
