@@ -80,17 +80,18 @@ async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monke
     assert await heard_elsewhere(there, here) < LATE
 
 
-async def test_one_connection_listens_for_a_whole_process(postgres_url: str, listen) -> None:
+async def test_one_connection_listens_for_a_whole_process(unused_database, listen) -> None:
     """However many follow."""
-    live = await listen(postgres_url)
+    live = await listen(await unused_database("postgres"))
     await until(lambda: broker(live).is_connected)
     async with live.feed(), live.feed(), live.feed():
         assert await scalar(live.db, f"select count(*) {BACKENDS}") == 1
 
 
-async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(postgres_url: str, listen) -> None:
+async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, listen) -> None:
     """The listening connection is killed: within two seconds all is heard, and soon it listens again."""
-    here, there = await listen(postgres_url), await listen(postgres_url)
+    url = await unused_database("postgres")
+    here, there = await listen(url), await listen(url)
     await until(lambda: broker(here).is_connected and broker(there).is_connected)
     author = await here.account()
     async with there.feed() as feed:
