@@ -89,17 +89,18 @@ async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Pag
 
 async def test_the_rest_page_draws_every_endpoint(page: Page, live_server: str):
     await page.goto(f"{live_server}/docs")
-    drawn = await page.until("document.querySelectorAll('.opblock').length")
     described = await page.evaluate("fetch('/openapi.json').then((answer) => answer.json())")
-    assert drawn == sum(len(methods) for methods in described["paths"].values())
+    endpoints = sum(len(methods) for methods in described["paths"].values())
+    assert await page.until(f"document.querySelectorAll('.opblock').length === {endpoints}")
     assert foreign(page, live_server) == []
     assert page.complaints == []
 
 
 async def test_the_landing_page_links_to_the_others(page: Page, live_server: str):
     await page.goto(f"{live_server}/")
-    links = await page.until("Array.from(document.links, (link) => link.pathname)")
+    complete = "document.readyState === 'complete'"
+    links = await page.until(f"{complete} && Array.from(document.links, (link) => link.pathname)")
     assert links == ["/graphql", "/docs", "/api/health", "/openapi.json"]
-    assert await page.evaluate("document.querySelector('img').naturalWidth > 0")
+    assert await page.until("document.querySelector('img').naturalWidth > 0")
     assert foreign(page, live_server) == []
     assert page.complaints == []
