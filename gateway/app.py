@@ -15,7 +15,7 @@ from gateway.graphql.websocket import GraphQLSockets
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
-from gateway.rest import auth, events, health, openapi, posts
+from gateway.rest import auth, events, health, metrics, openapi, posts
 from gateway.settings import Settings
 from gateway.wiring import opened, settle
 
@@ -88,5 +88,6 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *auth.router.routes,
         *events.router.routes,
         *health.router.routes,
+        *metrics.router.routes,
         *page_routes(graphiql=settings.explorable),
     ]

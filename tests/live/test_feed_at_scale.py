@@ -1,19 +1,23 @@
 """Many followers, and slow ones."""
 
 import asyncio
+import json
 import re
 import resource
 import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from models import Event, utcnow
 from tests.live.listening import Listening
+from tests.live.subscribers import socket as socket_to
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -21,17 +25,23 @@ pytestmark = pytest.mark.anyio
 POST = {"title": "A post", "content": CONTENT, "status": "PUBLISHED"}
 SLOW, MANY = 40, 20_000
 ASK = b"GET /api/events HTTP/1.1\r\nHost: gateway.test\r\n\r\n"
+SUBSCRIPTION = "subscription { postEvents { type } }"
+BODY = json.dumps({"query": SUBSCRIPTION}).encode()
+SUBSCRIBE = (
+    b"POST /graphql HTTP/1.1\r\nHost: gateway.test\r\nAccept: text/event-stream\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+)
 
 
 class Ear(asyncio.Protocol):
     """A client that counts what it hears."""
 
-    def __init__(self) -> None:
-        self.heard = b""
+    def __init__(self, ask: bytes = ASK) -> None:
+        self.ask, self.heard = ask, b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        transport.write(ASK)
+        transport.write(self.ask)
 
     def data_received(self, data: bytes) -> None:
         self.heard += data
@@ -42,15 +52,18 @@ class Ear(asyncio.Protocol):
 
     @property
     def is_connected(self) -> bool:
-        return b'"connected"' in self.heard
+        return (b'"connected"' if self.ask is ASK else b"id: ") in self.heard
 
 
-async def ears(live: Listening, count: int) -> list[Ear]:
+async def ears(live: Listening, count: int, ask: bytes = ASK) -> list[Ear]:
     """That many streams, open."""
     loop, place = asyncio.get_running_loop(), urlsplit(live.address)
     found: list[Ear] = []
     while len(found) < count:
-        opening = (loop.create_connection(Ear, place.hostname, place.port) for _ in range(min(50, count - len(found))))
+        opening = (
+            loop.create_connection(lambda: Ear(ask), place.hostname, place.port)
+            for _ in range(min(50, count - len(found)))
+        )
         found += [ear for _, ear in await asyncio.gather(*opening)]
         await until(lambda: all(ear.is_connected for ear in found))  # noqa: B023 - it is over before the next turn
     return found
@@ -62,26 +75,45 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_streams_hold_no_database_connection(postgres_url: str, listen) -> None:
-    """A thousand that wait, and hear, need no more connections than none."""
+async def test_streams_hold_no_database_connection(unused_database, listen) -> None:
+    """A thousand of all transports that wait, and hear, need no more connections than none; the gauges say so."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
-    live = await listen(postgres_url)
+    live = await listen(await unused_database("postgres"))
     author = await live.account()
     post = await live.graphql.create(author, **POST)
-    pool = live.gateway.db.engine.pool
-    before = pool.checkedin() + pool.checkedout()
-    streams = await ears(live, 1000)
-    assert live.gateway.streams.count == 1000
-    await live.graphql.like(author, post["id"])
-    await until(lambda: all(b"post.liked" in ear.heard for ear in streams))
-    assert pool.checkedout() == 0
-    assert pool.checkedin() <= before + 2, "one for the log, one for the like"
-    for ear in streams:
-        ear.transport.close()
+    before = await connections(live)
+    async with AsyncExitStack() as stack:
+        streams = await ears(live, 800) + await ears(live, 100, SUBSCRIBE)
+        sockets = [await stack.enter_async_context(socket_to(live.address)) for _ in range(100)]
+        ids = [await each.subscribe(SUBSCRIPTION) for each in sockets]
+        for each in sockets:
+            await each.ready()
+        assert await gauges(live) == {"streams_open": 1000, "log_position": 2, "database_connections_in_use": 0}
+        await live.graphql.like(author, post["id"])
+        told = [await each.told(id) for each, id in zip(sockets, ids, strict=True)]
+        assert told == [{"type": "LIKED"}] * 100
+        await until(lambda: all(b"post.liked" in ear.heard or b"LIKED" in ear.heard for ear in streams))
+        assert await connections(live) <= before + 2, "one for the log, one for the like"
+        for ear in streams:
+            ear.transport.close()
     await until(lambda: live.gateway.streams.count == 0)
     assert not live.gateway.hub.followers
     assert not live.gateway.watch.sessions
+
+
+async def connections(live: Listening) -> int:
+    """How many the database counts, whoever holds them."""
+    async with live.db.reading() as session:
+        counted = "select count(*) from pg_stat_activity where datname = current_database()"
+        return await session.scalar(text(counted))
+
+
+async def gauges(live: Listening) -> dict[str, float]:
+    async with httpx.AsyncClient(base_url=live.address) as http:
+        response = await http.get("/metrics")
+    assert response.headers["Content-Type"].startswith("text/plain")
+    return {name: float(value) for name, value in re.findall(r"^dovetail_(\w+) (\S+)$", response.text, re.M)}
 
 
 async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
