@@ -119,11 +119,16 @@ class Log:
                     pass
             except Unavailable:
                 logger.warning("The event log cannot be read; trying again")
-                await asyncio.sleep(POLL)
+                await self.pause()
             except Exception:
                 logger.exception("Reading the event log failed; trying again")
-                await asyncio.sleep(POLL)
+                await self.pause()
             read.set_result(None)
+
+    async def pause(self) -> None:
+        """After a reading that failed; then it is tried at once, for what was missed is late already."""
+        await asyncio.sleep(POLL)
+        self.wake()
 
     async def present(self) -> int:
         """The cursor of this moment, with all that was committed before it; many who ask share one reading."""
