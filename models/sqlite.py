@@ -53,7 +53,7 @@ def prepare(connection: Any, *, read_only: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")  # with less, a power cut takes back what was acknowledged
     connection.create_function("base64url", 1, base64url, deterministic=True)
 
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.background import alongside
 from gateway.live import reading
 from gateway.live.entries import Entry, Sights, entries_of
 from gateway.live.horizon import Horizon, Missed
@@ -68,13 +69,8 @@ class Log:
     async def running(self) -> AsyncIterator["Log"]:
         """Follow the log until the scope is left."""
         await self.begin()
-        task = asyncio.create_task(self.follow(), name="event log")
-        try:
+        async with alongside(self.follow(), "event log"):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def begin(self) -> None:
         """Start a little back, since what a transaction drew before now it may commit after."""

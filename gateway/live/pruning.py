@@ -4,9 +4,10 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from gateway.background import alongside
 from models import Database
 from models.errors import Unavailable
 from resolvers.retention import prune
@@ -20,13 +21,8 @@ logger = logging.getLogger("gateway.live")
 @asynccontextmanager
 async def pruning(db: Database, retention: timedelta) -> AsyncIterator[None]:
     """Prune in the background. Every process does: the second finds nothing left to do."""
-    task = asyncio.create_task(now_and_then(db, retention), name="pruning")
-    try:
+    async with alongside(now_and_then(db, retention), "pruning"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def now_and_then(db: Database, retention: timedelta) -> None:

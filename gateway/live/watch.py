@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
+from gateway.background import alongside
 from models import Database, Role, Viewer
 from models.errors import Refusal, Unauthorized, Unavailable
 from resolvers import accounts
@@ -74,13 +75,8 @@ class Watch:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Watch"]:
         """Watch until the scope is left."""
-        task = asyncio.create_task(self.go_round(), name="watch over streams")
-        try:
+        async with alongside(self.go_round(), "watch over streams"):
             yield self
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def go_round(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 from gateway.adapters.brokers.in_process import nobody
+from gateway.background import alongside
 
 FIRST, LONGEST = 0.1, 5.0
 """Seconds until a broken connection is made again: twice as many each time, up to the latter."""
@@ -40,13 +41,8 @@ class Upstream(ABC):
     @asynccontextmanager
     async def listening(self, wake: Callable[[], None]) -> AsyncIterator[None]:
         self.wake = wake
-        task = asyncio.create_task(self.stay_connected(), name=f"broker over {self.name}")
-        try:
+        async with alongside(self.stay_connected(), f"broker over {self.name}"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def stay_connected(self) -> None:
         pause = FIRST
