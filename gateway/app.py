@@ -10,13 +10,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
 from gateway import errors, logs
-from gateway.graphql.endpoint import METHODS, GraphQLEndpoint
-from gateway.graphql.websocket import GraphQLSockets
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
 from gateway.rest import auth, events, health, metrics, openapi, posts
 from gateway.settings import Settings
+from gateway.transports.endpoint import METHODS, GraphQLEndpoint
+from gateway.transports.websocket import GraphQLSockets
 from gateway.wiring import opened, settle
 
 EXPOSED = (

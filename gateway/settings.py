@@ -22,6 +22,8 @@ DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
 DRIVER_OF = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+UPLOAD_SCHEMES = {"file", "s3", "gs", "az"}
+UPLOAD_KINDS = "jpeg", "png", "webp", "gif", "avif", "pdf"
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 
 
@@ -86,6 +88,29 @@ def rate_limit(text: str) -> str:
     return text
 
 
+def upload_url(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if scheme not in UPLOAD_SCHEMES:
+        raise ValueError("must begin with file:, s3://, gs:// or az://")
+    return text
+
+
+def upload_type(text: str) -> str:
+    """A kind of file by its usual name; `jpg` is `jpeg`."""
+    name = text.lower().removeprefix("image/").removeprefix("application/")
+    name = "jpeg" if name == "jpg" else name
+    if name not in UPLOAD_KINDS:
+        raise ValueError(f"{text!r} is not one of {', '.join(UPLOAD_KINDS)}")
+    return name
+
+
+def http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("must begin with http:// or https://")
+    return text.rstrip("/")
+
+
 def duration(value: Any) -> Any:
     """A number and its unit: 90s, 30m, 12h, 7d."""
     if not isinstance(value, str):
@@ -108,6 +133,12 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode
 Networks = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(network)], ...], NoDecode, BeforeValidator(listed)
 ]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
+UploadUrl = Annotated[str, AfterValidator(upload_url)]
+UploadTypes = Annotated[
+    tuple[Annotated[str, AfterValidator(upload_type)], ...], NoDecode, BeforeValidator(listed), Field(min_length=1)
+]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 RateLimit = Annotated[str, AfterValidator(rate_limit)]
 Count = Annotated[int, Field(ge=1)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
@@ -135,6 +166,21 @@ class Settings(BaseSettings):
     rate_limit_auth: RateLimit = "10/minute"
     rate_limit_upload: RateLimit = "20/hour"
     rate_limit_expensive: RateLimit = "10/hour"
+
+    upload_url: UploadUrl = "file:data/uploads"
+    upload_max_bytes: Count = 10 * 1024 * 1024
+    upload_types: UploadTypes = ("jpeg", "png", "webp", "pdf")
+
+    stripe_secret_key: str | None = Field(default=None, repr=False)
+    stripe_webhook_secret: Names = Field(default=(), repr=False)
+    """Several while one is rotated."""
+    stripe_api_base: HttpUrl | None = None
+    stripe_prices: Names = ()
+    """What may be bought; any price of the account's, unless it is set."""
+
+    openai_api_key: str | None = Field(default=None, repr=False)
+    openai_base_url: HttpUrl = "https://api.openai.com/v1"
+    openai_model: str = "gpt-5-mini"
 
     event_retention: Duration = timedelta(days=7)
     max_streams_per_viewer: Count = 20

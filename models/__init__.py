@@ -5,8 +5,10 @@ from models.comments import Comment
 from models.database import Database
 from models.events import Event
 from models.labels import Category, PostTag, Tag
+from models.payments import Order, OrderStatus, Subscription, WebhookEvent, WebhookStatus
 from models.posts import Like, Post, PostStatus
 from models.sessions import RefreshToken
+from models.uploads import PostUpload, Upload
 from models.users import User
 from models.viewer import Role, Viewer
 
@@ -18,14 +20,21 @@ __all__ = [
     "Event",
     "Like",
     "Moment",
+    "Order",
+    "OrderStatus",
     "Post",
     "PostStatus",
     "PostTag",
+    "PostUpload",
     "RefreshToken",
     "Role",
+    "Subscription",
     "Tag",
+    "Upload",
     "User",
     "Viewer",
+    "WebhookEvent",
+    "WebhookStatus",
     "new_id",
     "utcnow",
 ]

@@ -10,7 +10,7 @@ import pytest
 from limits import parse
 
 from gateway import windows
-from gateway.graphql.signing_in import sign_ins
+from gateway.transports.signing_in import sign_ins
 from gateway.windows import Memory, Shared, connect
 from tests.support.accounts import Account
 from tests.support.servers import Server

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.graphql import sending
-from gateway.graphql.forms import EventStream, Multipart
+from gateway.transports import sending
+from gateway.transports.forms import EventStream, Multipart
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, streaming, until
 from tests.support.writing import CONTENT

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway.graphql import sending
-from gateway.graphql import sockets as module
+from gateway.transports import sending
+from gateway.transports import sockets as module
 from models import Role
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens

@@ -5,12 +5,12 @@ from typing import Protocol
 
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
-from gateway.graphql.messages import Envelope
 from gateway.graphql.requests import answered
-from gateway.graphql.signing_in import sign_ins
 from gateway.limits import API, AUTH
 from gateway.live.streams import RETRY_AFTER
 from gateway.logs import log_request
+from gateway.transports.messages import Envelope
+from gateway.transports.signing_in import sign_ins
 from gateway.visits import Visit
 from gateway.wiring import Gateway
 from models import Viewer

@@ -8,8 +8,8 @@ from starlette.websockets import WebSocket
 
 from gateway.authentication import bearer_token, by_bearer, by_cookie
 from gateway.context import gateway_of
-from gateway.graphql import messages
-from gateway.graphql.messages import Closing
+from gateway.transports import messages
+from gateway.transports.messages import Closing
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models.errors import RateLimited, Refusal, Unavailable

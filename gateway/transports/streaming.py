@@ -5,13 +5,13 @@ from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.graphql.forms import Form
 from gateway.graphql.requests import answered
-from gateway.graphql.sending import taken
 from gateway.graphql.subscriptions import Subscription
 from gateway.live.feed import cut
 from gateway.live.streams import Streams
 from gateway.live.watch import Guarded, Watch
+from gateway.transports.forms import Form
+from gateway.transports.sending import taken
 from gateway.visits import visit_of
 from models.errors import CursorExpired, Refusal, Unavailable
 from resolvers.context import RequestContext

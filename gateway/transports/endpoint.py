@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.context import admit, enter, gateway_of
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
-from gateway.graphql.forms import FORMS, single
-from gateway.graphql.signing_in import sign_ins
-from gateway.graphql.streaming import Streamed
 from gateway.graphql.subscriptions import event_id
 from gateway.limits import API, AUTH
 from gateway.media import EVENT_STREAM, JSON, is_json, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
+from gateway.transports.forms import FORMS, single
+from gateway.transports.signing_in import sign_ins
+from gateway.transports.streaming import Streamed
 from gateway.visits import Visit, visit_of
 from models.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext

@@ -9,15 +9,15 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.context import gateway_of
-from gateway.graphql import messages
 from gateway.graphql.engine import GraphQLRequest
-from gateway.graphql.introductions import claimed, closing_for, identify
-from gateway.graphql.messages import Closing, Message
-from gateway.graphql.operating import Operating
-from gateway.graphql.sending import taken
 from gateway.limits import API, caller
 from gateway.live.feed import CUT
 from gateway.live.watch import Guarded
+from gateway.transports import messages
+from gateway.transports.introductions import claimed, closing_for, identify
+from gateway.transports.messages import Closing, Message
+from gateway.transports.operating import Operating
+from gateway.transports.sending import taken
 from gateway.visits import Visit
 from gateway.wiring import Gateway
 from models import Viewer

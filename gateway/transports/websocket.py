@@ -13,10 +13,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.addresses import client_address
 from gateway.context import gateway_of
 from gateway.errors import refused
-from gateway.graphql.messages import NO_SUCH_PROTOCOL, PROTOCOL
-from gateway.graphql.sockets import GOING, Socket
 from gateway.limits import API, caller
 from gateway.middleware import header
+from gateway.transports.messages import NO_SUCH_PROTOCOL, PROTOCOL
+from gateway.transports.sockets import GOING, Socket
 from gateway.visits import KEY, Visit, request_id
 from models.errors import Refusal, Unavailable
 

@@ -1,0 +1,85 @@
+from datetime import datetime
+from enum import Enum as PythonEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ColumnElement, Enum, Index, false, true
+from sqlmodel import Field, SQLModel
+
+from models.base import Entity, Moment, utcnow
+from models.viewer import Viewer
+
+
+class OrderStatus(PythonEnum):
+    PENDING = "PENDING"
+    PAID = "PAID"
+    EXPIRED = "EXPIRED"
+    REFUNDED = "REFUNDED"
+
+
+class WebhookStatus(PythonEnum):
+    RECEIVED = "RECEIVED"
+    PROCESSED = "PROCESSED"
+    IGNORED = "IGNORED"
+    FAILED = "FAILED"
+
+
+class Order(Entity, table=True):
+    __tablename__ = "orders"
+
+    user_id: UUID = Field(foreign_key="users.id")
+    status: OrderStatus = Field(default=OrderStatus.PENDING, sa_type=Enum(OrderStatus, native_enum=False, length=16))
+    stripe_session_id: str | None = Field(default=None, unique=True)
+    stripe_payment_intent: str | None = Field(default=None, index=True)
+    price_id: str
+    quantity: int = 1
+    amount_total: int | None = None
+    """In the currency's smallest unit, as Stripe counts."""
+    currency: str | None = None
+    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    paid_at: datetime | None = Field(default=None, sa_type=Moment)
+
+    @classmethod
+    def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
+        """An order is the buyer's alone, and the admins'."""
+        if viewer is None:
+            return false()
+        return true() if viewer.is_admin else cls.user_id == viewer.id
+
+
+class Subscription(Entity, table=True):
+    """What somebody pays for again and again, as Stripe last told of it."""
+
+    __tablename__ = "subscriptions"
+
+    user_id: UUID = Field(foreign_key="users.id", index=True)
+    stripe_subscription_id: str = Field(unique=True)
+    stripe_customer_id: str
+    status: str
+    """Stripe's own word: active, past_due, canceled, …"""
+    current_period_end: datetime | None = Field(default=None, sa_type=Moment)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    """When the event that it was last changed by was made at Stripe; older ones change nothing."""
+
+
+class WebhookEvent(SQLModel, table=True):
+    """A delivery that was verified, kept whatever became of it: the ledger that makes an effect happen once."""
+
+    __tablename__ = "webhook_events"
+
+    id: str = Field(primary_key=True)
+    """Stripe's own."""
+    type: str
+    status: WebhookStatus = Field(
+        default=WebhookStatus.RECEIVED, sa_type=Enum(WebhookStatus, native_enum=False, length=16)
+    )
+    error: str | None = None
+    """Why it failed, for who mends it."""
+    payload: dict[str, Any] = Field(sa_type=JSON)
+    attempts: int = 0
+    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    processed_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+Index("orders_of_user", Order.user_id, Order.created_at, Order.id)
+Index("webhook_events_by_status", WebhookEvent.status, WebhookEvent.created_at, WebhookEvent.id)
