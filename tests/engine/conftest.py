@@ -1,6 +1,7 @@
 """The world in both databases, and an engine over each."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,25 +58,37 @@ class Asking:
         return counter.statements
 
 
-async def asking(url: str) -> Asking:
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Asking]:
     db, reads = Database(url, pool_size=2), await open_reads(url, size=2)
-    return Asking(db, reads, Engine(schema, reads))
+    yield Asking(db, reads, Engine(schema, reads))
+    await reads.close()
+    await db.close()
+
+
+@asynccontextmanager
+async def the_world(sources: Sources, dialect: str, name: str) -> AsyncIterator[Asking]:
+    async with asking(await sources.create(dialect, name)) as asked:
+        await world.fill(asked.db)
+        yield asked
 
 
 @pytest.fixture(params=DATABASES, scope="session")
 async def ask(request: pytest.FixtureRequest, anyio_backend: str, sources: Sources) -> AsyncIterator[Asking]:
     """The world, to be read and not changed."""
-    asked = await asking(await sources.create(request.param, "world"))
-    await world.fill(asked.db)
-    yield asked
-    await asked.reads.close()
-    await asked.db.close()
+    async with the_world(sources, request.param, "world") as asked:
+        yield asked
+
+
+@pytest.fixture(scope="session")
+async def both(anyio_backend: str, sources: Sources) -> AsyncIterator[list[Asking]]:
+    """The world in either database, to be read and not changed."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(the_world(sources, dialect, "twin")) for dialect in DATABASES]
 
 
 @pytest.fixture
 async def do(database_url: str) -> AsyncIterator[Asking]:
     """An empty database, to be written to."""
-    asked = await asking(database_url)
-    yield asked
-    await asked.reads.close()
-    await asked.db.close()
+    async with asking(database_url) as asked:
+        yield asked

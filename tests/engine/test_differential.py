@@ -2,18 +2,32 @@
 
 import os
 import re
+from collections.abc import Sequence
 from itertools import cycle
 
+import orjson
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import booleans
 from hypothesis_graphql import queries
 
 from models import Viewer
 from schema import schema
+from schema.types import PostOrder
 from tests.engine import world
 from tests.engine.conftest import Asking
 from tests.engine.oracle import Oracle
+from tests.engine.rewording import reworded
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "60"))
+FUZZING = "ENGINE_EXAMPLES" in os.environ
+QUESTIONS = settings(
+    max_examples=int(os.environ.get("ENGINE_EXAMPLES", "60")),
+    deadline=None,
+    database=None,
+    derandomize=not FUZZING,
+    phases=[Phase.generate, *([Phase.shrink] if FUZZING else [])],
+    suppress_health_check=list(HealthCheck),
+)
 SDL = schema.as_str()
 IDS = [str(row.id) for rows in world.ROWS.values() for row in rows[:8]]
 STRINGS = r'("(?:[^"\\]|\\.)*"|-?\d+)'
@@ -28,29 +42,49 @@ NAMES = {
 }
 
 
-def tamed(source: str, viewer: Viewer | None) -> str:
-    """Cursors out, sizes in range, things that exist: so that most queries find something."""
-    source = CURSORS.sub(r"\1: null", LEAVES.sub("__typename", source))
+def tamed(source: str, viewer: Viewer | None, cursors: Sequence[str] = ()) -> str:
+    """Sizes in range, and things that exist: so that most queries find something."""
     source = SIZES.sub(lambda found: f"{found[1]}: {abs(int(found[2])) % 5 + 1}", source)
-    for pattern, values in NAMES.items():
+    for pattern, values in {**NAMES, CURSORS: [*cursors, ""]}.items():
         chosen = cycle(values[len(source) % len(values) :] + values)
         source = pattern.sub(lambda found, chosen=chosen: f'{found[1]}: "{next(chosen)}"', source)
     return source if viewer and viewer.is_admin else source.replace("deleted: true", "deleted: false")
 
 
-@given(source=queries(SDL, allow_null=True))
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    derandomize="ENGINE_EXAMPLES" not in os.environ,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-async def test_the_engine_answers_as_graphql_core_over_lists_does(ask: Asking, source: str) -> None:
+def without_cursors(source: str) -> str:
+    """They are another test's."""
+    return CURSORS.sub(r"\1: null", LEAVES.sub("__typename", source))
+
+
+@given(source=queries(SDL, allow_null=True), in_other_words=booleans())
+@QUESTIONS
+async def test_the_engine_answers_as_graphql_core_over_lists_does(
+    ask: Asking, source: str, in_other_words: bool
+) -> None:
     """For nobody, somebody and an admin alike, down to the order of the keys."""
     for viewer in world.VIEWERS:
-        asked = tamed(source, viewer)
-        expected, told = Oracle(SDL, viewer).answer(asked), await ask(asked, viewer=viewer)
-        assert ("errors" in told, told["data"]) == ("errors" in expected, expected["data"]), asked
+        asked = tamed(without_cursors(source), viewer)
+        words, variables = reworded(schema._schema, asked) if in_other_words else (asked, None)
+        expected, told = Oracle(SDL, viewer).answer(asked), await ask(words, variables, viewer)
+        assert ("errors" in told, told["data"]) == ("errors" in expected, expected["data"]), (words, variables)
         assert list(told["data"] or ()) == list(expected["data"] or ())
+
+
+@pytest.fixture(scope="session")
+async def cursors(both: list[Asking]) -> list[str]:
+    """Some of each order."""
+    lists = "\n".join(
+        f"{order.name}: posts(first: 9, orderBy: {order.name}) {{ edges {{ cursor }} }}" for order in PostOrder
+    )
+    told = await both[0].data(f"{{ {lists} }}")
+    return [edge["cursor"] for edges in zip(*(each["edges"] for each in told.values()), strict=True) for edge in edges]
+
+
+@given(source=queries(SDL, allow_null=True))
+@QUESTIONS
+async def test_both_databases_say_the_same(both: list[Asking], cursors: list[str], source: str) -> None:
+    """To the byte: cursors and refusals too."""
+    for viewer in world.VIEWERS:
+        asked = tamed(source, viewer, cursors)
+        one, other = [await ask(asked, viewer=viewer) for ask in both]
+        assert orjson.dumps(one) == orjson.dumps(other), asked
