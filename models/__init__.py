@@ -1,9 +1,11 @@
 """The entities, what may be refused, and the database. Knows nothing of the other rooms."""
 
+from models.api_keys import ApiKey
 from models.base import Entity, Moment, new_id, utcnow
 from models.comments import Comment
 from models.database import Database
 from models.events import Event
+from models.identities import Identity
 from models.labels import Category, PostTag, Tag
 from models.payments import Order, OrderStatus, Subscription, WebhookEvent, WebhookStatus
 from models.posts import Like, Post, PostStatus
@@ -13,11 +15,13 @@ from models.users import User
 from models.viewer import Role, Viewer
 
 __all__ = [
+    "ApiKey",
     "Category",
     "Comment",
     "Database",
     "Entity",
     "Event",
+    "Identity",
     "Like",
     "Moment",
     "Order",

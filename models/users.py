@@ -11,8 +11,8 @@ class User(Entity, table=True):
     __tablename__ = "users"
 
     name: str
-    email: str = Field(unique=True)
-    """As typed, in lower case."""
+    email: str | None = Field(default=None, unique=True)
+    """As typed, in lower case. Machines have none, nor has who came from elsewhere with an address taken here."""
     image: str | None = None
     role: Role = Field(default=Role.USER, sa_type=Enum(Role, native_enum=False, length=16))
     password_hash: str | None = None
