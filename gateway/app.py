@@ -21,6 +21,7 @@ from gateway.wiring import opened, settle
 
 EXPOSED = (
     "ETag",
+    "Idempotency-Replayed",
     "Location",
     "Retry-After",
     "WWW-Authenticate",

@@ -5,6 +5,7 @@ from models.base import Entity, Moment, new_id, utcnow
 from models.comments import Comment
 from models.database import Database
 from models.events import Event
+from models.idempotency import IdempotencyKey
 from models.identities import Identity
 from models.labels import Category, PostTag, Tag
 from models.payments import Order, OrderStatus, Subscription, WebhookEvent, WebhookStatus
@@ -21,6 +22,7 @@ __all__ = [
     "Database",
     "Entity",
     "Event",
+    "IdempotencyKey",
     "Identity",
     "Like",
     "Moment",

@@ -13,6 +13,7 @@
     ├── PreconditionFailed         412  PRECONDITION_FAILED
     ├── PayloadTooLarge            413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType       415  UNSUPPORTED_MEDIA_TYPE
+    ├── IdempotencyMismatch        422  IDEMPOTENCY_MISMATCH
     ├── RateLimited                429  RATE_LIMITED         details: {"retryAfter": seconds}
     ├── UpstreamError              502  UPSTREAM_ERROR
     ├── NotConfigured              503  NOT_CONFIGURED
@@ -97,6 +98,10 @@ class PayloadTooLarge(Refusal):
 
 class UnsupportedMediaType(Refusal):
     status, code, words = 415, "UNSUPPORTED_MEDIA_TYPE", "That media type is not supported"
+
+
+class IdempotencyMismatch(Refusal):
+    status, code, words = 422, "IDEMPOTENCY_MISMATCH", "This Idempotency-Key was given to another request"
 
 
 class RateLimited(Refusal):

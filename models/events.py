@@ -39,6 +39,11 @@ def put_aside(session: AsyncSession, event: Event) -> None:
     session.info.setdefault(ASIDE, []).append(event)
 
 
+def aside(session: AsyncSession) -> list[Event]:
+    """What was put aside so far."""
+    return session.info.get(ASIDE, [])
+
+
 async def write_last(session: AsyncSession) -> bool:
     """Write what was put aside. An id is drawn as late as can be, so that ids and commits are in nearly one order."""
     events = session.info.pop(ASIDE, [])

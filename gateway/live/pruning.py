@@ -1,4 +1,4 @@
-"""Old events are forgotten now and then."""
+"""Old events, and the names of old requests, are forgotten now and then."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from datetime import timedelta
 from gateway.background import alongside
 from models import Database
 from models.errors import Unavailable
+from resolvers.idempotency import forget
 from resolvers.retention import prune
 
 OFTEN = timedelta(hours=1)
@@ -32,6 +33,7 @@ async def now_and_then(db: Database, retention: timedelta) -> None:
         try:
             if gone := await prune(db, retention):
                 logger.info("Forgot %d events that were older than %s", gone, retention)
+            await forget(db)
         except Unavailable:
             logger.debug("Nothing was pruned, as the database is away")
         except Exception:

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from gateway.authentication import REFRESH, SESSION
 from gateway.rest.shapes import Error
 from models.errors import (
+    Conflict,
     Forbidden,
+    IdempotencyMismatch,
     PayloadTooLarge,
     RateLimited,
     Refusal,
@@ -21,11 +23,19 @@ from models.errors import (
 
 Responses = dict[int | str, dict[str, Any]]
 
+REPEATED = Conflict, IdempotencyMismatch
 ANYWHERE = ValidationError, Unauthorized, RateLimited, Refusal, Unavailable
 WITH_BODY = Forbidden, PayloadTooLarge, UnsupportedMediaType
 
 BEARER, COOKIE = {"bearer": []}, {"cookie": []}
 SIGNED_IN = {"security": [BEARER, COOKIE]}
+NAMED = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A name for this write: sent again within 24 hours, it is answered again and not done again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+WRITING = {**SIGNED_IN, "parameters": [NAMED]}
 ANYONE = {"security": [{}, BEARER, COOKIE]}
 REFRESHING = {"security": [{}, {"refreshCookie": []}]}
 SCHEMES = {
@@ -74,7 +84,8 @@ def install(app: FastAPI) -> None:
             schemas.pop(unused, None)
         for path in document["paths"].values():
             for operation in path.values():
-                operation["responses"].pop("422", None)
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    del operation["responses"]["422"]
         document["components"]["securitySchemes"] = SCHEMES
         return document
 

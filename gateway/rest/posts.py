@@ -11,7 +11,7 @@ from gateway import limits
 from gateway.context import context_of
 from gateway.rest import answers, reads
 from gateway.rest.answers import expected_version
-from gateway.rest.openapi import ANYONE, SIGNED_IN, WITH_BODY, header, query, refusals
+from gateway.rest.openapi import ANYONE, REPEATED, WITH_BODY, WRITING, header, query, refusals
 from gateway.rest.routes import router_of
 from gateway.rest.shapes import Data, Post, PostPage
 from models import PostStatus
@@ -52,7 +52,7 @@ IfNoneMatch = Annotated[str | None, Header(description="An ETag, or several.")]
 ETAG = {"headers": {"ETag": header('`"VERSION.DIGEST"`')}}
 UNCHANGED = {304: {"description": "You have it already", **ETAG}}
 CREATED = {201: {"headers": {"Location": header("Where the post is."), **ETAG["headers"]}}}
-WRITES = Forbidden, NotFound, PreconditionFailed
+WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 
 
 @router.get("", response_model=PostPage, responses=refusals(), openapi_extra={**ANYONE, **query(PostQuery)})
@@ -68,8 +68,8 @@ async def list_posts(request: Request) -> Response:
     "",
     status_code=201,
     response_model=Data[Post],
-    responses=refusals(*WITH_BODY, also=CREATED),
-    openapi_extra=SIGNED_IN,
+    responses=refusals(*WITH_BODY, *REPEATED, also=CREATED),
+    openapi_extra=WRITING,
 )
 @limits.api
 async def create_post(request: Request, input: CreatePost) -> Response:
@@ -91,7 +91,7 @@ async def get_post(request: Request, id: Reference, if_none_match: IfNoneMatch =
     "/{id}",
     response_model=Data[Post],
     responses=refusals(*WITH_BODY, *WRITES, also={200: ETAG}),
-    openapi_extra=SIGNED_IN,
+    openapi_extra=WRITING,
 )
 @limits.api
 async def replace_post(request: Request, id: Reference, input: CreatePost, if_match: IfMatch = None) -> Response:
@@ -104,7 +104,7 @@ async def replace_post(request: Request, id: Reference, input: CreatePost, if_ma
     "/{id}",
     response_model=Data[Post],
     responses=refusals(*WITH_BODY, *WRITES, also={200: ETAG}),
-    openapi_extra=SIGNED_IN,
+    openapi_extra=WRITING,
 )
 @limits.api
 async def update_post(request: Request, id: Reference, input: UpdatePost, if_match: IfMatch = None) -> Response:
@@ -113,7 +113,7 @@ async def update_post(request: Request, id: Reference, input: UpdatePost, if_mat
     return answers.entity(await reads.post(request, id))
 
 
-@router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=SIGNED_IN)
+@router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=WRITING)
 @limits.api
 async def delete_post(request: Request, id: Reference, if_match: IfMatch = None) -> Response:
     """Put a post away; an admin can bring it back."""

@@ -1,6 +1,7 @@
 """What every REST endpoint has in common: who asks and how often is settled before its body is read."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.context import admit, enter, gateway_of
-from gateway.limits import declarations
+from gateway.idempotency import HEADER, once
+from gateway.limits import API, declarations
 from gateway.media import is_json
 from gateway.middleware import announced
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
@@ -51,6 +53,7 @@ class Endpoint(APIRoute):
         answer, limit = super().get_route_handler(), declarations.of(self.endpoint)
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body = self.body_field is not None
+        may_repeat = limit == API and not self.methods <= {"GET", "HEAD"}
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
@@ -61,7 +64,11 @@ class Endpoint(APIRoute):
                 check_type(request)
             if not strangers_may:
                 ctx.signed_in()
-            response = await answer(JsonRequest(request.scope, request.receive))
+            given = JsonRequest(request.scope, request.receive)
+            if may_repeat and HEADER in request.headers:
+                response = await once(given, ctx, await given.body(), partial(answer, given))
+            else:
+                response = await answer(given)
             enter(request, ctx)
             return response
 

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: the thin end that faces clients. The engine behind it knows nothing of HTTP."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +13,7 @@ from gateway.context import admit, enter, gateway_of
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.subscriptions import event_id
+from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
 from gateway.media import EVENT_STREAM, JSON, is_json, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
@@ -48,12 +50,19 @@ async def respond(request: Request) -> ASGIApp:
         return await subscribed(request, asked, ctx, stream)
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
+    media_type = media_type or EVENT_STREAM
     if cost := sign_ins(asked.query, asked.operation_name):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
-    answer = await gateway.engine.answer(asked, ctx)
-    note(visit, answer)
+    elif HEADER in request.headers:
+        return await once(request, ctx, await request.body(), partial(executed, request, asked, ctx, media_type))
+    return await executed(request, asked, ctx, media_type)
+
+
+async def executed(request: Request, asked: GraphQLRequest, ctx: RequestContext, media_type: str) -> Response:
+    answer = await gateway_of(request).engine.answer(asked, ctx)
+    note(visit_of(request.scope), answer)
     enter(request, ctx)
-    return answered(answer, media_type or EVENT_STREAM)
+    return answered(answer, media_type)
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:

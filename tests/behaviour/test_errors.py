@@ -25,6 +25,7 @@ DESIGN = {
     "CursorExpired": (410, "CURSOR_EXPIRED"),
     "PayloadTooLarge": (413, "PAYLOAD_TOO_LARGE"),
     "UnsupportedMediaType": (415, "UNSUPPORTED_MEDIA_TYPE"),
+    "IdempotencyMismatch": (422, "IDEMPOTENCY_MISMATCH"),
     "RateLimited": (429, "RATE_LIMITED"),
     "UpstreamError": (502, "UPSTREAM_ERROR"),
     "NotConfigured": (503, "NOT_CONFIGURED"),

@@ -1,0 +1,95 @@
+"""Requests that their senders name, so that one sent twice takes effect once.
+
+The name is claimed in the transaction of the effect: both are there, or neither is, wherever a server dies.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Database, IdempotencyKey, utcnow
+from models.errors import Conflict, IdempotencyMismatch
+from models.events import aside
+from models.upserts import insert_or_nothing
+
+KEPT = timedelta(hours=24)
+
+UNANSWERED = "A request with this Idempotency-Key took effect, and has no answer yet; read what it changed"
+
+
+@dataclass(slots=True)
+class Claim:
+    """A request's name, and whether its effect is this request's own."""
+
+    viewer_id: UUID
+    key: str
+    fingerprint: str
+    taken: bool = False
+    """Whether a transaction of this request has committed."""
+    lost: bool = False
+    """Whether another request with this name came first."""
+    changed: list[str] = field(default_factory=list)
+
+    def row(self) -> tuple:
+        return IdempotencyKey.viewer_id == self.viewer_id, IdempotencyKey.key == self.key
+
+
+class Claiming:
+    """The database, as operations of a named request use it."""
+
+    def __init__(self, db: Database, claim: Claim) -> None:
+        self.db, self.claim, self.reading = db, claim, db.reading
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """One transaction, in which the name is claimed before anything is done."""
+        async with self.db.writing() as session:
+            if not self.claim.taken:
+                await take(session, self.claim)
+            yield session
+            await note_changes(session, self.claim)
+        self.claim.taken = True
+
+
+async def take(session: AsyncSession, claim: Claim) -> None:
+    """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet."""
+    mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
+    row = insert_or_nothing(session, IdempotencyKey, {**mine, "changed": [], "created_at": utcnow()})
+    if not (await session.execute(row)).rowcount:
+        claim.lost = True
+        raise Conflict(UNANSWERED)
+
+
+async def note_changes(session: AsyncSession, claim: Claim) -> None:
+    """Keep the ids of what this transaction's events are about, with them."""
+    if ids := [str(event.entity_id) for event in aside(session)]:
+        claim.changed = [*dict.fromkeys([*claim.changed, *ids])]
+        await session.execute(update(IdempotencyKey).where(*claim.row()).values(changed=claim.changed))
+
+
+async def found(db: Database, claim: Claim) -> IdempotencyKey | None:
+    """The first request with this name, if its effect is there. Refuses a name that was given to something else."""
+    async with db.reading() as session:
+        known = await session.scalar(select(IdempotencyKey).where(*claim.row()))
+    if known is not None and known.fingerprint != claim.fingerprint:
+        raise IdempotencyMismatch
+    return known
+
+
+async def keep(db: Database, claim: Claim, status: int, headers: dict[str, str], body: bytes) -> None:
+    """Keep the answer for whoever asks again."""
+    answer = update(IdempotencyKey).where(*claim.row()).values(status=status, headers=headers, body=body)
+    async with db.writing() as session:
+        await session.execute(answer)
+
+
+async def forget(db: Database, older_than: timedelta = KEPT) -> int:
+    """Forget names that nobody will give again; says how many."""
+    async with db.writing() as session:
+        old = delete(IdempotencyKey).where(IdempotencyKey.created_at < utcnow() - older_than)
+        return (await session.execute(old)).rowcount

@@ -1,0 +1,236 @@
+"""A write that its sender names takes effect once, however often it is sent, and whatever dies in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select, text, update
+
+from models import Database, IdempotencyKey, Post, utcnow
+from resolvers.idempotency import forget
+from resolvers.tokens import Tokens
+from tests.support.accounts import Account, sign_up
+from tests.support.processes import ServerProcess
+from tests.support.servers import SECRET, Server
+from tests.support.writing import CONTENT, facts
+
+CREATE = "mutation($input: CreatePostInput!) { createPost(input: $input) { id slug comments { totalCount } } }"
+REPLAYED = "idempotency-replayed"
+NAME = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
+
+Send = Callable[..., Any]
+
+
+def over_graphql(http: httpx.AsyncClient, viewer: Account | None, title: str, **headers: str) -> Any:
+    body = {"query": CREATE, "variables": {"input": {"title": title, "content": CONTENT}}}
+    return http.post("/graphql", json=body, headers={**(viewer.headers if viewer else {}), **headers})
+
+
+def over_rest(http: httpx.AsyncClient, viewer: Account | None, title: str, **headers: str) -> Any:
+    body = {"title": title, "content": CONTENT}
+    return http.post("/api/posts", json=body, headers={**(viewer.headers if viewer else {}), **headers})
+
+
+@pytest.fixture(params=[over_graphql, over_rest])
+def send(request: pytest.FixtureRequest) -> Send:
+    """Write a post over either protocol."""
+    return request.param
+
+
+def heart(answer: httpx.Response) -> Any:
+    """What an answer is but for who was told when."""
+    kept = {name: answer.headers.get(name) for name in ("content-type", "etag", "location")}
+    return answer.status_code, kept, answer.content
+
+
+def code(answer: httpx.Response) -> str:
+    body = answer.json()
+    return body["code"] if "code" in body else body["errors"][0]["extensions"]["code"]
+
+
+async def test_a_write_sent_twice_is_done_once_and_answered_twice(server: Server, author: Account, send: Send):
+    """In the same words, with a header that says so."""
+    first, second = [await send(server.anonymous, author, "Once", **NAME) for _ in range(2)]
+    assert first.status_code in (200, 201)
+    assert heart(second) == heart(first)
+    assert (first.headers.get(REPLAYED), second.headers[REPLAYED]) == (None, "true")
+    assert await facts(server.db) == ["post.created"]
+
+
+async def test_twenty_at_once_are_one(server: Server, author: Account, send: Send):
+    """Whoever comes second waits for the first one's answer."""
+    answers = await asyncio.gather(*(send(server.anonymous, author, "At once", **NAME) for _ in range(20)))
+    assert [heart(answer) for answer in answers] == [heart(answers[0])] * 20
+    assert sorted(answer.headers.get(REPLAYED, "") for answer in answers) == ["", *["true"] * 19]
+    assert await facts(server.db) == ["post.created"]
+
+
+async def test_a_name_belongs_to_what_was_first_asked_with_it(server: Server, author: Account, send: Send):
+    """Another body is refused, and does nothing."""
+    await send(server.anonymous, author, "The first", **NAME)
+    other = await send(server.anonymous, author, "Another", **NAME)
+    assert (other.status_code, code(other)) == (422, "IDEMPOTENCY_MISMATCH")
+    assert await facts(server.db) == ["post.created"]
+
+
+async def test_each_viewer_has_names_of_their_own(server: Server, author: Account, stranger: Account, send: Send):
+    """The same name of somebody else's is another."""
+    answers = [await send(server.anonymous, viewer, "Mine", **NAME) for viewer in (author, stranger)]
+    assert [answer.headers.get(REPLAYED) for answer in answers] == [None, None]
+    assert await facts(server.db) == ["post.created"] * 2
+
+
+async def test_what_was_refused_may_be_tried_again_under_its_name(server: Server, author: Account, send: Send):
+    """A refusal had no effect, so there is nothing to repeat."""
+    assert code(await send(server.anonymous, author, "", **NAME)) == "VALIDATION_ERROR"
+    assert (await send(server.anonymous, author, "Better", **NAME)).status_code in (200, 201)
+    assert await facts(server.db) == ["post.created"]
+
+
+@pytest.mark.parametrize("key", ["", " ", '"', "x" * 256, "two words", "ü", "a\tb"])
+async def test_a_name_must_be_one(server: Server, author: Account, send: Send, key: str):
+    """What is no name is refused before anything is done."""
+    answer = await send(server.anonymous, author, "Post", **{"Idempotency-Key": key.encode()})
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
+    assert await facts(server.db) == []
+
+
+async def test_a_name_may_stand_between_quotation_marks(server: Server, author: Account, send: Send):
+    """As the draft has it, or without, as others do: it is the same name."""
+    await send(server.anonymous, author, "Quoted", **{"Idempotency-Key": '"k-1"'})
+    assert (await send(server.anonymous, author, "Quoted", **{"Idempotency-Key": "k-1"})).headers[REPLAYED] == "true"
+
+
+async def test_a_stranger_is_refused_as_ever(server: Server, send: Send):
+    """A name makes nobody a viewer."""
+    assert code(await send(server.anonymous, None, "Post", **NAME)) == "UNAUTHORIZED"
+
+
+async def test_conditions_and_methods_are_part_of_what_is_asked(server: Server, author: Account):
+    """A PATCH under another condition is another request; DELETE can be named too."""
+    http = server.anonymous
+    post = (await over_rest(http, author, "A post")).json()["data"]["id"]
+
+    async def change(method: str, key: str, match: str, **options: Any) -> httpx.Response:
+        headers = {**author.headers, "Idempotency-Key": key, "If-Match": match}
+        return await http.request(method, f"/api/posts/{post}", headers=headers, **options)
+
+    edit = {"json": {"excerpt": "New"}}
+    first, again = [await change("PATCH", "edit", '"1"', **edit) for _ in range(2)]
+    assert (first.status_code, heart(again), again.headers[REPLAYED]) == (200, heart(first), "true")
+    assert (await change("PATCH", "edit", '"2"', **edit)).status_code == 422
+    assert [(await change("DELETE", "gone", '"2"')).status_code for _ in range(2)] == [204, 204]
+    assert await facts(server.db) == ["post.created", "post.updated", "post.deleted"]
+
+
+async def test_a_mutation_of_several_fields_is_one_request(server: Server, author: Account):
+    """Each field is a transaction of its own, and none is repeated."""
+    document = """mutation { a: createPost(input: {title: "A", content: "Long enough."}) { id }
+                             b: createPost(input: {title: "B", content: "Long enough."}) { id } }"""
+
+    async def ask() -> httpx.Response:
+        return await server.anonymous.post("/graphql", json={"query": document}, headers={**author.headers, **NAME})
+
+    first, second = await ask(), await ask()
+    assert (first.json(), second.headers[REPLAYED]) == (second.json(), "true")
+    assert await facts(server.db) == ["post.created"] * 2
+
+
+async def test_signing_in_is_never_kept(server: Server, author: Account):
+    """Tokens are for whoever has just shown the password."""
+    newcomer = {"name": "Nan", "email": "nan@example.com", "password": "a long password"}
+    body = {
+        "query": "mutation($input: RegisterInput!) { register(input: $input) { accessToken } }",
+        "variables": {"input": newcomer},
+    }
+    answers = [await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME}) for _ in range(2)]
+    assert ["data" in answer.json() and answer.json()["data"] is not None for answer in answers] == [True, False]
+    assert code(answers[1]) == "CONFLICT"
+    async with server.db.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
+
+
+async def test_names_are_forgotten_after_a_day(server: Server, author: Account, send: Send):
+    """And may then be given anew."""
+    await send(server.anonymous, author, "Today", **NAME)
+    assert await forget(server.db) == 0
+    async with server.db.writing() as session:
+        await session.execute(update(IdempotencyKey).values(created_at=utcnow() - timedelta(hours=25)))
+    assert await forget(server.db) == 1
+    assert (await send(server.anonymous, author, "Tomorrow", **NAME)).headers.get(REPLAYED) is None
+
+
+async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgres_url: str, tmp_path: Path):
+    """Its client is told what was changed, instead of changing it again."""
+    db = Database(postgres_url, pool_size=3)
+    account = await sign_up(db, Tokens(SECRET), name="Ann")
+    async with (
+        ServerProcess(tmp_path, postgres_url) as process,
+        httpx.AsyncClient(base_url=process.address, timeout=30) as http,
+    ):
+        async with db.engine.connect() as holder:
+            await holder.execute(text("LOCK TABLE comments IN ACCESS EXCLUSIVE MODE"))  # the answer reads them
+            asking = asyncio.create_task(over_graphql(http, account, "Once", **NAME))
+            id = await until(lambda: only_post(db))
+            await process.kill()
+            await asyncio.gather(asking, return_exceptions=True)
+        await process.start()
+        answer = await over_graphql(http, account, "Once", **NAME)
+        assert (answer.status_code, code(answer)) == (409, "CONFLICT")
+        assert answer.json()["errors"][0]["extensions"]["details"] == {"changed": [str(id)]}
+        assert await facts(db) == ["post.created"]
+    await db.close()
+
+
+def patient(address: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=address, timeout=30)
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> Any:
+    """Look again and again until there is something."""
+    for _ in range(2_000):
+        if found_at_last := await found():
+            return found_at_last
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+async def at_least(db: Database, many: int) -> bool:
+    return len(await facts(db)) >= many
+
+
+async def only_post(db: Database) -> Any:
+    async with db.reading() as session:
+        return await session.scalar(select(Post.id))
+
+
+async def test_a_burst_that_is_cut_and_sent_again_is_done_once(database_url: str, tmp_path: Path):
+    """The server is killed while twelve writers write; all that was sent is sent again."""
+    db = Database(database_url, pool_size=2)
+    account = await sign_up(db, Tokens(SECRET), name="Ann")
+    titles = [f"Post {number}" for number in range(60)]
+
+    async def write(http: httpx.AsyncClient, mine: list[str]) -> None:
+        for title in mine:
+            await over_rest(http, account, title, **{"Idempotency-Key": title.replace(" ", "-")})
+
+    async def burst(address: str) -> None:
+        async with patient(address) as http:
+            await asyncio.gather(*(write(http, titles[n::12]) for n in range(12)), return_exceptions=True)
+
+    async with ServerProcess(tmp_path, database_url) as process:
+        cut = asyncio.create_task(burst(process.address))
+        await until(lambda: at_least(db, 20))
+        await process.kill()
+        await cut
+        await process.start()
+        await burst(process.address)
+    async with db.reading() as session:
+        written = sorted(await session.scalars(select(Post.title)))
+    assert written == sorted(titles)
+    assert await facts(db) == ["post.created"] * len(titles)
+    await db.close()
