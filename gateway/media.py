@@ -41,6 +41,12 @@ def best(accept: str) -> str | None:
     return chosen and ACCEPTED_AS[chosen]
 
 
+def is_legacy(scope: Any) -> bool:
+    """Whether a client asks for plain JSON by name and nothing newer. Such clients read JSON of a 200 alone."""
+    quality = dict(ranges(",".join(Headers(scope=scope).getlist("accept"))))
+    return quality.get(JSON, 0.0) > 0 and not quality.keys() & {GRAPHQL_RESPONSE, EVENT_STREAM, MULTIPART}
+
+
 def preferred_stream(scope: Any) -> str | None:
     """The kind of stream that the client likes best; None where it asks for none by name."""
     return best_stream(",".join(Headers(scope=scope).getlist("accept")))

@@ -193,6 +193,8 @@ class Settings(BaseSettings):
     graphql_max_aliases: Count = 30
     graphql_max_root_fields: Count = 20
     graphql_max_tokens: Count = 2000
+    graphql_max_batch: Annotated[int, Field(ge=0)] = 0
+    """The requests that one body may hold; 0 is for one at a time, without an array."""
     graphql_max_subscriptions: Count = 100
     """The operations that one socket may have under way."""
     graphql_init_timeout: Seconds = timedelta(seconds=10)

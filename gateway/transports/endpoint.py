@@ -1,10 +1,7 @@
 """GraphQL over HTTP: the thin end that faces clients. The engine behind it knows nothing of HTTP."""
 
 from functools import partial
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,13 +12,15 @@ from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.subscriptions import event_id
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
-from gateway.media import EVENT_STREAM, JSON, is_json, preferred, preferred_stream, prefers_html
+from gateway.media import EVENT_STREAM, JSON, is_json, is_legacy, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
+from gateway.transports.asking import from_query_string, parsed, request_of
+from gateway.transports.batches import entries, in_turn
 from gateway.transports.forms import FORMS, single
 from gateway.transports.signing_in import sign_ins
 from gateway.transports.streaming import Streamed
 from gateway.visits import Visit, visit_of
-from models.errors import MethodNotAllowed, NotAcceptable, UnsupportedMediaType, ValidationError
+from models.errors import MethodNotAllowed, NotAcceptable, Refusal, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext
 
 METHODS = ["GET", "POST"]
@@ -45,7 +44,9 @@ async def respond(request: Request) -> ASGIApp:
     media_type, stream = preferred(request.scope), preferred_stream(request.scope)
     if media_type is None and stream is None:
         raise NotAcceptable
-    asked = await read(request)
+    asked = await read(request, gateway.settings.graphql_max_batch)
+    if isinstance(asked, list):
+        return await batched(request, asked, ctx, media_type)
     if stream and await gateway.engine.is_subscription(asked):
         return await subscribed(request, asked, ctx, stream)
     if media_type is None and stream != EVENT_STREAM:
@@ -58,11 +59,31 @@ async def respond(request: Request) -> ASGIApp:
     return await executed(request, asked, ctx, media_type)
 
 
-async def executed(request: Request, asked: GraphQLRequest, ctx: RequestContext, media_type: str) -> Response:
-    answer = await gateway_of(request).engine.answer(asked, ctx)
+async def executed(
+    request: Request, asked: GraphQLRequest | list[GraphQLRequest], ctx: RequestContext, media_type: str
+) -> Response:
+    engine = gateway_of(request).engine
+    answer = await (in_turn(engine, asked, ctx) if isinstance(asked, list) else engine.answer(asked, ctx))
     note(visit_of(request.scope), answer)
     enter(request, ctx)
-    return answered(answer, media_type)
+    return answered(answer, media_type, request.scope)
+
+
+async def batched(
+    request: Request, requests: list[GraphQLRequest], ctx: RequestContext, media_type: str | None
+) -> ASGIApp:
+    """Each of them counts in the limits as if it had come by itself."""
+    gateway, visit = gateway_of(request), visit_of(request.scope)
+    if media_type is None:
+        raise NotAcceptable
+    if others := len(requests) - 1:
+        await gateway.limits.count(API, visit.caller, visit, others)
+    answer = partial(executed, request, requests, ctx, media_type)
+    if cost := sum(sign_ins(asked.query, asked.operation_name) for asked in requests):
+        await gateway.limits.count(AUTH, visit.caller, visit, cost)
+    elif HEADER in request.headers:
+        return await once(request, ctx, await request.body(), answer)
+    return await answer()
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
@@ -72,7 +93,8 @@ async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContex
     subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
     if isinstance(subscription, Answer):
         note(visit, subscription)
-        return answered(subscription, preferred(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON))
+        media_type = preferred(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
+        return answered(subscription, media_type, request.scope)
     visit.operation = subscription.name
     return Streamed(subscription, FORMS[stream], ctx, gateway.watch, gateway.streams)
 
@@ -84,67 +106,23 @@ def is_browser(request: Request) -> bool:
     return prefers_html(request.headers.get("accept", ""))
 
 
-async def read(request: Request) -> GraphQLRequest:
+async def read(request: Request, most: int) -> GraphQLRequest | list[GraphQLRequest]:
+    """What is asked; several requests where so many may be."""
     if request.method == "GET":
         return request_of(from_query_string(request.scope["query_string"]), only_queries=True)
     if not is_json(request.headers.get("content-type")):
         raise UnsupportedMediaType("A GraphQL request's body is application/json")
-    return request_of(from_body(await request.body()))
-
-
-def from_body(body: bytes) -> dict[str, Any]:
-    parameters = parsed(body, "body")
+    parameters = parsed(await request.body(), "body")
     if isinstance(parameters, list):
-        raise ValidationError.of(body="must be one request; batches are not answered")
-    if not isinstance(parameters, dict):
-        raise ValidationError.of(body="must be a JSON object with a query")
-    return parameters
-
-
-def from_query_string(text: bytes) -> dict[str, Any]:
-    """The parameters of a GET, where variables and extensions are JSON."""
-    parameters: dict[str, Any] = {}
-    for pair in text.split(b"&"):
-        name, _, value = pair.partition(b"=")
-        parameters[unquoted(name)] = unquoted(value)
-    for name in ("variables", "extensions"):
-        if name in parameters:
-            parameters[name] = parsed(parameters[name].encode(), name) if parameters[name] else None
-    return parameters
-
-
-def unquoted(text: bytes) -> str:
-    try:
-        return unquote_to_bytes(text.replace(b"+", b" ")).decode()
-    except UnicodeDecodeError as error:
-        raise ValidationError("The query string must be UTF-8") from error
-
-
-def parsed(text: bytes, name: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValidationError.of(**{name: "must be valid JSON"}) from error
-
-
-def request_of(parameters: dict[str, Any], *, only_queries: bool = False) -> GraphQLRequest:
-    """A request whose parameters have the right types; those that nobody knows are ignored."""
-    query, name = parameters.get("query"), parameters.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise ValidationError.of(query="must be a GraphQL document")
-    if not isinstance(name, str | None):
-        raise ValidationError.of(operationName="must be text or null")
-    for field in ("variables", "extensions"):
-        if not isinstance(parameters.get(field), dict | None):
-            raise ValidationError.of(**{field: "must be an object or null"})
-    return GraphQLRequest(query, parameters.get("variables"), name or None, only_queries)
+        return [request_of(entry) for entry in entries(parameters, most)]
+    return request_of(parameters)
 
 
 def note(visit: Visit, answer: Answer) -> None:
     visit.operation, visit.codes = answer.operation, tuple(answer.errors)
 
 
-def answered(answer: Answer, media_type: str) -> Response:
+def answered(answer: Answer, media_type: str, scope: Scope) -> Response:
     """A request that was not executed has its refusal's status; one that was may still carry errors beside its data.
 
     A stream of one tells of either: its clients take another status for a broken line, and would try again.
@@ -154,7 +132,12 @@ def answered(answer: Answer, media_type: str) -> Response:
         return Response(answer.body, kind.status, HEADERS | {"Allow": "POST"}, plain(media_type))
     if media_type == EVENT_STREAM:
         return Response(single(answer.body), 200, HEADERS, EVENT_STREAM)
-    return Response(answer.body, kind.status if kind else 200, HEADERS, media_type)
+    return Response(answer.body, status_of(kind, scope) if kind else 200, HEADERS, media_type)
+
+
+def status_of(kind: type[Refusal], scope: Scope) -> int:
+    """A refusal's own status; to clients from before GraphQL's own type, what is wrong with a document is a 200."""
+    return 200 if kind is ValidationError and is_legacy(scope) else kind.status
 
 
 def plain(media_type: str) -> str:

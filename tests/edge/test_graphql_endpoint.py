@@ -79,6 +79,32 @@ async def test_the_media_type_is_the_clients_choice(
     assert (response.status_code, response.headers["Content-Type"]) == (status, content_type)
 
 
+@pytest.mark.parametrize("query", ["{", "{ nowhere }", "query ($id: ID!) { node(id: $id) { id } }"])
+async def test_clients_from_before_the_media_type_are_told_in_a_200(server: Server, query: str) -> None:
+    """As the audits of graphql-http ask. What is no GraphQL request at all is a 400 for them too."""
+    for accept in (JSON, f"{JSON}, text/plain, */*"):
+        response = await post(server, json.dumps({"query": query}).encode(), Accept=accept)
+        assert (response.status_code, response.headers["Content-Type"]) == (200, JSON)
+        assert list(response.json()) == ["errors"]
+        assert response.json()["errors"][0]["extensions"]["status"] == 400
+        assert (await post(server, b"{}", Accept=accept)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", "application/graphql"],
+)
+async def test_bodies_that_browsers_send_unasked_are_415(server: Server, content_type: str) -> None:
+    """GraphQL multipart requests among them: files go to `POST /api/upload`."""
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n{"query": "{ __typename }"}\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="map"\r\n\r\n{}\r\n--x--\r\n'
+    )
+    response = await post(server, body, **{"Content-Type": content_type, "GraphQL-Require-Preflight": "1"})
+    assert response.status_code == 415
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
+
+
 async def test_what_cannot_be_given_is_406(server: Server) -> None:
     """A client that accepts neither of ours."""
     response = await post(server, Accept="image/png")
@@ -101,6 +127,8 @@ async def test_get_asks_queries_only(server: Server) -> None:
     query = "query A($id: ID!) { node(id: $id) { id } } query B { __typename }"
     asked = {"query": query, "variables": '{"id": "x"}', "operationName": "A", "extensions": "{}"}
     assert (await http.get("/graphql", params=asked)).json() == {"data": {"node": None}}
+    empty = {"query": "{ __typename }", "variables": "", "operationName": "", "extensions": ""}
+    assert (await http.get("/graphql", params=empty)).json() == DATA
     mutation = await http.get("/graphql", params={"query": 'mutation { deletePost(id: "x") }'})
     assert (mutation.status_code, mutation.headers["Allow"]) == (405, "POST")
     for wrong in ("query={__typename}&variables=x", "query={__typename}&variables=[]", "query=%ff", "", "variables={}"):

@@ -128,7 +128,9 @@ def live(folder: Path, database_url: str, **environment: str) -> Iterator[str]:
 def environment_for(database_url: str, **changes: str) -> dict[str, str]:
     """This machine's environment without what would set the server up otherwise."""
     ours = {name.upper(): value for name, value in UNLIMITED.items()}
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+    }
     return {**kept, **ours, "DATABASE_URL": database_url, "AUTH_SECRET": SECRET, **changes}
 
 

@@ -1,0 +1,26 @@
+"""Several requests in one body: an array, answered by an array. Switched off unless `GRAPHQL_MAX_BATCH` allows some."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.graphql.engine import Answer, Engine, GraphQLRequest
+from models.errors import PayloadTooLarge, ValidationError
+from resolvers.context import RequestContext
+
+
+def entries(parameters: list[Any], most: int) -> list[dict[str, Any]]:
+    """The requests of a batch, if it may be one."""
+    if not most:
+        raise ValidationError.of(body="must be one request; batches are not answered")
+    if len(parameters) > most:
+        raise PayloadTooLarge(f"A batch has at most {most} requests")
+    if not parameters or not all(isinstance(entry, dict) for entry in parameters):
+        raise ValidationError.of(body="must be an array of requests, each a JSON object")
+    return parameters
+
+
+async def in_turn(engine: Engine, requests: Sequence[GraphQLRequest], ctx: RequestContext) -> Answer:
+    """One after the other, so that each sees what those before it wrote. It is an answer, whatever came of each."""
+    answers = [await engine.answer(request, ctx) for request in requests]
+    body = b"[" + b",".join(answer.body for answer in answers) + b"]"
+    return Answer(body, errors=[code for answer in answers for code in answer.errors])
