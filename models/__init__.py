@@ -4,6 +4,7 @@ from models.api_keys import ApiKey
 from models.base import Entity, Moment, new_id, utcnow
 from models.comments import Comment
 from models.database import Database
+from models.documents import Document, DocumentId, DocumentUse
 from models.events import Event
 from models.idempotency import IdempotencyKey
 from models.identities import Identity
@@ -20,6 +21,9 @@ __all__ = [
     "Category",
     "Comment",
     "Database",
+    "Document",
+    "DocumentId",
+    "DocumentUse",
     "Entity",
     "Event",
     "IdempotencyKey",
