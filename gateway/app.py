@@ -13,7 +13,7 @@ from gateway import errors, logs
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
-from gateway.rest import auth, events, health, metrics, openapi, posts
+from gateway.rest import auth, chat, events, health, metrics, openapi, posts
 from gateway.settings import Settings
 from gateway.transports.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket import GraphQLSockets
@@ -88,6 +88,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *posts.router.routes,
         *auth.router.routes,
         *events.router.routes,
+        *chat.router.routes,
         *health.router.routes,
         *metrics.router.routes,
         *page_routes(graphiql=settings.explorable),

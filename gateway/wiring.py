@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from gateway.adapters.brokers import broker_of
+from gateway.adapters.language_models import language_model
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.limits import Limits
@@ -24,6 +25,7 @@ from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.windows import connect
 from models import Database
+from resolvers.ports import LanguageModel
 from resolvers.tokens import Tokens
 from schema import schema
 
@@ -46,6 +48,7 @@ class Gateway:
     streams: Streams
     watch: Watch
     hub: Hub
+    model: LanguageModel
     started: float = field(default_factory=time.monotonic)
 
 
@@ -69,6 +72,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         watch = await stack.enter_async_context(Watch(db).running())
         hub = await stack.enter_async_context(Hub(log, streams).running())
         await stack.enter_async_context(pruning(db, settings.event_retention))
+        model = await stack.enter_async_context(language_model(settings))
         stack.enter_context(heeding(streams))
         yield Gateway(
             settings=settings,
@@ -82,6 +86,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             streams=streams,
             watch=watch,
             hub=hub,
+            model=model,
         )
 
 

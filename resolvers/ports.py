@@ -1,6 +1,6 @@
 """What the service needs from the world around it; the gateway's adapters are the real things."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -17,3 +17,14 @@ class Broker(Protocol):
 
     def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
         """Have `wake` called, on the event loop, for every word that comes while in the scope."""
+
+
+class LanguageModel(Protocol):
+    """Goes on with conversations."""
+
+    def answer(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
+        """What comes after these messages (`role`, `content`), in pieces. Closing the generator gives the call up.
+
+        Refuses with `NotConfigured`, `Unavailable` where the model cannot be reached, and `UpstreamError` for whatever
+        else goes wrong, at any time; never in the model's words, nor with anything of the key.
+        """

@@ -14,8 +14,8 @@ import pytest
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = 30
 """For each operation and kind of request."""
-STREAMS = "/api/events"
-"""What answers for as long as one listens."""
+STREAMS = "/api/(events|chat)"
+"""What answers for as long as one listens, or not at all without a language model."""
 SESSIONS = "/auth/(logout|refresh)"
 """What would sign the caller out midway."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.settings import Settings
 from tests.house.processes import started
+from tests.support.language_models import language_model_beside
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,7 +27,12 @@ def answers(told: str, given: str) -> bool:
 def test_every_command_of_the_tour_answers_as_it_says(tmp_path):
     script = f"\necho '{MARK}'\n".join(commands for commands, _ in TOUR)
     database_url = f"sqlite+aiosqlite:///{tmp_path}/tour.db"
-    with started("--demo", folder=tmp_path, database_url=database_url) as (_, address, said):
+    with (
+        language_model_beside() as model,
+        started(
+            "--demo", folder=tmp_path, database_url=database_url, OPENAI_API_KEY="sk-tour", OPENAI_BASE_URL=model
+        ) as (_, address, said),
+    ):
         taken = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", address)],
             cwd=tmp_path,

@@ -1,0 +1,38 @@
+"""Questions to a language model."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway import limits
+from gateway.context import context_of, gateway_of
+from gateway.live.chat import ChatStream
+from gateway.rest.openapi import SIGNED_IN, WITH_BODY, header, refusals
+from gateway.rest.routes import router_of
+from models.errors import NotConfigured, UpstreamError
+from resolvers import chat
+from resolvers.chat import Conversation
+
+router = router_of("/api/chat", "Chat")
+
+STREAM = {
+    200: {
+        "description": 'Frames of `{"content"}`, then `[DONE]`; comments while the model thinks. What goes wrong after '
+        'the first byte is an `error` event with `{"error", "code"}`, and no `[DONE]`.',
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "headers": {"Cache-Control": header("`no-store`")},
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=200,
+    response_class=Response,
+    responses=refusals(*WITH_BODY, UpstreamError, NotConfigured, also=STREAM),
+    openapi_extra=SIGNED_IN,
+)
+@limits.expensive
+async def answer(request: Request, input: Conversation) -> Response:
+    """What a language model says next in a conversation, as it says it."""
+    gateway = gateway_of(request)
+    return ChatStream(chat.answer(context_of(request), gateway.model, input), gateway.streams)
