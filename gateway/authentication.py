@@ -6,6 +6,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from gateway.addresses import own_origin
+from gateway.identity.credentials import Credentials
 from gateway.settings import Settings
 from gateway.visits import Visit
 from models.errors import Forbidden, Unauthorized
@@ -16,6 +17,8 @@ from resolvers.tokens import Issued
 SESSION, REFRESH = "dovetail_session", "dovetail_refresh"
 PATHS = {SESSION: "/", REFRESH: "/api/auth"}
 """Where a browser sends each cookie: the refresh token goes only where it is exchanged."""
+API_KEY = "x-api-key"
+"""The header for machines that cannot set `Authorization`."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -25,9 +28,14 @@ def bearer_token(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def by_bearer(ctx: RequestContext, token: str) -> None:
+async def by_bearer(ctx: RequestContext, credentials: Credentials, token: str) -> None:
     """Make the request its bearer's, or refuse it: who sends a token wants to know that it does not work."""
-    ctx.recognise(await authenticate(ctx.db, ctx.tokens, token))
+    ctx.recognise(await credentials.bearer(token))
+
+
+async def by_key(ctx: RequestContext, credentials: Credentials, key: str) -> None:
+    """Make the request that of the machine whose API key this is, or refuse it."""
+    ctx.recognise(await credentials.key(key))
 
 
 async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: Settings, visit: Visit) -> None:

@@ -1,33 +1,22 @@
-"""`gateway`: serve, migrate, seed, print the schema, make an admin."""
+"""`gateway`: serve, migrate, seed, print the schema, make an admin, hand out API keys."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import typer
-from alembic.util.exc import CommandError
-from asyncpg import PostgresError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
 
-from gateway import seeding
-from gateway.migrating import Behind, migrated
-from gateway.settings import Settings, WrongSettings
+from gateway import keys, seeding
+from gateway.migrating import migrated
+from gateway.terminal import WRONG, read_settings, shown, stop, work
 from models import Database
-from models.errors import Refusal
 from models.migrations import downgrade, is_current, upgrade
 from resolvers import accounts
-
-FAILED, WRONG = 1, 2
-"""Exit codes: it did not work; it was asked for wrongly."""
-
-Answer = TypeVar("Answer")
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
+app.add_typer(keys.app, name="keys")
 
 
 @app.command()
@@ -120,37 +109,6 @@ async def promoted(url: str, email: str) -> None:
         await accounts.promote(db, email)
     finally:
         await db.close()
-
-
-def read_settings() -> Settings:
-    try:
-        return Settings()
-    except WrongSettings as error:
-        stop(f"A setting is wrong.\n{error}", WRONG)
-
-
-def work(settings: Settings, task: Coroutine[Any, Any, Answer]) -> Answer:
-    """Do it, or end with a sentence that an operator can act on."""
-    try:
-        return asyncio.run(task)
-    except Refusal as error:
-        stop(error.message if error.__cause__ is None else f"{shown(settings)}: {error.__cause__}")
-    except (OSError, DBAPIError, PostgresError, TimeoutError) as error:
-        stop(f"{shown(settings)}: {getattr(error, 'orig', None) or error}")
-    except Behind as error:
-        stop(str(error))
-    except CommandError as error:
-        stop(str(error), WRONG)
-
-
-def shown(settings: Settings) -> str:
-    """Which database, without its password."""
-    return make_url(settings.database_url).render_as_string(hide_password=True)
-
-
-def stop(words: str, code: int = FAILED) -> NoReturn:
-    typer.echo(words, err=True)
-    raise typer.Exit(code)
 
 
 def bars() -> Progress:

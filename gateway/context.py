@@ -3,7 +3,7 @@
 from starlette.requests import HTTPConnection, Request
 
 from gateway.addresses import client_address
-from gateway.authentication import bearer_token, by_bearer, by_cookie, hand_out
+from gateway.authentication import API_KEY, bearer_token, by_bearer, by_cookie, by_key, hand_out
 from gateway.limits import caller
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
@@ -30,19 +30,22 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
         raise
     connection.scope[KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
-    visit.caller = caller(ctx.viewer, address)
+    visit.caller = caller(ctx.viewer, address, ctx.key_id)
     if limit:
         await gateway.limits.count(limit, visit.caller, visit)
     return ctx
 
 
 async def identify(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
-    """A bearer token comes before any cookie."""
-    token = bearer_token(connection.headers.get("authorization"))
+    """A bearer token comes first, then an API key, then any cookie."""
+    gateway, headers = gateway_of(connection), connection.headers
+    token = bearer_token(headers.get("authorization"))
     if token is not None:
-        await by_bearer(ctx, token)
-    elif cookies and "cookie" in connection.headers:
-        await by_cookie(ctx, connection, gateway_of(connection).settings, visit_of(connection.scope))
+        await by_bearer(ctx, gateway.credentials, token)
+    elif (key := headers.get(API_KEY)) is not None:
+        await by_key(ctx, gateway.credentials, key)
+    elif cookies and "cookie" in headers:
+        await by_cookie(ctx, connection, gateway.settings, visit_of(connection.scope))
 
 
 def enter(connection: HTTPConnection, ctx: RequestContext) -> None:

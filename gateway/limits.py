@@ -1,4 +1,4 @@
-"""The four rate limits: slowapi's decorators say which endpoint has which, the settings say how many.
+"""The rate limits: slowapi's decorators say which endpoint has which, the settings say how many.
 
 slowapi would check them synchronously, which with Redis stops the event loop for everyone. So the check is ours, over
 the asynchronous strategies of `limits`, slowapi's own foundation.
@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import slowapi
 from limits import RateLimitItem, parse_many
@@ -20,6 +21,8 @@ from models import Viewer
 from models.errors import RateLimited
 
 API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
+KEY = "key"
+"""The limit that machines with an API key have instead of `api`."""
 
 
 class Declarations(slowapi.Limiter):
@@ -48,11 +51,13 @@ class Limits:
     """Counts requests: in Redis where there is one, and in this process while there is none."""
 
     def __init__(self, settings: Settings, redis: Redis | None = None) -> None:
-        self.items = {name: items(getattr(settings, setting(name))) for name in NAMES}
+        self.items = {name: items(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
         self.windows = Shared(redis) if redis else Windows()
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
         """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
+        if name == API and caller.startswith(KEY):
+            name = KEY
         limits = self.items[name]
         if not limits:
             return
@@ -79,6 +84,8 @@ def wait(standing: Standing) -> int:
     return max(1, math.floor(standing.reset - time.time() + 0.001) + 1)
 
 
-def caller(viewer: Viewer | None, address: str) -> str:
-    """Whom a request counts for."""
+def caller(viewer: Viewer | None, address: str, key_id: UUID | None = None) -> str:
+    """Whom a request counts for; an account's API keys count each for itself."""
+    if key_id:
+        return f"{KEY}:{key_id}"
     return f"viewer:{viewer.id}" if viewer else f"address:{address}"

@@ -166,6 +166,8 @@ class Settings(BaseSettings):
     rate_limit_auth: RateLimit = "10/minute"
     rate_limit_upload: RateLimit = "20/hour"
     rate_limit_expensive: RateLimit = "10/hour"
+    rate_limit_key: RateLimit = "600/minute"
+    """Instead of `rate_limit_api`, for each API key."""
 
     upload_url: UploadUrl = "file:data/uploads"
     upload_max_bytes: Count = 10 * 1024 * 1024

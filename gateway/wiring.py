@@ -12,6 +12,8 @@ from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
+from gateway.identity.credentials import Credentials
+from gateway.identity.usage import Usage
 from gateway.limits import Limits
 from gateway.live.hub import Hub
 from gateway.live.log import Log
@@ -42,6 +44,7 @@ class Gateway:
     engine: Engine
     documents: Documents
     tokens: Tokens
+    credentials: Credentials
     limits: Limits
     redis: Redis | None
     log: Log
@@ -73,13 +76,16 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         hub = await stack.enter_async_context(Hub(log, streams).running())
         await stack.enter_async_context(pruning(db, settings.event_retention))
         model = await stack.enter_async_context(language_model(settings))
+        usage = await stack.enter_async_context(Usage(db).running())
         stack.enter_context(heeding(streams))
+        tokens = Tokens(signing_secret(settings))
         yield Gateway(
             settings=settings,
             db=db,
             engine=engine,
             documents=compiled(engine),
-            tokens=Tokens(signing_secret(settings)),
+            tokens=tokens,
+            credentials=Credentials(db, tokens, usage),
             limits=Limits(settings, redis),
             redis=redis,
             log=log,

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator
-from sqlalchemy import ColumnElement, Select, case, exists, false, null, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, case, exists, false, null, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
+from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import Conflict, NotFound, Unauthorized
 from resolvers import passwords
 from resolvers.context import RequestContext
@@ -145,11 +145,13 @@ def living(claims: Claims) -> Select[tuple[Role]]:
     return select(User.role).where(User.id == claims.viewer.id, family)
 
 
-def living_among(sessions: Collection[UUID]) -> Select[tuple[UUID, Role]]:
-    """Of some sessions those that live, each with its account's role."""
+def living_among(sessions: Collection[UUID]) -> CompoundSelect:
+    """Of some sessions, identities and API keys those that live, each with its account's role."""
     family = RefreshToken.family_id.in_(sessions), RefreshToken.revoked_at.is_(None)
-    accounts = select(RefreshToken.family_id, User.role).join(User, User.id == RefreshToken.user_id)
-    return accounts.where(*family).distinct()
+    accounts = select(RefreshToken.family_id, User.role).join(User, User.id == RefreshToken.user_id).where(*family)
+    identities = select(Identity.id, User.role).join(User, User.id == Identity.user_id)
+    keys = select(ApiKey.id, User.role).join(User, User.id == ApiKey.user_id).where(ApiKey.revoked_at.is_(None))
+    return accounts.union(identities.where(Identity.id.in_(sessions)), keys.where(ApiKey.id.in_(sessions)))
 
 
 async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from models import Database, Viewer
-from models.errors import Unauthorized
+from models.errors import Forbidden, Unauthorized
 from resolvers.tokens import Claims, Issued, Tokens
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
@@ -29,6 +29,9 @@ class RequestContext:
     """The session (`sid`) that the viewer's access token belongs to."""
     expires_at: int | None = None
     """Unix seconds: when that token does."""
+    key_id: UUID | None = None
+    """The API key that it was, if it was one."""
+    reads_only: bool = False
     request_id: str = ""
     issued: Issued | None = None
     """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
@@ -39,9 +42,15 @@ class RequestContext:
             raise Unauthorized
         return self.viewer
 
+    def may_write(self) -> None:
+        """Refuse whoever showed what is good for reading only."""
+        if self.reads_only:
+            raise Forbidden("This API key may only read")
+
     def recognise(self, claims: Claims) -> None:
         """The request is that of who sent this token."""
         self.viewer, self.session_id, self.expires_at = claims.viewer, claims.session_id, claims.expires_at
+        self.key_id, self.reads_only = claims.key_id, claims.reads_only
 
     def enter(self, issued: Issued) -> Issued:
         """From here on the request is that of who has just signed in."""

@@ -31,12 +31,16 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified access token says; whether its session still lives is for the database to say."""
+    """What a verified token says; whether its session still lives is for the database to say."""
 
     viewer: Viewer
     session_id: UUID
-    expires_at: int
-    """Unix seconds."""
+    """What the viewer's rights hang on: a session, an identity, or an API key. They end with it."""
+    expires_at: int | None
+    """Unix seconds; None where only the session ends it."""
+    key_id: UUID | None = None
+    """The API key that it was, if it was one."""
+    reads_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

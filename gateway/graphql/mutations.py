@@ -46,6 +46,7 @@ class Mutations:
         """
         if field.operation is None:
             return leaf(field.parent)
+        ctx.may_write()
         if getattr(field.operation, "signed_in_only", False):
             ctx.signed_in()
         arguments = self.arguments(field, variables)

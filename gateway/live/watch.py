@@ -31,7 +31,7 @@ class Guarded:
         self.ended: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
         """Done, with what to say, when the viewer may follow no longer. Nobody in particular may always."""
 
-    def renew(self, expires_at: float, session_id: UUID | None = None, viewer: Viewer | None = None) -> None:
+    def renew(self, expires_at: float | None, session_id: UUID | None = None, viewer: Viewer | None = None) -> None:
         """Go on with a newer token, which may belong to another of the viewer's sessions."""
         self.close()
         self.expires_at = expires_at

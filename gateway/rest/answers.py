@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
-REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, X-API-Key"}
 """What is seen depends on who asks, so only they may keep it, and must ask whether it still holds."""
 
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')

@@ -27,8 +27,8 @@ REPEATED = Conflict, IdempotencyMismatch
 ANYWHERE = ValidationError, Unauthorized, RateLimited, Refusal, Unavailable
 WITH_BODY = Forbidden, PayloadTooLarge, UnsupportedMediaType
 
-BEARER, COOKIE = {"bearer": []}, {"cookie": []}
-SIGNED_IN = {"security": [BEARER, COOKIE]}
+BEARER, KEY, COOKIE = {"bearer": []}, {"key": []}, {"cookie": []}
+SIGNED_IN = {"security": [BEARER, KEY, COOKIE]}
 NAMED = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -36,10 +36,11 @@ NAMED = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 WRITING = {**SIGNED_IN, "parameters": [NAMED]}
-ANYONE = {"security": [{}, BEARER, COOKIE]}
+ANYONE = {"security": [{}, BEARER, KEY, COOKIE]}
 REFRESHING = {"security": [{}, {"refreshCookie": []}]}
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "cookie": {"type": "apiKey", "in": "cookie", "name": SESSION},
     "refreshCookie": {"type": "apiKey", "in": "cookie", "name": REFRESH},
 }

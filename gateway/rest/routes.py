@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.authentication import SAFE_METHODS
 from gateway.context import admit, enter, gateway_of
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, declarations
@@ -52,8 +53,8 @@ class Endpoint(APIRoute):
     def get_route_handler(self) -> Handler:
         answer, limit = super().get_route_handler(), declarations.of(self.endpoint)
         cookies = getattr(self.endpoint, "takes_cookies", True)
-        has_body = self.body_field is not None
-        may_repeat = limit == API and not self.methods <= {"GET", "HEAD"}
+        has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
+        may_repeat = writes and limit == API
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
@@ -64,6 +65,8 @@ class Endpoint(APIRoute):
                 check_type(request)
             if not strangers_may:
                 ctx.signed_in()
+            if writes:
+                ctx.may_write()
             given = JsonRequest(request.scope, request.receive)
             if may_repeat and HEADER in request.headers:
                 response = await once(given, ctx, await given.body(), partial(answer, given))

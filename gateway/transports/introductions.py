@@ -6,14 +6,13 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from gateway.authentication import bearer_token, by_bearer, by_cookie
+from gateway.authentication import bearer_token, by_bearer
 from gateway.context import gateway_of
+from gateway.context import identify as by_headers
 from gateway.transports import messages
 from gateway.transports.messages import Closing
-from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models.errors import RateLimited, Refusal, Unavailable
-from resolvers.accounts import authenticate
 from resolvers.context import RequestContext
 from resolvers.tokens import Claims
 
@@ -32,19 +31,17 @@ def closing_for(**codes: int) -> Iterator[None]:
 
 
 async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str, Any]) -> None:
-    """By the payload's token, or else the handshake's, or else its cookie, if it came from a page of ours."""
+    """By the payload's token, or else what the handshake says, where a cookie must have come from a page of ours."""
     token = token_of(payload)
-    if token is None:
-        token = bearer_token(websocket.headers.get("authorization"))
     if token is not None:
-        await by_bearer(ctx, token)
-    elif "cookie" in websocket.headers:
-        await by_cookie(ctx, websocket, gateway_of(websocket).settings, visit_of(websocket.scope))
+        await by_bearer(ctx, gateway_of(websocket).credentials, token)
+    else:
+        await by_headers(ctx, websocket, cookies=True)
 
 
 async def claimed(gateway: Gateway, payload: dict[str, Any]) -> Claims:
     """What the token of a payload says, if it is valid."""
-    return await authenticate(gateway.db, gateway.tokens, token_of(payload) or "")
+    return await gateway.credentials.bearer(token_of(payload) or "")
 
 
 def token_of(payload: dict[str, Any]) -> str | None:

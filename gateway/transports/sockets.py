@@ -49,6 +49,7 @@ class Socket:
         self.tasks: dict[Operating, asyncio.Task[None]] = {}
         self.ending: asyncio.Future[Closing | None] = asyncio.get_running_loop().create_future()
         """Done when the socket is to be closed, and how; or with None when its client has left."""
+        self.reads_only = False
         self.begun = 0
 
     @property
@@ -162,8 +163,9 @@ class Socket:
         with closing_for(Unauthorized=messages.UNAUTHORIZED, Forbidden=messages.FORBIDDEN):
             await identify(ctx, self.websocket, payload)
             if ctx.viewer is not None:
-                self.visit.caller = caller(ctx.viewer, "")
+                self.visit.caller = caller(ctx.viewer, "", ctx.key_id)
             self.held.enter_context(self.gateway.streams.open(self.visit.caller))
+        self.reads_only = ctx.reads_only
         self.guarded = self.gateway.watch.guard(ctx.session_id, ctx.viewer, ctx.expires_at)
         self.held.callback(self.guarded.close)
         self.guarded.ended.add_done_callback(self.lose_rights)
@@ -178,6 +180,7 @@ class Socket:
         claims = await claimed(self.gateway, payload)
         if self.viewer is None or claims.viewer.id != self.viewer.id:
             raise Unauthorized
+        self.reads_only = claims.reads_only
         self.guarded.renew(claims.expires_at, claims.session_id, claims.viewer)
         await self.say(messages.simple("connection_ack"))
 
@@ -186,6 +189,7 @@ class Socket:
         ctx = RequestContext(db=self.gateway.db, tokens=self.gateway.tokens, request_id=request_id)
         if self.guarded is not None:
             ctx.viewer, ctx.session_id = self.guarded.viewer, self.guarded.session_id
+            ctx.reads_only = self.reads_only
         return ctx
 
     async def subscribe(self, id: str, payload: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -156,6 +157,39 @@ def test_promote_says_when_there_is_no_such_account(gateway, new_file):
     gateway("migrate", database_url=new_file)
     ended = gateway("user", "promote", "nobody@example.com", database_url=new_file)
     assert (ended.exit_code, ended.stderr) == (1, "No account has the address nobody@example.com\n")
+
+
+def test_keys_are_made_listed_and_revoked(gateway, new_file):
+    here = {"database_url": new_file}
+    gateway("migrate", **here)
+    made = gateway("keys", "create", "--name", "A [bold] robot", "--scopes", "read,write", "--expires", "90d", **here)
+    assert made.exit_code == 0, made.stderr
+    key = made.stdout.strip()
+    assert re.fullmatch("dvt_[0-9A-Za-z]{38}", key)
+    listed = gateway("keys", "list", **here).stdout
+    assert "A [bold] robot" in listed
+    assert "read,write" in listed
+    assert key not in listed
+    (id,) = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", listed)
+    assert gateway("keys", "revoke", id, **here).stdout == "The key is revoked\n"
+    assert "revoked" in gateway("keys", "list", **here).stdout
+    again = gateway("keys", "revoke", id, **here)
+    assert (again.exit_code, again.stderr) == (1, "No API key that still works is named so\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--name", " "), 2, "--name: String should have at least 1 character"),
+        (("--name", "x", "--scopes", "all"), 2, "--scopes is `read` or `read,write`, not 'all'"),
+        (("--name", "x", "--expires", "soon"), 2, "--expires must be a duration such as 90s, 30m, 12h or 7d"),
+        (("--name", "x", "--user", "nobody@example.com"), 1, "No account has the address nobody@example.com"),
+    ],
+)
+def test_a_key_that_cannot_be_made_is_said_in_a_sentence(gateway, new_file, arguments, code, words):
+    gateway("migrate", database_url=new_file)
+    ended = gateway("keys", "create", *arguments, database_url=new_file)
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (code, "", f"{words}\n")
 
 
 def test_schema_prints_what_is_committed(gateway, new_file):

@@ -1,0 +1,1 @@
+"""Who is asking, in all the ways in which that is told."""
