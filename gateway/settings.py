@@ -197,6 +197,8 @@ class Settings(BaseSettings):
     graphql_max_tokens: Count = 2000
     graphql_max_batch: Annotated[int, Field(ge=0)] = 0
     """The requests that one body may hold; 0 is for one at a time, without an array."""
+    max_cost: Count = 5000
+    """Points that one operation may cost, reckoned before it runs."""
     graphql_max_subscriptions: Count = 100
     """The operations that one socket may have under way."""
     graphql_init_timeout: Seconds = timedelta(seconds=10)

@@ -102,6 +102,7 @@ def document_limits(settings: Settings) -> DocumentLimits:
         aliases=settings.graphql_max_aliases,
         root_fields=settings.graphql_max_root_fields,
         tokens=settings.graphql_max_tokens,
+        cost=settings.max_cost,
         introspection=settings.explorable,
         suggestions=settings.explorable,
     )

@@ -6,13 +6,16 @@ from resolvers import accounts, comments, posts
 from schema.reading import answered, does
 from schema.types import AuthPayload, Comment, Post
 
+SIGNING_IN = 50
+"""Points for a password's hash, which is meant to be dear."""
+
 
 @answered
 class Mutation:
     """What can be done. Each field is a transaction of its own; they run one after another."""
 
-    register: AuthPayload = does(accounts.register)
-    login: AuthPayload = does(accounts.login)
+    register: AuthPayload = does(accounts.register, points=SIGNING_IN)
+    login: AuthPayload = does(accounts.login, points=SIGNING_IN)
 
     create_post: Post = does(posts.create)
     update_post: Post = does(posts.update)

@@ -15,5 +15,5 @@ class Query:
     post: Post | None = reads(resolvers.posts.post)
     posts: Connection[Post] = reads(resolvers.posts.posts, paging=BOTH_WAYS)
     post_page: Page[Post] = reads(resolvers.posts.posts)
-    categories: list[Category] = reads(resolvers.labels.categories)
+    categories: list[Category] = reads(resolvers.labels.categories, assumed=20)
     tags: list[Tag] = reads(resolvers.labels.tags, paging=SEVERAL)

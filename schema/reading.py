@@ -33,6 +33,9 @@ TYPE = " type"
 NEEDED = " needs "
 """What comes before a column's name in the entry that a computed field is made of; no response key has a space."""
 
+COUNTING = 10
+"""Points for a count, which looks at every row."""
+
 Offer = dict[str, tuple[Any, Any]]
 """Arguments by name: each with its type and its default."""
 
@@ -90,14 +93,19 @@ class Computed(StrawberryField):
         return self.metadata["function"](**{name: source[NEEDED + name] for name in self.needs})
 
 
-def reads(resolver: Callable[..., Any] | None = None, paging: Offer | None = None) -> Any:
-    """A field that is what a resolver selects; the resolver's own parameters become the field's arguments."""
-    return Reads(metadata={"resolver": resolver, "paging": paging}, description=resolver and inspect.getdoc(resolver))
+def reads(resolver: Callable[..., Any] | None = None, paging: Offer | None = None, **costs: Any) -> Any:
+    """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
+
+    `points`: what it costs by itself. `assumed`: how long a list is taken to be. `rows_of_page`: it is as long as the
+    page that it is on.
+    """
+    metadata = {"resolver": resolver, "paging": paging, **costs}
+    return Reads(metadata=metadata, description=resolver and inspect.getdoc(resolver))
 
 
-def does(operation: Callable[..., Any]) -> Any:
+def does(operation: Callable[..., Any], **costs: Any) -> Any:
     """A field that does something and is then what the operation returns, read as by its viewer."""
-    return Reads(metadata={"operation": operation}, description=inspect.getdoc(operation))
+    return Reads(metadata={"operation": operation, **costs}, description=inspect.getdoc(operation))
 
 
 def follows(operation: Callable[..., Any], resuming: Offer | None = None) -> Any:
@@ -188,13 +196,13 @@ class Edge(Generic[Row]):
 class Connection(Generic[Row]):
     """Rows in an order, a page at a time, from one cursor to the next."""
 
-    edges: list[Edge[Row]]
+    edges: list[Edge[Row]] = reads(points=0, rows_of_page=True)
     """The page's rows, each with its cursor."""
-    nodes: list[Row]
+    nodes: list[Row] = reads(rows_of_page=True)
     """The page's rows."""
-    page_info: PageInfo
+    page_info: PageInfo = reads(points=0)
     """Whether there is more, and from where."""
-    total_count: int
+    total_count: int = reads(points=COUNTING)
     """How many rows there are on all pages; counted only when asked for."""
 
 
@@ -202,13 +210,13 @@ class Connection(Generic[Row]):
 class Page(Generic[Row]):
     """Rows in an order, by numbered pages."""
 
-    data: list[Row]
+    data: list[Row] = reads(rows_of_page=True)
     """The page's rows."""
     page: int
     """Which page this is, from 1."""
     limit: int
     """How many rows a page holds."""
-    total: int
+    total: int = reads(points=COUNTING)
     """How many rows there are on all pages."""
     pages: int
     """How many pages there are."""

@@ -120,14 +120,14 @@ class Post(Node):
     """Who wrote it."""
     category: Category | None
     """What it is filed under."""
-    tags: list[Tag]
+    tags: list[Tag] = reads(assumed=5)
     """By name."""
     comments: Connection[Comment] = reads(resolvers.comments.on)
     comment_count: int
     """How many comments there are."""
     like_count: int
     """How many like it."""
-    viewer_has_liked: bool = reads(resolvers.posts.has_liked)
+    viewer_has_liked: bool = reads(resolvers.posts.has_liked, points=1)
 
 
 @answered

@@ -36,6 +36,8 @@ class DocumentLimits:
     root_fields: int = 20
     tokens: int = 2000
     fields: int = 500
+    cost: int = 5000
+    """Points, as `costs.py` counts them."""
     introspection: bool = True
     suggestions: bool = True
 

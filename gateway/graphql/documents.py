@@ -22,11 +22,13 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from gateway.graphql.bounds import DocumentLimits, beyond, fields_of, fragments_of, ill_text, ill_texts, nul_places
+from gateway.graphql.costs import Cost, cost_of
 from gateway.graphql.errors import RequestRefused
 from gateway.graphql.selection import Selector
 
 NO_VARIABLES = VariableValues({}, {})
 MOST_ERRORS = 20
+DEAR = "The operation costs {:,} points, and one may cost {:,}; ask for fewer rows, or for less of each"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Operation:
     schema: GraphQLSchema
     document: DocumentNode
     definition: OperationDefinitionNode
-    suggestions: bool
+    limits: DocumentLimits
 
     @cached_property
     def name(self) -> str | None:
@@ -61,6 +63,10 @@ class Operation:
         return fragments_of(self.document)
 
     @cached_property
+    def cost(self) -> Cost:
+        return cost_of(self.schema, self.definition, self.fragments)
+
+    @cached_property
     def shaping(self) -> frozenset[str]:
         """The variables that a field's plan depends on: what only its own function is told changes no plan."""
         found, root = Variables(), self.schema.get_root_type(self.definition.operation)
@@ -73,11 +79,16 @@ class Operation:
         return frozenset(found.names)
 
     def coerced(self, variables: dict[str, Any] | None) -> VariableValues:
-        """A request's variables as their types have them."""
+        """A request's variables as their types have them. Refuses those for which the operation would cost too much."""
         definitions = self.definition.variable_definitions
-        if not definitions:
-            return NO_VARIABLES
-        values = get_variable_values(self.schema, definitions, variables or {}, MOST_ERRORS, not self.suggestions)
+        values = self.typed(variables or {}) if definitions else NO_VARIABLES
+        if (points := self.cost.of(values.coerced)) > self.limits.cost:
+            raise RequestRefused([GraphQLError(DEAR.format(points, self.limits.cost), self.definition)])
+        return values
+
+    def typed(self, variables: dict[str, Any]) -> VariableValues:
+        definitions = self.definition.variable_definitions
+        values = get_variable_values(self.schema, definitions, variables, MOST_ERRORS, not self.limits.suggestions)
         if isinstance(values, list):
             raise RequestRefused(values)
         for place in nul_places(values.coerced):
@@ -101,7 +112,7 @@ def read(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str |
     definition = get_operation_ast(document, name)
     if definition is None:
         raise RequestRefused([GraphQLError(missing(name))])
-    return Operation(schema, document, definition, limits.suggestions)
+    return Operation(schema, document, definition, limits)
 
 
 def missing(name: str | None) -> str:

@@ -9,13 +9,16 @@ import orjson
 import pytest
 
 from gateway.graphql.databases import ReadDatabase, open_reads
-from gateway.graphql.engine import Engine, GraphQLRequest
+from gateway.graphql.engine import DocumentLimits, Engine, GraphQLRequest
 from models import Database, Viewer
 from resolvers import RequestContext
 from resolvers.tokens import Tokens
 from schema import schema
 from tests.conftest import DATABASES, Sources
 from tests.engine import world
+
+GENEROUS = DocumentLimits(cost=10**12)
+"""These tests ask for more, and deeper, than a server would answer."""
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Asking:
 @asynccontextmanager
 async def asking(url: str) -> AsyncIterator[Asking]:
     db, reads = Database(url, pool_size=2), await open_reads(url, size=2)
-    yield Asking(db, reads, Engine(schema, reads))
+    yield Asking(db, reads, Engine(schema, reads, DocumentLimits(cost=10**9)))
     await reads.close()
     await db.close()
 

@@ -1,0 +1,77 @@
+"""What an operation costs is known before it runs, and one that costs too much does not run."""
+
+from typing import Any
+
+import pytest
+
+from gateway.graphql.bounds import DocumentLimits
+from gateway.graphql.documents import read
+from gateway.graphql.engine import Engine
+from schema import schema
+from tests.engine.conftest import Asking
+
+PAGE = "query($n: Int) { posts(first: $n) { nodes { author { name } } } }"
+"""The operation, the list, and two objects for each row."""
+
+
+def cost(source: str, **variables: Any) -> int:
+    operation = read(schema._schema, DocumentLimits(), source)
+    return operation.cost.of(operation.coerced(variables).coerced)
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "points"),
+    [
+        ("{ __typename }", {}, 1),
+        ("{ viewer { id name email } }", {}, 2),
+        (PAGE, {"n": 50}, 2 + 50 * 2),
+        (PAGE, {}, 2 + 20 * 2),
+        (PAGE, {"n": None}, 2 + 20 * 2),
+        (PAGE.replace("Int", "Int = 7"), {}, 2 + 7 * 2),
+        (PAGE, {"n": 0}, 2),
+        (PAGE, {"n": -3}, 2),
+        (PAGE, {"n": 100_000}, 2 + 100 * 2),
+        ("{ posts(last: 5) { edges { cursor node { id } } } }", {}, 2 + 5),
+        ("{ posts { totalCount } }", {}, 2 + 10),
+        ("{ postPage(limit: 30) { total data { title } } }", {}, 2 + 10 + 30),
+        ("{ categories { name } }", {}, 1 + 20),
+        ("{ tags(first: 7) { name } }", {}, 1 + 7),
+        ("{ tags { name } }", {}, 1 + 50),
+        ("{ posts(first: 10) { nodes { tags { name } } } }", {}, 2 + 10 * (1 + 5)),
+        ("{ posts(first: 10) { nodes { viewerHasLiked } } }", {}, 2 + 10 * 2),
+        ("{ posts(first: 10) { nodes { comments(first: 3) { nodes { id } } } } }", {}, 2 + 10 * (1 + 1 + 3)),
+        ('mutation { likePost(id: "x") { id } }', {}, 1 + 11),
+        ('mutation { deletePost(id: "x") }', {}, 1 + 10),
+        ('mutation { login(input: {email: "a", password: "b"}) { expiresIn } }', {}, 1 + 50),
+        ("subscription { postEvents { post { id } } }", {}, 1 + 11 + 1),
+        ("{ __schema { types { name } } }", {}, 1 + 10),
+    ],
+)
+def test_an_operation_costs_what_it_may_answer(source: str, variables: dict[str, Any], points: int) -> None:
+    """A point for each object, with lists as long as they are asked for, or as they are assumed to be."""
+    assert cost(source, **variables) == points
+
+
+def test_what_is_answered_once_is_counted_once() -> None:
+    """The same key in several places, as fragments of several components have it; another alias is another answer."""
+    merged = """{ posts(first: 10) { nodes { author { name } } ...A ... { nodes { author { id } } } } }
+                fragment A on PostConnection { nodes { author { image } } }"""
+    assert cost(merged) == cost("{ posts(first: 10) { nodes { author { name id image } } } }")
+    assert cost("{ a: viewer { id } b: viewer { id } }") == 1 + 2
+
+
+def test_every_type_that_something_may_be_counts() -> None:
+    """What stands behind an interface is not known yet, so nothing is left out."""
+    source = 'query { node(id: "x") { ... on Post { author { id } } ... on Comment { post { id } } } }'
+    assert cost(source) == 1 + 1 + 1 + 1
+
+
+async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> None:
+    """With both figures, and without a statement; what costs just so much is answered."""
+    strict = Asking(ask.db, ask.reads, Engine(schema, ask.reads, DocumentLimits(cost=42)))
+    before = ask.statements
+    refused = await strict.error(PAGE, {"n": 21})
+    assert refused["message"].startswith("The operation costs 44 points, and one may cost 42")
+    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("VALIDATION_ERROR", 400)
+    assert ask.statements == before
+    assert await strict.data(PAGE, {"n": 20})
