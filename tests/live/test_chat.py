@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -294,11 +295,12 @@ async def test_a_model_that_thinks_is_waited_for(monkeypatch: pytest.MonkeyPatch
     assert "\n".join(rest) == BROKEN.strip()
 
 
-@pytest.mark.parametrize("words", [0, 1])
-async def test_a_client_that_leaves_ends_the_call(chat: Chat, words: int) -> None:
-    """Within two seconds, whether it had heard anything or not."""
-    then = after_a_word if words else without_a_word
-    chat.model.script = then(stall)
+@pytest.mark.parametrize(
+    "script", [stall, without_a_word(stall), after_a_word(stall)], ids=["no head", "no word", "a word"]
+)
+async def test_a_client_that_leaves_ends_the_call(chat: Chat, script: Any) -> None:
+    """Within two seconds, whether the model had begun to answer or thinks."""
+    chat.model.script = script
     asking = asyncio.create_task(chat.ask())
     call = await chat.model.calls.get()
     await chat.opens()
@@ -325,6 +327,40 @@ async def test_a_client_that_leaves_midway_ends_the_call(chat: Chat) -> None:
     async with asyncio.timeout(2):
         await call.left.wait()
         await chat.opens(0)
+
+
+async def test_a_client_that_does_not_read_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch, chat: Chat, capsys: pytest.CaptureFixture
+) -> None:
+    """Rather than have the model paid for what nobody takes, or the words gather."""
+    monkeypatch.setattr("gateway.live.chat.STALL", 0.2)
+
+    async def at_length(call: Call) -> None:
+        await call.head()
+        while True:
+            await call.say("x" * 100_000)
+
+    chat.model.script = at_length
+    async with chat.asking() as response:
+        call = await chat.model.calls.get()
+        async with asyncio.timeout(5):
+            await call.left.wait()
+        await chat.opens(0)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await response.aread()
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+async def test_without_the_package_a_server_starts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, sqlite_url: str, listen: Any, capsys: pytest.CaptureFixture
+) -> None:
+    """It says what is missing; chat is not configured there."""
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.delitem(sys.modules, "gateway.adapters.language_models.openai", raising=False)
+    live = await listen(sqlite_url, openai_api_key=KEY)
+    answer = await live.http.post("/api/chat", json=QUESTION, headers=(await live.account()).headers)
+    assert refused(answer) == (503, "NOT_CONFIGURED", "Chat is not configured here")
+    assert "OPENAI_API_KEY is set, but the package openai is not installed" in capsys.readouterr().out
 
 
 GOING = "The server is going down; ask again, and another will answer"

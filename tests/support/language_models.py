@@ -87,7 +87,7 @@ class ModelServer:
             answering = asyncio.create_task(self.script(call))
             leaving = asyncio.create_task(reader.read())
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
+            if not answering.done() or answering.exception():
                 call.left.set()
             answering.cancel()
             leaving.cancel()

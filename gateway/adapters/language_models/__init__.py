@@ -20,7 +20,7 @@ async def language_model(settings: Settings) -> AsyncIterator[LanguageModel]:
     try:
         from gateway.adapters.language_models.openai import OpenAI
     except ImportError:
-        logger.warning("OPENAI_API_KEY is set, but the package is not installed: pip install 'dovetail[chat]'")
+        logger.warning("OPENAI_API_KEY is set, but the package openai is not installed: there is no chat")
         yield Absent()
         return
     async with OpenAI(settings.openai_api_key, settings.openai_base_url, settings.openai_model) as model:
