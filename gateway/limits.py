@@ -1,7 +1,7 @@
 """The rate limits: slowapi's decorators say which endpoint has which, the settings say how many.
 
-slowapi would check them synchronously, which with Redis stops the event loop for everyone. So the check is ours, over
-the asynchronous strategies of `limits`, slowapi's own foundation.
+slowapi would check them synchronously, which with Redis stops the event loop for everyone. So the check is ours, for
+limits in the grammar of `limits`, slowapi's own foundation.
 """
 
 import math
@@ -11,12 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import slowapi
-from limits import RateLimitItem, parse_many
+from limits import parse_many
 from redis.asyncio import Redis
 
 from gateway.settings import OFF, Settings
 from gateway.visits import Visit
-from gateway.windows import Shared, Standing, Windows
+from gateway.windows import Shared, Standing, Window, Windows
 from models import Viewer
 from models.errors import RateLimited
 
@@ -51,36 +51,39 @@ class Limits:
     """Counts requests: in Redis where there is one, and in this process while there is none."""
 
     def __init__(self, settings: Settings, redis: Redis | None = None) -> None:
-        self.items = {name: items(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
+        self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
         self.windows = Shared(redis) if redis else Windows()
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
         """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
         if name == API and caller.startswith(KEY):
             name = KEY
-        limits = self.items[name]
+        limits = self.of[name]
         if not limits:
             return
         passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
         announce(visit, standing)
         if not passed:
-            raise RateLimited(wait(standing) if cost == 1 else max(item.get_expiry() for item in limits))
+            raise RateLimited(wait(standing) if cost == 1 else max(window.seconds for window in limits))
 
 
-def items(text: str) -> list[RateLimitItem]:
-    return [] if text == OFF else parse_many(text)
+def windows(text: str) -> list[Window]:
+    return [] if text == OFF else [Window(item.amount, item.get_expiry()) for item in parse_many(text)]
 
 
 def announce(visit: Visit, standing: Standing) -> None:
     """Tell the caller; where two limits count one request, the one that was looked at last."""
-    visit.headers = [pair for pair in visit.headers if not pair[0].startswith(b"x-ratelimit-")]
-    visit.add_header("x-ratelimit-limit", str(standing.limit))
-    visit.add_header("x-ratelimit-remaining", str(standing.remaining))
-    visit.add_header("x-ratelimit-reset", str(math.ceil(standing.reset)))
+    if visit.headers:
+        visit.headers = [pair for pair in visit.headers if not pair[0].startswith(b"x-ratelimit-")]
+    visit.headers += (
+        (b"x-ratelimit-limit", b"%d" % standing.limit),
+        (b"x-ratelimit-remaining", b"%d" % standing.remaining),
+        (b"x-ratelimit-reset", b"%d" % math.ceil(standing.reset)),
+    )
 
 
 def wait(standing: Standing) -> int:
-    """Whole seconds after which there is room for one; Redis keeps moments to a tenth of a millisecond."""
+    """Whole seconds after which there is room for one."""
     return max(1, math.floor(standing.reset - time.time() + 0.001) + 1)
 
 

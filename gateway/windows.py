@@ -1,14 +1,17 @@
-"""Sliding windows: kept in this process, or in Redis for several."""
+"""Sliding windows: kept in this process, or in Redis for several.
+
+The strategies of `limits` ask each storage twice, for the decision and then for what to tell the caller: two journeys to
+Redis, and in memory more than the rest of what a caller's admission costs.
+"""
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
+from collections.abc import Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
-from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -34,56 +37,84 @@ class Standing(NamedTuple):
     """Unix seconds: when the oldest request leaves the window."""
 
 
-class Memory(MemoryStorage):
-    """Keeps windows in this process, at a cost that does not depend on how many callers there are.
+class Window(NamedTuple):
+    """How many requests there may be within so many seconds."""
 
-    The storage that it builds on starts a task, with a thread for each caller that it knows, on each request.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.windows: OrderedDict[str, tuple[int, deque[float]]] = OrderedDict()
-        """By caller, the longest silent first: the window's seconds, and when the requests in it came."""
-
-    async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        now = time.time()
-        entries = self.current(key, expiry, now)
-        if len(entries) + amount > limit:
-            return False
-        entries.extend([now] * amount)
-        self.windows[key] = (expiry, entries)
-        self.windows.move_to_end(key)
-        self.forget(now)
-        return True
-
-    async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """When the oldest request in the window came, and how many there are."""
-        now = time.time()
-        entries = self.current(key, expiry, now)
-        return (entries[0], len(entries)) if entries else (now, 0)
-
-    def current(self, key: str, expiry: int, now: float) -> deque[float]:
-        _, entries = self.windows.get(key) or (expiry, deque())
-        while entries and entries[0] < now - expiry:
-            entries.popleft()
-        return entries
-
-    def forget(self, now: float) -> None:
-        """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
-        for key, (expiry, entries) in [item for item, _ in zip(self.windows.items(), range(2), strict=False)]:
-            if len(self.windows) > MOST or not entries or entries[-1] < now - expiry:
-                del self.windows[key]
+    limit: int
+    seconds: int
 
 
 class Windows:
-    """This process's windows."""
+    """This process's windows. What they cost does not depend on how many callers there are."""
 
     def __init__(self) -> None:
-        self.own = MovingWindowRateLimiter(Memory())
+        self.entries: OrderedDict[tuple[str, Window], deque[float]] = OrderedDict()
+        """By caller, the longest silent first: when the requests in the window came."""
 
-    async def spend(self, items: list[RateLimitItem], key: str, cost: int) -> tuple[bool, Standing]:
-        """Whether there was room, and where the caller stands now."""
-        return await spend(self.own, items, key, cost)
+    async def spend(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
+        """Take from every window, or, where one has no room, from none; and where the caller stands now."""
+        return self.spend_here(windows, caller, cost)
+
+    def spend_here(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
+        now = time.time()
+        found = [(window, self.current(caller, window, now)) for window in windows]
+        passed = all([len(entries) + cost <= window.limit for window, entries in found])
+        if passed:
+            for window, entries in found:
+                self.extend(caller, window, entries, [now] * cost)
+            self.forget(now)
+        return passed, tightest([standing(window, len(e), e[0] if e else now) for window, e in found])
+
+    def current(self, caller: str, window: Window, now: float) -> deque[float]:
+        entries = self.entries.get((caller, window))
+        if entries is None:
+            return deque()
+        while entries and entries[0] < now - window.seconds:
+            entries.popleft()
+        return entries
+
+    def extend(self, caller: str, window: Window, entries: deque[float], moments: list[float]) -> None:
+        entries.extend(moments)
+        self.entries[caller, window] = entries
+        self.entries.move_to_end((caller, window))
+
+    def forget(self, now: float) -> None:
+        """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
+        for key in list(islice(self.entries, 2)):
+            entries = self.entries[key]
+            if len(self.entries) > MOST or not entries or entries[-1] < now - key[1].seconds:
+                del self.entries[key]
+
+
+def standing(window: Window, count: int, oldest: float) -> Standing:
+    return Standing(window.limit, max(window.limit - count, 0), oldest + window.seconds)
+
+
+def tightest(standings: Sequence[Standing]) -> Standing:
+    """Of several windows the one to tell of: with the least room, and of those the last to have some."""
+    return min(standings, key=lambda standing: (standing.remaining, -standing.reset))
+
+
+SPEND = """
+local now, cost, passed, found = tonumber(ARGV[1]), tonumber(ARGV[2]), 1, {}
+for i, key in ipairs(KEYS) do
+  local limit, oldest = tonumber(ARGV[2 * i + 1]), redis.call('lindex', key, -1)
+  while oldest and tonumber(oldest) < now - tonumber(ARGV[2 * i + 2]) do
+    redis.call('rpop', key)
+    oldest = redis.call('lindex', key, -1)
+  end
+  if redis.call('llen', key) + cost > limit then passed = 0 end
+end
+for i, key in ipairs(KEYS) do
+  if passed == 1 then
+    for _ = 1, cost do redis.call('lpush', key, ARGV[1]) end
+    redis.call('expire', key, ARGV[2 * i + 2])
+  end
+  found[i] = {redis.call('llen', key), redis.call('lindex', key, -1) or ARGV[1]}
+end
+return {passed, found}
+"""
+"""The same as `Windows.spend_here`, in one journey to Redis; a window is a list of moments, the latest first."""
 
 
 class Shared(Windows):
@@ -91,23 +122,29 @@ class Shared(Windows):
 
     def __init__(self, redis: Redis) -> None:
         super().__init__()
-        self.shared = MovingWindowRateLimiter(shared_storage(redis))
+        self.script = redis.register_script(SPEND)
         self.away_until = 0.0
         """When to try again, on the clock that never goes back; 0 while all is well."""
 
-    async def spend(self, items: list[RateLimitItem], key: str, cost: int) -> tuple[bool, Standing]:
+    async def spend(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         if self.away_until > time.monotonic():
-            return await super().spend(items, key, cost)
+            return self.spend_here(windows, caller, cost)
         if self.away_until:
             self.away_until = time.monotonic() + PAUSE  # one request tries; the others do not wait with it
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = await spend(self.shared, items, key, cost)
+                answer = await self.spend_there(windows, caller, cost)
         except (RedisError, OSError, TimeoutError) as error:
             self.lost(error)
-            return await super().spend(items, key, cost)
+            return self.spend_here(windows, caller, cost)
         self.found()
         return answer
+
+    async def spend_there(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
+        keys = [f"dovetail/{caller}/{limit}/{seconds}" for limit, seconds in windows]
+        passed, found = await self.script(keys, [repr(time.time()), cost, *chain.from_iterable(windows)])
+        standings = [standing(window, count, float(oldest)) for window, (count, oldest) in zip(windows, found, strict=True)]
+        return bool(passed), tightest(standings)
 
     def lost(self, error: Exception) -> None:
         if not self.away_until:
@@ -118,25 +155,6 @@ class Shared(Windows):
         if self.away_until:
             logger.warning("Redis is back: limits are shared again")
         self.away_until = 0.0
-
-
-async def spend(
-    windows: MovingWindowRateLimiter, items: list[RateLimitItem], key: str, cost: int
-) -> tuple[bool, Standing]:
-    """Take from every window, or, where one has no room, from none."""
-    fits = len(items) == 1 or all([await windows.test(item, key, cost=cost) for item in items])
-    passed = fits and all([await windows.hit(item, key, cost=cost) for item in items])
-    return passed, min([await standing(windows, item, key) for item in items], key=tightness)
-
-
-async def standing(windows: MovingWindowRateLimiter, item: RateLimitItem, key: str) -> Standing:
-    stats = await windows.get_window_stats(item, key)
-    return Standing(item.amount, max(stats.remaining, 0), stats.reset_time)
-
-
-def tightness(standing: Standing) -> tuple[int, float]:
-    """Of several windows the one to tell of: with the least room, and of those the last to have some."""
-    return standing.remaining, -standing.reset
 
 
 def connect(url: str) -> Redis:
@@ -150,9 +168,3 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 0),
     )
     return Redis.from_pool(pool)
-
-
-def shared_storage(redis: Redis) -> RedisStorage:
-    """Over the connections of a client of ours; the address in it is not used."""
-    options = {"implementation": "redispy", "key_prefix": "dovetail"}
-    return RedisStorage("async+redis://", connection_pool=redis.connection_pool, **options)

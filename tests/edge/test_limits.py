@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from limits import parse
 
 from gateway import windows
 from gateway.transports.signing_in import sign_ins
-from gateway.windows import Memory, Shared, connect
+from gateway.windows import Shared, Window, Windows, connect
 from tests.support.accounts import Account
 from tests.support.servers import Server
 
@@ -163,30 +162,30 @@ async def test_without_redis_each_process_limits_by_itself(make_server, away: st
 async def test_redis_is_used_again_once_it_is_back(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a pause, in which nobody waits for it."""
     monkeypatch.setattr(windows, "PAUSE", 0.05)
-    redis, item, key = connect(redis_url), parse("5/minute"), address()
+    redis, window, key = connect(redis_url), Window(5, 60), address()
     shared = Shared(redis)
-    await shared.spend([item], key, 1)
+    await shared.spend([window], key, 1)
     shared.lost(OSError())
-    _, alone = await shared.spend([item], key, 1)
+    _, alone = await shared.spend([window], key, 1)
     await asyncio.sleep(0.06)
-    _, together = await shared.spend([item], key, 1)
+    _, together = await shared.spend([window], key, 1)
     assert (alone.remaining, together.remaining, shared.away_until) == (4, 3, 0.0)
     await redis.aclose()
 
 
 async def test_callers_who_fell_silent_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory holds those of the last window, and never more than so many."""
-    memory = Memory()
+    memory = Windows()
     for n in range(10):
-        await memory.acquire_entry(f"early {n}", 5, 0)
+        await memory.spend([Window(5, 0)], f"early {n}", 1)
     await asyncio.sleep(0.01)
     for n in range(10):
-        await memory.acquire_entry(f"late {n}", 5, 60)
-    assert set(memory.windows) == {f"late {n}" for n in range(10)}
+        await memory.spend([Window(5, 60)], f"late {n}", 1)
+    assert {caller for caller, _ in memory.entries} == {f"late {n}" for n in range(10)}
     monkeypatch.setattr(windows, "MOST", 5)
     for n in range(10):
-        await memory.acquire_entry(f"later {n}", 5, 60)
-    assert len(memory.windows) <= 6
+        await memory.spend([Window(5, 60)], f"later {n}", 1)
+    assert len(memory.entries) <= 6
 
 
 @pytest.mark.parametrize(
