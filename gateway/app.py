@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
 from gateway import errors, logs
+from gateway.entrance import Application
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
@@ -36,17 +37,17 @@ EXPOSED = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
     settings = settings or Settings()
-    app = FastAPI(
+    app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
         lifespan=lifespan(settings),
-        middleware=middleware(settings),
+        around=middleware(settings),
+        routes=routes(settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.router.routes.extend(routes(settings))
     errors.install(app)
     openapi.install(app)
     return app

@@ -87,6 +87,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
 
 
+def refusal_of(error: Exception) -> Refusal:
+    """What a client is told of an error; of one that nobody foresaw, nothing."""
+    if isinstance(error, Refusal):
+        return error
+    return of_status(error) if isinstance(error, HTTPException) else Refusal()
+
+
 def unprocessable(errors: Sequence[Any]) -> ValidationError:
     """What FastAPI found wrong with a request's parameters and body."""
     if any(error["type"] == "json_invalid" for error in errors):

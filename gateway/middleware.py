@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import refused
+from gateway.errors import refusal_of, refused
 from gateway.logs import log_request
 from gateway.visits import KEY, Visit, request_id, visit_of
 from models.errors import Refusal
@@ -25,7 +25,11 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    return next((value for key, value in scope["headers"] if key == name), None)
+    """The first of that name. Starlette's `Headers` take several times as long."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value
+    return None
 
 
 class Visits:
@@ -100,10 +104,11 @@ class Guard:
             await self.app(scope, limited(scope, receive, self.max_body_bytes), send_noting)
         except ClientDisconnect:
             logger.debug("Request %s was abandoned", visit_of(scope).request_id)
-        except Exception:
-            logger.exception("Request %s failed", visit_of(scope).request_id)
+        except Exception as error:
+            if started or not isinstance(error, Refusal | HTTPException):
+                logger.exception("Request %s failed", visit_of(scope).request_id)
             if not started:
-                await refused(scope, Refusal())(scope, receive, send)
+                await refused(scope, refusal_of(error))(scope, receive, send)
 
 
 def announced(scope: Scope) -> int:

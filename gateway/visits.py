@@ -36,7 +36,10 @@ def visit_of(scope: Any) -> Visit:
 
 
 def request_id(given: bytes | None) -> str:
-    """The caller's own id where it can be logged as it is, so that traces join; else a new one."""
+    """The caller's own id where it can be logged as it is, so that traces join; else a new one.
+
+    It need be unique, not secret: chance that nobody can guess costs a call of the kernel's.
+    """
     if given and SANE_ID.fullmatch(given):
         return given.decode("ascii")
-    return f"{random.getrandbits(128):032x}"  # noqa: S311 - unique is enough, and the kernel's chance costs a call
+    return f"{random.getrandbits(128):032x}"

@@ -1,7 +1,7 @@
 """Sliding windows: kept in this process, or in Redis for several.
 
-The strategies of `limits` ask each storage twice, for the decision and then for what to tell the caller: two journeys to
-Redis, and in memory more than the rest of what a caller's admission costs.
+The strategies of `limits` ask each storage twice, for the decision and then for what to tell the caller: two journeys
+to Redis, and in memory more than all else that admitting a caller costs.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Windows:
     def spend_here(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         now = time.time()
         found = [(window, self.current(caller, window, now)) for window in windows]
-        passed = all([len(entries) + cost <= window.limit for window, entries in found])
+        passed = all(len(entries) + cost <= window.limit for window, entries in found)
         if passed:
             for window, entries in found:
                 self.extend(caller, window, entries, [now] * cost)
@@ -143,7 +143,9 @@ class Shared(Windows):
     async def spend_there(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         keys = [f"dovetail/{caller}/{limit}/{seconds}" for limit, seconds in windows]
         passed, found = await self.script(keys, [repr(time.time()), cost, *chain.from_iterable(windows)])
-        standings = [standing(window, count, float(oldest)) for window, (count, oldest) in zip(windows, found, strict=True)]
+        standings = [
+            standing(window, count, float(oldest)) for window, (count, oldest) in zip(windows, found, strict=True)
+        ]
         return bool(passed), tightest(standings)
 
     def lost(self, error: Exception) -> None:

@@ -57,11 +57,24 @@ def refusals(*kinds: type[Refusal], also: Responses | None = None) -> Responses:
     } | (also or {})
 
 
+def parameters(*described: dict[str, Any]) -> dict[str, Any]:
+    """What an endpoint reads by itself: FastAPI would read it one by one, for the price of the rest of the request."""
+    return {"parameters": list(described)}
+
+
 def query(shape: type[BaseModel]) -> dict[str, Any]:
     """The query parameters that an endpoint reads by itself."""
     schema = shape.model_json_schema()
     fields = {name: resolved(field, schema.get("$defs", {})) for name, field in schema["properties"].items()}
-    return {"parameters": [{"name": name, "in": "query", "schema": field} for name, field in fields.items()]}
+    return parameters(*({"name": name, "in": "query", "schema": field} for name, field in fields.items()))
+
+
+def path_id(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+
+
+def header_parameter(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, **header(description)}
 
 
 def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,24 @@ from gateway import limits
 from gateway.context import context_of
 from gateway.rest import answers, reads
 from gateway.rest.answers import expected_version
-from gateway.rest.openapi import ANYONE, REPEATED, WITH_BODY, WRITING, header, query, refusals
+from gateway.rest.openapi import (
+    ANYONE,
+    REPEATED,
+    WITH_BODY,
+    WRITING,
+    header,
+    header_parameter,
+    parameters,
+    path_id,
+    query,
+    refusals,
+)
 from gateway.rest.routes import router_of
 from gateway.rest.shapes import Data, Post, PostPage
 from models import PostStatus
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from resolvers import posts
-from resolvers.inputs import Reference, Text, validated
+from resolvers.inputs import Reference, Text, lenient_id, validated
 from resolvers.posts import CreatePost, UpdatePost
 
 router = router_of("/api/posts", "Posts")
@@ -47,7 +58,6 @@ class PostQuery(BaseModel):
 
 
 IfMatch = Annotated[str | None, Header(description="An ETag; only its version is compared.")]
-IfNoneMatch = Annotated[str | None, Header(description="An ETag, or several.")]
 
 ETAG = {"headers": {"ETag": header('`"VERSION.DIGEST"`')}}
 UNCHANGED = {304: {"description": "You have it already", **ETAG}}
@@ -79,11 +89,15 @@ async def create_post(request: Request, input: CreatePost) -> Response:
 
 
 @router.get(
-    "/{id}", response_model=Data[Post], responses=refusals(NotFound, also=UNCHANGED | {200: ETAG}), openapi_extra=ANYONE
+    "/{id}",
+    response_model=Data[Post],
+    responses=refusals(NotFound, also=UNCHANGED | {200: ETAG}),
+    openapi_extra={**ANYONE, **parameters(path_id("id"), header_parameter("If-None-Match", "An ETag, or several."))},
 )
 @limits.api
-async def get_post(request: Request, id: Reference, if_none_match: IfNoneMatch = None) -> Response:
+async def get_post(request: Request) -> Response:
     """One post."""
+    id, if_none_match = lenient_id(request.path_params["id"]), request.headers.get("if-none-match")
     return answers.entity(await reads.post(request, id), if_none_match=if_none_match)
 
 

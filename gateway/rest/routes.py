@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -11,9 +11,11 @@ from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.authentication import SAFE_METHODS
 from gateway.context import admit, enter, gateway_of
+from gateway.entrance import Direct
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, declarations
 from gateway.media import is_json
@@ -47,11 +49,30 @@ class JsonRequest(Request):
         return orjson.loads(await self.body())
 
 
+class Answering(Direct):
+    """An endpoint that asks for nothing but the request."""
+
+    def __init__(self, handle: Handler) -> None:
+        self.handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.handle(JsonRequest(scope, receive))
+        await response(scope, receive, send)
+
+
 class Endpoint(APIRoute):
     """A route that admits its caller first and hands out cookies last."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if is_direct(endpoint):
+            self.app = Answering(self.admitting(endpoint))
+
     def get_route_handler(self) -> Handler:
-        answer, limit = super().get_route_handler(), declarations.of(self.endpoint)
+        return self.admitting(super().get_route_handler())
+
+    def admitting(self, answer: Handler) -> Handler:
+        limit = declarations.of(self.endpoint)
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
         may_repeat = writes and limit == API
@@ -76,6 +97,12 @@ class Endpoint(APIRoute):
             return response
 
         return handle
+
+
+def is_direct(endpoint: Callable[..., Any]) -> bool:
+    """Whether all that it takes is the request, and all that it gives the response: FastAPI has nothing to add."""
+    hints = get_type_hints(endpoint)
+    return hints.pop("return", None) is Response and list(hints.values()) == [Request]
 
 
 def check_length(request: Request) -> None:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.context import admit, enter, gateway_of
+from gateway.entrance import Direct
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.subscriptions import event_id
@@ -28,7 +29,7 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 """An answer is for who asked, in the form that they asked for."""
 
 
-class GraphQLEndpoint:
+class GraphQLEndpoint(Direct):
     """`/graphql`, as plain ASGI: a framework's route would cost as much again as the query."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
