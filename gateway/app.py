@@ -14,7 +14,7 @@ from gateway.entrance import Application
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
-from gateway.rest import auth, chat, events, health, metrics, openapi, posts
+from gateway.rest import auth, chat, events, health, metrics, openapi, posts, webhooks
 from gateway.settings import Settings
 from gateway.transports.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket import GraphQLSockets
@@ -90,6 +90,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *auth.router.routes,
         *events.router.routes,
         *chat.router.routes,
+        *webhooks.router.routes,
         *health.router.routes,
         *metrics.router.routes,
         *page_routes(graphiql=settings.explorable),

@@ -20,7 +20,7 @@ def gateway_of(connection: HTTPConnection) -> Gateway:
 async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool = True) -> RequestContext:
     """Who asks, and whether they may so soon again. Those who are refused for who they are count by their address."""
     gateway, visit = gateway_of(connection), visit_of(connection.scope)
-    ctx = RequestContext(db=gateway.db, tokens=gateway.tokens, request_id=visit.request_id)
+    ctx = gateway.context(visit.request_id)
     address = client_address(connection, gateway.settings.trusted_proxies)
     try:
         await identify(ctx, connection, cookies=cookies)

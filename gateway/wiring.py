@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
+from gateway.adapters.stripe import checkouts
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.identity.credentials import Credentials
@@ -27,7 +28,8 @@ from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.windows import connect
 from models import Database
-from resolvers.ports import LanguageModel
+from resolvers.context import RequestContext
+from resolvers.ports import LanguageModel, Payments
 from resolvers.tokens import Tokens
 from schema import schema
 
@@ -45,6 +47,7 @@ class Gateway:
     documents: Documents
     tokens: Tokens
     credentials: Credentials
+    payments: Payments | None
     limits: Limits
     redis: Redis | None
     log: Log
@@ -53,6 +56,10 @@ class Gateway:
     hub: Hub
     model: LanguageModel
     started: float = field(default_factory=time.monotonic)
+
+    def context(self, request_id: str) -> RequestContext:
+        """What operations are handed, for one request."""
+        return RequestContext(db=self.db, tokens=self.tokens, payments=self.payments, request_id=request_id)
 
 
 @asynccontextmanager
@@ -67,6 +74,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
+        payments = await stack.enter_async_context(checkouts(settings))
         engine = Engine(schema, reads, document_limits(settings))
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
         db.announce = broker.announce
@@ -86,6 +94,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             documents=compiled(engine),
             tokens=tokens,
             credentials=Credentials(db, tokens, usage),
+            payments=payments,
             limits=Limits(settings, redis),
             redis=redis,
             log=log,

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, ColumnElement, Enum, Index, false, true
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from models.base import Entity, Moment, utcnow
 from models.viewer import Viewer
@@ -62,7 +62,7 @@ class Subscription(Entity, table=True):
     """When the event that it was last changed by was made at Stripe; older ones change nothing."""
 
 
-class WebhookEvent(SQLModel, table=True):
+class WebhookEvent(Entity, table=True):
     """A delivery that was verified, kept whatever became of it: the ledger that makes an effect happen once."""
 
     __tablename__ = "webhook_events"
@@ -79,6 +79,11 @@ class WebhookEvent(SQLModel, table=True):
     attempts: int = 0
     created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
     processed_at: datetime | None = Field(default=None, sa_type=Moment)
+
+    @classmethod
+    def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
+        """What Stripe tells is for admins."""
+        return true() if viewer is not None and viewer.is_admin else false()
 
 
 Index("orders_of_user", Order.user_id, Order.created_at, Order.id)

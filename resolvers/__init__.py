@@ -1,6 +1,17 @@
 """What the service does, and who may do it. Knows neither protocol."""
 
-from resolvers import accounts, comments, following, labels, nodes, posts
+from resolvers import accounts, comments, following, labels, nodes, orders, payments, posts, webhooks
 from resolvers.context import RequestContext
 
-__all__ = ["RequestContext", "accounts", "comments", "following", "labels", "nodes", "posts"]
+__all__ = [
+    "RequestContext",
+    "accounts",
+    "comments",
+    "following",
+    "labels",
+    "nodes",
+    "orders",
+    "payments",
+    "posts",
+    "webhooks",
+]

@@ -1,12 +1,13 @@
 """What every operation is handed: who asks, where the data is, and what signs tokens."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
 from models import Database, Viewer
 from models.errors import Forbidden, Unauthorized
+from resolvers.ports import Payments
 from resolvers.tokens import Claims, Issued, Tokens
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
@@ -18,12 +19,23 @@ def signed_in_only(operation: Operation) -> Operation:
     return operation
 
 
+def admitted_by(check: Callable[..., Awaitable[None]]) -> Callable[[Operation], Operation]:
+    """Marks what can be followed: with the same arguments, `check` refuses whoever may not before anything is told."""
+
+    def mark(operation: Operation) -> Operation:
+        operation.admitted_by = check
+        return operation
+
+    return mark
+
+
 @dataclass(slots=True, kw_only=True)
 class RequestContext:
     """One request's circumstances. Carries a database, never an open session."""
 
     db: Database
     tokens: Tokens
+    payments: Payments | None = None
     viewer: Viewer | None = None
     session_id: UUID | None = None
     """The session (`sid`) that the viewer's access token belongs to."""

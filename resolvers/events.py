@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import exists, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Event, Post, Viewer
+from models import Event, Order, Post, Viewer
 from models.events import put_aside
 from models.posts import PUBLIC
 
@@ -40,3 +40,8 @@ def record(
     event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
     event.hides, event.was_public = hides, true() if hides else exists().where(Post.id == post_id, PUBLIC)
     put_aside(session, event)
+
+
+def record_order(session: AsyncSession, order: Order) -> None:
+    """A fact about an order, told to its buyer alone. Nobody here did it: what pays and refunds is Stripe's word."""
+    put_aside(session, Event(type=Fact.ORDER_UPDATED.value, entity_id=order.id, was_public=False))

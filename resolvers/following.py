@@ -6,6 +6,8 @@ from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
+from resolvers import orders
+from resolvers.context import admitted_by
 from resolvers.events import Fact
 
 
@@ -62,3 +64,9 @@ def post_events(
 def comment_added(event: Happened, post_id: UUID) -> UUID | None:
     """What is said about a post from now on."""
     return event.entity_id if event.type == Fact.COMMENT_ADDED and event.post_id == post_id else None
+
+
+@admitted_by(orders.own)
+def order_updated(event: Happened, id: UUID) -> UUID | None:
+    """What becomes of one of the viewer's own orders from now on."""
+    return event.entity_id if event.type == Fact.ORDER_UPDATED and event.entity_id == id else None

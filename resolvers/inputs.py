@@ -22,6 +22,21 @@ NO_SUCH_ID = UUID(int=0)
 """The id that nothing has. A malformed id names nothing, so it reads as this one."""
 
 
+class Foreign(UUID):
+    """The id that nothing has, as which text reads that is no UUID: what others call things by their ids of ours."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(int=0)
+        object.__setattr__(self, "text", text)
+
+
+def as_written(id: Any) -> str:
+    """An id of others', as a client wrote it."""
+    return id.text if isinstance(id, Foreign) else str(id)
+
+
 class Input(BaseModel):
     """Fields as clients spell them, in camelCase; unknown ones are refused."""
 

@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from models import Order
 
 
 class Broker(Protocol):
@@ -27,4 +30,27 @@ class LanguageModel(Protocol):
 
         Refuses with `NotConfigured`, `Unavailable` where the model cannot be reached, and `UpstreamError` for whatever
         else goes wrong, at any time; never in the model's words, nor with anything of the key.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """Where one order is paid. `amount_total` is in the currency's smallest unit."""
+
+    id: str
+    url: str
+    amount_total: int | None
+    currency: str | None
+
+
+class Payments(Protocol):
+    """Takes money for orders. What became of them it tells later, by webhooks."""
+
+    def sells(self, price_id: str) -> bool:
+        """Whether a price may be bought here, as far as that is known without asking."""
+
+    async def open(self, order: Order, *, recurring: bool, success: str, cancel: str) -> PaymentPage:
+        """A page where an order is paid, the same however often it is asked for.
+
+        Refuses with `ValidationError` what cannot be bought, `UpstreamError` and `Unavailable`.
         """

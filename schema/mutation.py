@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from resolvers import accounts, comments, posts
+from resolvers import accounts, comments, payments, posts, webhooks
 from schema.reading import answered, does
-from schema.types import AuthPayload, Comment, Post
+from schema.types import AuthPayload, Checkout, Comment, Post, WebhookEvent
 
 SIGNING_IN = 50
 """Points for a password's hash, which is meant to be dear."""
@@ -28,3 +28,6 @@ class Mutation:
 
     add_comment: Comment = does(comments.add)
     delete_comment: UUID = does(comments.delete)
+
+    create_checkout: Checkout = does(payments.checkout)
+    replay_webhook_event: WebhookEvent = does(webhooks.replay)

@@ -2,7 +2,7 @@
 
 import resolvers
 from schema.reading import BOTH_WAYS, SEVERAL, Connection, Page, answered, reads
-from schema.types import Category, Node, Post, Tag, User
+from schema.types import Category, Node, Order, Post, Tag, User, WebhookEvent
 
 
 @answered
@@ -17,3 +17,5 @@ class Query:
     post_page: Page[Post] = reads(resolvers.posts.posts)
     categories: list[Category] = reads(resolvers.labels.categories, assumed=20)
     tags: list[Tag] = reads(resolvers.labels.tags, paging=SEVERAL)
+    orders: Connection[Order] = reads(resolvers.orders.orders)
+    webhook_events: Connection[WebhookEvent] = reads(resolvers.webhooks.webhook_events)

@@ -8,17 +8,18 @@ import strawberry
 from graphql import GraphQLError, GraphQLID, GraphQLScalarType
 from strawberry.types.scalar import ScalarDefinition
 
-from resolvers.inputs import NO_SUCH_ID
+from resolvers.inputs import Foreign
 
 
 def parse_id(value: Any) -> UUID:
     """An id that is no UUID names nothing, so it reads as the id that nothing has."""
     if isinstance(value, UUID):
         return value
+    text = GraphQLID.coerce_input_value(value)
     try:
-        return UUID(GraphQLID.coerce_input_value(value))
+        return UUID(text)
     except ValueError:
-        return NO_SUCH_ID
+        return Foreign(text)
 
 
 def parse_moment(value: Any) -> datetime:

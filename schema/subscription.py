@@ -7,7 +7,7 @@ from uuid import UUID
 
 from resolvers import following
 from schema.reading import RESUMABLE, answered, follows
-from schema.types import Comment, Post
+from schema.types import Comment, Order, Post
 from schema.words import named
 
 PostEventType = named(
@@ -46,3 +46,4 @@ class Subscription:
 
     post_events: PostEvent = follows(following.post_events, RESUMABLE)
     comment_added: Comment = follows(following.comment_added)
+    order_updated: Order = follows(following.order_updated)

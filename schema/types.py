@@ -27,6 +27,14 @@ PostOrder = named(
     TITLE="By title, whatever its case.",
     MOST_LIKED="The most liked first.",
 )
+OrderStatus = named(
+    models.OrderStatus,
+    "How far an order is.",
+    PENDING="It is not paid yet.",
+    PAID="It is paid.",
+    EXPIRED="Its checkout ended unpaid.",
+    REFUNDED="All of it was paid back.",
+)
 Role = named(models.Role, "What an account may do.", USER="What everyone may.", ADMIN="Everything.")
 
 
@@ -130,6 +138,26 @@ class Post(Node):
     viewer_has_liked: bool = reads(resolvers.posts.has_liked, points=1)
 
 
+@over(models.Order)
+class Order(Node):
+    """Something bought, or about to be."""
+
+    status: OrderStatus
+    """How far it is."""
+    amount_total: int | None
+    """What it costs, in the currency's smallest unit."""
+    currency: str | None
+    """The currency's three letters, in lower case."""
+    price_id: str
+    """Stripe's id of the price."""
+    quantity: int
+    """How many."""
+    created_at: datetime
+    """When it was ordered."""
+    paid_at: datetime | None
+    """When it was paid."""
+
+
 @answered
 class AuthPayload:
     """What signing in gives; the tokens are set as cookies too."""
@@ -142,3 +170,48 @@ class AuthPayload:
     """The access token's life in seconds."""
     user: User
     """Who has signed in."""
+
+
+CheckoutMode = named(
+    resolvers.payments.CheckoutMode, PAYMENT="Once.", SUBSCRIPTION="Again and again, until it is cancelled."
+)
+
+
+@answered
+class Checkout:
+    """An order that is to be paid."""
+
+    order: Order
+    """What was ordered: PENDING, until Stripe says otherwise."""
+    url: str
+    """Where to send the buyer: a page of Stripe's."""
+
+
+WebhookStatus = named(
+    models.WebhookStatus,
+    "What became of a webhook event.",
+    RECEIVED="It is being taken in.",
+    PROCESSED="It has taken its effect.",
+    IGNORED="It is of no concern here.",
+    FAILED="It could not take its effect; once that is mended, it can be replayed.",
+)
+
+
+@over(models.WebhookEvent)
+class WebhookEvent:
+    """Something that Stripe told."""
+
+    id: UUID
+    """Stripe's own id, which is no UUID."""
+    type: str
+    """Such as `invoice.paid`."""
+    status: WebhookStatus
+    """What became of it."""
+    error: str | None
+    """Why it failed."""
+    attempts: int
+    """How often it was tried."""
+    created_at: datetime
+    """When it first came."""
+    processed_at: datetime | None
+    """When it took its effect, or was found to be of no concern."""

@@ -27,6 +27,7 @@ ARGUMENTS = {
     "postId": "The post's id.",
     "since": "An event's id: what came after it is told first.",
     "slug": "Its slug, as it stands in links.",
+    "status": "Only those of this status.",
     "types": "Which kinds; null means all.",
     "version": "The version that was read: refused with PRECONDITION_FAILED if there is a later one.",
 }

@@ -215,7 +215,7 @@ async def live_server(
     anyio_backend: str, sources: Sources, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     url = await sources.create("sqlite", "live")
-    with live(tmp_path_factory.mktemp("live"), url) as address:
+    with live(tmp_path_factory.mktemp("live"), url, STRIPE_WEBHOOK_SECRET="whsec_live") as address:
         yield address
 
 

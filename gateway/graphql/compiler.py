@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, Uuid, func, literal, literal_column, null, select
+from sqlalchemy import ColumnElement, Select, String, func, literal, literal_column, null, select
 from sqlalchemy import inspect as mapped
 from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlalchemy.types import TypeEngine
@@ -79,7 +79,7 @@ class Compiler:
         """The entity whose id an operation returned, by itself or under a name."""
         self.at = field
         entity = next(entity for entity, name in self.names.items() if name == field.named.name)
-        return self.one(field, select(entity).where(entity.id == Given(("result", *place), Uuid())))
+        return self.one(field, select(entity).where(entity.id == Given(("result", *place), entity.__table__.c.id.type)))
 
     def read(self, value: Any, type_: TypeEngine, read: Callable[[Any], Any], field: Field, instead: Any = None) -> Any:
         """A value read by a function: at once if it stands in the document, per request if it is given."""

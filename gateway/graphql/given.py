@@ -16,8 +16,16 @@ from sqlalchemy.types import Float, TypeEngine
 
 from models import Viewer
 from models.base import Moment
+from resolvers.inputs import Foreign
 
-TYPES: dict[type, TypeEngine] = {int: Integer(), str: String(), UUID: Uuid(), float: Float(), datetime: Moment()}
+TYPES: dict[type, TypeEngine] = {
+    int: Integer(),
+    str: String(),
+    UUID: Uuid(),
+    Foreign: Uuid(),
+    float: Float(),
+    datetime: Moment(),
+}
 
 Path = tuple[str | int, ...]
 

@@ -28,7 +28,7 @@ from gateway.graphql.sharing import Shared
 from gateway.live.entries import Entry
 from gateway.live.log import Log
 from models import Role, Viewer
-from models.errors import Unavailable, ValidationError
+from models.errors import Refusal, Unavailable, ValidationError
 from resolvers.context import RequestContext
 
 RETRY = 0.5
@@ -108,7 +108,9 @@ class Subscriptions:
         try:
             arguments = self.steps.arguments(asked.field, variables)
             since = cursor_of(asked.field, variables) if resumed is None else resumed
-        except ValidationError as error:
+            if check := getattr(asked.field.operation, "admitted_by", None):
+                await check(ctx, **arguments)
+        except Refusal as error:
             raise located(error, asked.field) from error
         await self.bound(asked, ctx, not_yet(is_entity=self.steps.planner.is_entity(asked.field)))
         if since is not None:

@@ -19,7 +19,7 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may hear of something that belongs to an author."""
+    """Who may hear of something that belongs to an author, or to a buyer."""
 
     author: UUID | None = None
     everyone: bool = False
@@ -34,7 +34,7 @@ class Audience:
 
 @dataclass(slots=True, weakref_slot=True)
 class Sight:
-    """Who may see a post, as of the newest reading; all entries about it share this, the old ones too."""
+    """Who may see a post or an order, as of the newest reading; all entries about it share this, the old ones too."""
 
     audience: Audience
 
@@ -73,10 +73,12 @@ class Entry:
         said = {"id": self.id, "type": self.type, "postId": self.post_id, "actorId": self.actor_id, "at": wire(self.at)}
         if self.type.startswith("comment."):
             said["commentId"] = self.entity_id
+        elif self.type == Fact.ORDER_UPDATED:
+            said["orderId"] = self.entity_id
         return said
 
 
-Sights: TypeAlias = MutableMapping[UUID | None, Sight]
+Sights: TypeAlias = MutableMapping[UUID, Sight]
 
 
 def wire(moment: datetime) -> str:
@@ -84,7 +86,7 @@ def wire(moment: datetime) -> str:
 
 
 def entries_of(rows: Iterable[Row], known: Sights) -> list[Entry]:
-    """Rows as `reading.beyond` gives them. What is known of other entries about the same posts is brought up to date.
+    """Rows as `reading.beyond` gives them. What is known of other entries about the same things is brought up to date.
 
     The mark that pruning leaves is nobody's business.
     """
@@ -92,8 +94,11 @@ def entries_of(rows: Iterable[Row], known: Sights) -> list[Entry]:
 
 
 def entry(row: Row, known: Sights) -> Entry:
-    *event, author, everyone, its_author, admins = row
-    audience = Audience(author, bool(everyone), bool(its_author), bool(admins)) if author else Audience()
-    sight = known.setdefault(row.post_id, Sight(audience))
+    *event, author, everyone, its_author, admins, buyer = row
+    if buyer:
+        audience = Audience(buyer, its_author=True)
+    else:
+        audience = Audience(author, bool(everyone), bool(its_author), bool(admins)) if author else Audience()
+    sight = known.setdefault(row.post_id or row.entity_id, Sight(audience))
     sight.audience = audience
     return Entry(*event, sight)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Row, Select, func, literal_column, select, text
+from sqlalchemy import Row, Select, and_, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.live.entries import NOBODY
-from models import Event, Post, Role, Viewer
+from models import Event, Order, Post, Role, Viewer
 from models.events import START
+from resolvers.events import Fact
 
 EVENT = Event.id, Event.type, Event.entity_id, Event.post_id, Event.actor_id, Event.at, Event.hides, Event.was_public
 AUDIENCE = (
@@ -15,8 +16,10 @@ AUDIENCE = (
     Post.visible_to(None),
     Post.visible_to(Viewer(Post.author_id)),
     Post.visible_to(Viewer(NOBODY, Role.ADMIN)),
+    Order.user_id,
 )
-"""Whose the post is, and whether everyone, its author and admins may see it now, by its own rule."""
+"""Whose the post is, and whether everyone, its author and admins may see it now, by its own rule; or whose order."""
+ITS_ORDER = and_(Event.type == Fact.ORDER_UPDATED.value, Order.id == Event.entity_id)
 
 DRAWN = literal_column("pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)")
 WRITERS = text(
@@ -27,13 +30,14 @@ WRITERS = text(
 
 
 async def beyond(session: AsyncSession, cursor: int, most: int, until: int | None = None) -> Sequence[Row]:
-    """Events after a cursor in the order of their ids, each with the audience of its post."""
+    """Events after a cursor in the order of their ids, each with the audience of its post, or of its order."""
     wanted = with_audience().where(Event.id > cursor).limit(most)
     return (await session.execute(wanted if until is None else wanted.where(Event.id <= until))).all()
 
 
 def with_audience() -> Select:
-    return select(*EVENT, *AUDIENCE).outerjoin(Post, Post.id == Event.post_id).order_by(Event.id)
+    posts_and_orders = select(*EVENT, *AUDIENCE).outerjoin(Post, Post.id == Event.post_id).outerjoin(Order, ITS_ORDER)
+    return posts_and_orders.order_by(Event.id)
 
 
 async def newest(session: AsyncSession) -> int:

@@ -46,10 +46,12 @@ SCHEMES = {
 }
 
 
-def refusals(*kinds: type[Refusal], also: Responses | None = None) -> Responses:
+def refusals(
+    *kinds: type[Refusal], also: Responses | None = None, anywhere: tuple[type[Refusal], ...] = ANYWHERE
+) -> Responses:
     """The refusals of an endpoint, beside those that any endpoint has."""
     by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
-    for kind in (*ANYWHERE, *kinds):
+    for kind in (*anywhere, *kinds):
         by_status[kind.status].append(kind)
     return {
         status: {"model": Error, "description": "; ".join(f"`{kind.code}` {kind.words}" for kind in found)}

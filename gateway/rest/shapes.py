@@ -97,3 +97,7 @@ class Error(Shape):
     code: str
     details: Any = Field(default=None, description="For VALIDATION_ERROR: the messages for each field.")
     request_id: str
+
+
+class Receipt(Shape):
+    received: Literal[True]

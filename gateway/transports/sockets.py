@@ -186,7 +186,7 @@ class Socket:
 
     def context(self, request_id: str) -> RequestContext:
         """The circumstances of an operation that begins now."""
-        ctx = RequestContext(db=self.gateway.db, tokens=self.gateway.tokens, request_id=request_id)
+        ctx = self.gateway.context(request_id)
         if self.guarded is not None:
             ctx.viewer, ctx.session_id = self.guarded.viewer, self.guarded.session_id
             ctx.reads_only = self.reads_only

@@ -4,7 +4,7 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute, parse
 
-from models import Category, Comment, Post, PostStatus, Tag, User, Viewer
+from models import Category, Comment, Order, Post, PostStatus, Tag, User, Viewer, WebhookEvent
 from models.folding import folded
 from tests.engine.world import LIKES, ROWS, TAGGED
 
@@ -35,6 +35,8 @@ class Oracle:
     def sees(self, row: Any) -> bool:
         if isinstance(row, Comment):
             return self.sees(get(Post, row.post_id))
+        if isinstance(row, Order):
+            return self.asking is not None and (self.asking.is_admin or row.user_id == self.asking.id)
         if not isinstance(row, Post) or (self.asking and self.asking.is_admin):
             return True
         mine = self.asking is not None and row.author_id == self.asking.id
@@ -92,7 +94,7 @@ class Oracle:
         return next((row for row in ROWS[Post] if wanted(row) and self.sees(row)), None)
 
     def node(self, id: str) -> Any:
-        found = (get(entity, id) for entity in (Post, Comment, User, Category, Tag))
+        found = (get(entity, id) for entity in (Post, Comment, User, Category, Tag, Order))
         return next((row for row in found if row and self.sees(row)), None)
 
     def viewer(self) -> Any:
@@ -106,6 +108,18 @@ class Oracle:
 
     def tags(self, first: int | None = 50) -> list[Tag]:
         return sorted(ROWS[Tag], key=lambda row: (row.name, str(row.id)))[: 50 if first is None else first]
+
+    def orders(self, first: Any = 20, after: Any = None) -> Any:
+        if self.asking is None:
+            raise GraphQLError("Sign in first")
+        own = [row for row in ROWS[Order] if row.user_id == self.asking.id]
+        return connection(sorted(own, key=lambda row: (row.created_at, str(row.id)), reverse=True), first, after)
+
+    def webhookEvents(self, status: str | None = None, first: Any = 20, after: Any = None) -> Any:
+        if self.asking is None or not self.asking.is_admin:
+            raise GraphQLError("Webhook events are for admins")
+        rows = [row for row in ROWS[WebhookEvent] if status is None or row.status.name == status]
+        return connection(sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True), first, after)
 
     def User_email(self, user: User) -> str | None:
         return user.email if self.asking and (self.asking.is_admin or self.asking.id == user.id) else None

@@ -98,10 +98,15 @@ class Tag(Node):
     """A tag."""
 
 
+@over(models.Order)
+class Order(Node):
+    """An order."""
+
+
 @pytest.fixture
 def computing(ask: Asking) -> Asking:
     runs.clear()
-    types = (Comment, Category, Tag)
+    types = (Comment, Category, Tag, Order)
     return Asking(ask.db, ask.reads, Engine(schema_of(Query, Mutation, types), ask.reads))
 
 

@@ -5,7 +5,23 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from models import Category, Comment, Database, Like, Post, PostStatus, PostTag, Role, Tag, User, Viewer
+from models import (
+    Category,
+    Comment,
+    Database,
+    Like,
+    Order,
+    OrderStatus,
+    Post,
+    PostStatus,
+    PostTag,
+    Role,
+    Tag,
+    User,
+    Viewer,
+    WebhookEvent,
+    WebhookStatus,
+)
 from models.folding import folded
 
 chance = Random(7)
@@ -55,6 +71,20 @@ def a_comment(n: int) -> Comment:
     return Comment(id=new_id(), content=f"Comment {n}", created_at=moment(), post_id=post.id, author_id=author.id)
 
 
+def an_order(n: int) -> Order:
+    status = chance.choice([*OrderStatus])
+    paid = {"amount_total": 100 * n, "currency": "eur", "paid_at": moment()} if status is OrderStatus.PAID else {}
+    made = {"id": new_id(), "user_id": chance.choice(USERS).id, "created_at": moment()}
+    return Order(**made, price_id=f"price_{n}", quantity=n, status=status, **paid)
+
+
+def a_webhook_event(n: int) -> WebhookEvent:
+    status = chance.choice([*WebhookStatus])
+    error = "No such order" if status is WebhookStatus.FAILED else None
+    made = {"id": f"evt_{n}", "created_at": moment(), "processed_at": chance.choice([None, moment()])}
+    return WebhookEvent(**made, type="invoice.paid", status=status, error=error, attempts=n, payload={"id": f"evt_{n}"})
+
+
 USERS = [a_user(n) for n in range(4)]
 CATEGORIES = [Category(id=new_id(), name=f"Category {n}", slug=f"c{n}") for n in range(2)]
 TAGS = [Tag(id=new_id(), name=f"Tag {n}", slug=f"t{n}") for n in range(4)]
@@ -62,8 +92,18 @@ POSTS = [a_post(n) for n in range(30)]
 COMMENTS = [a_comment(n) for n in range(60)]
 LIKES = {(chance.choice(POSTS).id, chance.choice(USERS).id) for _ in range(30)}
 TAGGED = {(chance.choice(POSTS).id, chance.choice(TAGS).id) for _ in range(50)}
+ORDERS = [an_order(n) for n in range(8)]
+WEBHOOK_EVENTS = [a_webhook_event(n) for n in range(8)]
 
-ROWS: dict[type, list[Any]] = {User: USERS, Category: CATEGORIES, Tag: TAGS, Post: POSTS, Comment: COMMENTS}
+ROWS: dict[type, list[Any]] = {
+    User: USERS,
+    Category: CATEGORIES,
+    Tag: TAGS,
+    Post: POSTS,
+    Comment: COMMENTS,
+    Order: ORDERS,
+    WebhookEvent: WEBHOOK_EVENTS,
+}
 ADMIN = Viewer(USERS[0].id, Role.ADMIN)
 SOMEBODY = Viewer(USERS[1].id)
 VIEWERS = [None, SOMEBODY, ADMIN]

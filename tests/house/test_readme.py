@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.settings import Settings
 from tests.house.processes import started
 from tests.support.language_models import language_model_beside
+from tests.support.payments import KEY, stripe_like
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -29,8 +30,16 @@ def test_every_command_of_the_tour_answers_as_it_says(tmp_path):
     database_url = f"sqlite+aiosqlite:///{tmp_path}/tour.db"
     with (
         language_model_beside() as model,
+        stripe_like() as stripe,
         started(
-            "--demo", folder=tmp_path, database_url=database_url, OPENAI_API_KEY="sk-tour", OPENAI_BASE_URL=model
+            "--demo",
+            folder=tmp_path,
+            database_url=database_url,
+            OPENAI_API_KEY="sk-tour",
+            OPENAI_BASE_URL=model,
+            STRIPE_SECRET_KEY=KEY,
+            STRIPE_API_BASE=stripe.address,
+            STRIPE_WEBHOOK_SECRET="whsec_demo",
         ) as (_, address, said),
     ):
         taken = subprocess.run(

@@ -1,0 +1,119 @@
+"""Stripe: its pages where orders are paid, and the signatures of what it tells."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import stripe
+
+from gateway.settings import Settings
+from models import Order
+from models.errors import InvalidSignature, NotConfigured, Unavailable, UpstreamError, ValidationError
+from resolvers.ports import PaymentPage
+
+PATIENCE = 10.0
+"""Seconds that one try may take."""
+RETRIES = 2
+ALTOGETHER = 25.0
+"""Seconds that all tries may take, and the pauses between them."""
+TOLERANCE = 300
+"""Seconds for which a signature is good."""
+
+FIELDS = {"success_url": "successUrl", "cancel_url": "cancelUrl", "mode": "mode"}
+"""Ours, for the parameters of Stripe's that it may refuse."""
+WORDS = "Stripe does not take it"
+
+logger = logging.getLogger("gateway.stripe")
+
+
+class Checkouts:
+    """Stripe's Checkout, as the port `Payments` has it."""
+
+    def __init__(self, key: str, *, address: str | None = None, prices: Iterable[str] = ()) -> None:
+        """`prices`: those that may be bought; all of the account's, if there are none."""
+        self.http = stripe.HTTPXClient(timeout=PATIENCE)
+        addresses: Any = {"api": address} if address else {}
+        options: Any = {"max_network_retries": RETRIES, "http_client": self.http}
+        self.client = stripe.StripeClient(key, base_addresses=addresses, **options)
+        self.prices = frozenset(prices)
+
+    def sells(self, price_id: str) -> bool:
+        return not self.prices or price_id in self.prices
+
+    async def open(self, order: Order, *, recurring: bool, success: str, cancel: str) -> PaymentPage:
+        wanted: Any = {**session_of(order, recurring=recurring), "success_url": success, "cancel_url": cancel}
+        try:
+            async with asyncio.timeout(ALTOGETHER):
+                once = {"idempotency_key": f"order-{order.id}"}
+                session = await self.client.v1.checkout.sessions.create_async(wanted, once)
+        except TimeoutError as error:
+            raise Unavailable("Stripe cannot be reached; try again") from error
+        except stripe.StripeError as error:
+            raise refusal(error) from error
+        if not session.url:
+            raise UpstreamError
+        return PaymentPage(session.id, session.url, session.amount_total, session.currency)
+
+    async def close(self) -> None:
+        await self.http.close_async()
+
+
+def session_of(order: Order, *, recurring: bool) -> dict[str, Any]:
+    """What Stripe keeps with the session, and with all that comes of it, so that its events find the order."""
+    metadata = {"orderId": str(order.id)}
+    about = {"subscription_data" if recurring else "payment_intent_data": {"metadata": metadata}}
+    return {
+        "mode": "subscription" if recurring else "payment",
+        "client_reference_id": str(order.id),
+        "metadata": metadata,
+        "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+        **about,
+    }
+
+
+def refusal(error: stripe.StripeError) -> Exception:
+    """What a client is told of Stripe's error, in words of ours; who runs this finds Stripe's by its request's id."""
+    parameter = getattr(error, "param", None) or ""
+    if isinstance(error, stripe.InvalidRequestError) and parameter.startswith("line_items"):
+        return ValidationError.of(priceId="There is no such price, or none that can be bought like this")
+    if isinstance(error, stripe.InvalidRequestError) and parameter in FIELDS:
+        return ValidationError.of(**{FIELDS[parameter]: WORDS})
+    said = type(error).__name__, error.http_status, error.code, error.request_id
+    logger.warning("Stripe failed: %s, status %s, code %s, request %s", *said)
+    if isinstance(error, stripe.APIConnectionError):
+        return Unavailable("Stripe cannot be reached; try again")
+    return UpstreamError("Stripe failed; try again later")
+
+
+@asynccontextmanager
+async def checkouts(settings: Settings) -> AsyncIterator[Checkouts | None]:
+    """Stripe's Checkout, where there is a key to it."""
+    if settings.stripe_secret_key is None:
+        yield None
+        return
+    address, prices = settings.stripe_api_base, settings.stripe_prices
+    payments = Checkouts(settings.stripe_secret_key, address=address, prices=prices)
+    try:
+        yield payments
+    finally:
+        await payments.close()
+
+
+def verify(body: bytes, signature: str | None, secrets: Iterable[str]) -> None:
+    """Refuses a body that none of the secrets signed, or not lately."""
+    secrets = list(secrets)
+    if not secrets:
+        raise NotConfigured("Webhooks are not configured here")
+    if not any(is_signed(body, signature, secret) for secret in secrets):
+        raise InvalidSignature
+
+
+def is_signed(body: bytes, signature: str | None, secret: str) -> bool:
+    if not signature or not signature.isascii():
+        return False
+    try:
+        return stripe.WebhookSignature.verify_header(body.decode(), signature, secret, TOLERANCE)
+    except (stripe.SignatureVerificationError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,50 @@
+"""What other services tell this one."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.adapters.stripe import verify
+from gateway.context import gateway_of
+from gateway.rest import answers
+from gateway.rest.openapi import refusals
+from gateway.rest.routes import router_of
+from gateway.rest.shapes import Receipt
+from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
+from resolvers import webhooks
+
+router = router_of("/api/webhooks", "Webhooks", admitting=False)
+
+REFUSED = InvalidSignature, PayloadTooLarge, NotConfigured
+ANYWHERE = ValidationError, Refusal, Unavailable
+"""Nobody is asked who they are, nor how often they come: the signature says all that counts."""
+EVENT = {
+    "requestBody": {
+        "required": True,
+        "description": "An event, as Stripe writes and signs it.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    "security": [],
+}
+RECEIVED = orjson.dumps({"received": True})
+
+Signature = Annotated[str | None, Header(alias="Stripe-Signature", description="When it was signed, and how.")]
+
+
+@router.post("/stripe", response_model=Receipt, responses=refusals(*REFUSED, anywhere=ANYWHERE), openapi_extra=EVENT)
+async def stripe(request: Request, signature: Signature = None) -> Response:
+    """Take in an event of Stripe's. Whether it took effect is in the ledger; 503 asks Stripe to send it again."""
+    gateway, body = gateway_of(request), await request.body()
+    verify(body, signature, gateway.settings.stripe_webhook_secret)
+    await webhooks.receive(gateway.db, parsed(body))
+    return answers.json(RECEIVED, headers=answers.NO_STORE)
+
+
+def parsed(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ValidationError.of(body="must be valid JSON") from error

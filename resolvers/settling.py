@@ -1,0 +1,158 @@
+"""What Stripe's events do to orders and subscriptions, in whatever order they come, and however often.
+
+An order only ever moves on: PENDING, EXPIRED, PAID, REFUNDED. A subscription is as the newest event about it says.
+Each effect refuses before it changes anything, and answers with what is known from now on: events that came too early,
+and waited for that, can take theirs.
+"""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Order, OrderStatus, Subscription
+from resolvers import stripe_events as told
+from resolvers.events import record_order
+
+Effect = Callable[[AsyncSession, told.Event, Any], Coroutine[Any, Any, set[str | None]]]
+
+COURSE = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
+NOT_TOLD_YET = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a subscription was last changed of which only its checkout is known: anything that is told of it is newer."""
+
+
+class Undeliverable(Exception):
+    """A failure that the same event would meet again; says why, to who mends it."""
+
+
+async def paid_or_not(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+    """A checkout was completed, or its payment came later. One that is completed unpaid pays for nothing yet."""
+    order = await order_of(session, checkout)
+    order.stripe_session_id = order.stripe_session_id or checkout.id
+    order.stripe_payment_intent = order.stripe_payment_intent or checkout.payment_intent
+    if checkout.is_paid and order.paid_at is None:
+        order.paid_at = event.created
+        order.amount_total = order.amount_total if checkout.amount_total is None else checkout.amount_total
+        order.currency = checkout.currency or order.currency
+        move(session, order, OrderStatus.PAID, anyway=True)
+    if checkout.subscription:
+        status = "active" if checkout.is_paid else "incomplete"
+        await begun(session, checkout.subscription, order.user_id, checkout.customer, status)
+    return {checkout.payment_intent, checkout.subscription}
+
+
+async def expired(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+    """A checkout ended unpaid."""
+    move(session, await order_of(session, checkout), OrderStatus.EXPIRED)
+    return set()
+
+
+async def refunded(session: AsyncSession, event: told.Event, charge: told.Charge) -> set[str | None]:
+    """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing."""
+    order = await one_order(session, Order.id == charge.order_id)
+    if order is None and charge.payment_intent is not None:
+        order = await one_order(session, Order.stripe_payment_intent == charge.payment_intent)
+    if order is None:
+        raise Undeliverable(f"No order was paid by {charge.payment_intent}")
+    if charge.is_refunded:
+        move(session, order, OrderStatus.REFUNDED)
+    return set()
+
+
+async def subscribed(session: AsyncSession, event: told.Event, said: told.Subscription) -> set[str | None]:
+    """A subscription is like this now, unless something newer is known. What has ended stays so."""
+    row = await subscription(session, said.id) or await first_heard(session, said.id, said)
+    is_end = event.type.endswith(".deleted")
+    if row.status in told.OVER or (not is_end and is_stale(row, event)):
+        return {said.id}
+    row.status = "canceled" if is_end and said.status not in told.OVER else said.status
+    row.stripe_customer_id = said.customer or row.stripe_customer_id
+    row.current_period_end = said.period_end or row.current_period_end
+    row.updated_at = max(row.updated_at, event.created)
+    return {said.id}
+
+
+async def renewed(session: AsyncSession, event: told.Event, invoice: told.Invoice) -> set[str | None]:
+    """An invoice was paid: the subscription that it is for goes on, and is not behind any more.
+
+    One for nothing, such as a trial's first, says no more than until when.
+    """
+    if invoice.subscription is None:
+        return set()
+    row = await subscription(session, invoice.subscription)
+    row = row or await first_heard(session, invoice.subscription, invoice)
+    if row.status not in told.OVER and event.created >= row.updated_at:
+        ends = [end for end in (row.current_period_end, invoice.lines.end) if end]
+        row.current_period_end = max(ends, default=None)
+        if invoice.amount_paid != 0:
+            row.status = "active" if row.status in ("incomplete", "past_due") else row.status
+            row.updated_at = event.created
+    return {invoice.subscription}
+
+
+def is_stale(row: Subscription, event: told.Event) -> bool:
+    """Stripe counts in seconds. Of two events in one, the later to come counts, but that nothing begins twice."""
+    if event.type.endswith(".created"):
+        return event.created <= row.updated_at
+    return event.created < row.updated_at
+
+
+def move(session: AsyncSession, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
+    """An order moves on, never back; whoever follows it is told if it did, or `anyway`."""
+    further = max(order.status, status, key=COURSE.index)
+    if anyway or further is not order.status:
+        order.status = further
+        record_order(session, order)
+
+
+async def order_of(session: AsyncSession, checkout: told.CheckoutSession) -> Order:
+    """The order that a session pays for: the one in our metadata, or else the one that knows the session as its own.
+
+    `client_reference_id` alone proves nothing, as whoever opens a payment link of the same account may choose it.
+    """
+    order = await one_order(session, Order.id == checkout.order_id)
+    order = order or await one_order(session, Order.stripe_session_id == checkout.id)
+    if order is None:
+        raise Undeliverable(f"No order belongs to {checkout.id}")
+    return order
+
+
+async def one_order(session: AsyncSession, which: ColumnElement[bool]) -> Order | None:
+    return await session.scalar(select(Order).where(which).order_by(Order.id).limit(1).with_for_update())
+
+
+async def subscription(session: AsyncSession, id: str) -> Subscription | None:
+    return await session.scalar(select(Subscription).where(Subscription.stripe_subscription_id == id).with_for_update())
+
+
+async def first_heard(session: AsyncSession, id: str, said: told.Subscription | told.Invoice) -> Subscription:
+    """A subscription that nobody has spoken of before is that of who made the order in its metadata."""
+    order = await one_order(session, Order.id == said.order_id)
+    if order is None:
+        raise Undeliverable(f"No checkout is known that {id} came of")
+    return await begun(session, id, order.user_id, said.customer, "incomplete")
+
+
+async def begun(session: AsyncSession, id: str, user: UUID, customer: str | None, status: str) -> Subscription:
+    """A subscription, as little as may be known of it."""
+    row = await subscription(session, id)
+    if row is None:
+        known = {"stripe_subscription_id": id, "user_id": user, "stripe_customer_id": customer or ""}
+        row = Subscription(**known, status=status, updated_at=NOT_TOLD_YET)
+        session.add(row)
+    return row
+
+
+EFFECTS: dict[str, tuple[type[told.Ours], Effect]] = {
+    "checkout.session.completed": (told.CheckoutSession, paid_or_not),
+    "checkout.session.async_payment_succeeded": (told.CheckoutSession, paid_or_not),
+    "checkout.session.expired": (told.CheckoutSession, expired),
+    "charge.refunded": (told.Charge, refunded),
+    "customer.subscription.created": (told.Subscription, subscribed),
+    "customer.subscription.updated": (told.Subscription, subscribed),
+    "customer.subscription.deleted": (told.Subscription, subscribed),
+    "invoice.paid": (told.Invoice, renewed),
+}

@@ -1,0 +1,173 @@
+"""The ledger of what Stripe tells: every event is kept, and takes effect exactly once.
+
+An event's row and its effect are one transaction. Only PROCESSED is final: an event that FAILED, or was IGNORED by a
+server that did not know its type, is tried again when Stripe delivers it again, when an admin replays it, or when
+what it was waiting for becomes known.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+import pydantic
+from pydantic import PlainValidator
+from sqlalchemy import Select, desc, or_, select
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
+from models.errors import Forbidden, NotFound, Refusal, Unauthorized, Unavailable
+from models.turns import take_turns
+from models.upserts import insert_or_nothing
+from resolvers.context import RequestContext, signed_in_only
+from resolvers.inputs import as_written, refusal, validated
+from resolvers.settling import EFFECTS, Effect, Undeliverable
+from resolvers.stripe_events import Event, Ours
+
+EventId = Annotated[UUID, PlainValidator(as_written)]
+"""Stripe's own id, which is text."""
+
+WAITED_FOR = [
+    WebhookEvent.payload[("data", "object", *path)].as_string()
+    for path in (
+        ("payment_intent",),
+        ("id",),
+        ("subscription",),
+        ("parent", "subscription_details", "subscription"),
+    )
+]
+"""Where events say what they are about."""
+
+logger = logging.getLogger("resolvers.webhooks")
+
+
+def webhook_events(viewer: Viewer | None, status: WebhookStatus | None = None) -> Select[WebhookEvent]:
+    """What Stripe has told, the latest first. Admins only."""
+    check_admin(viewer)
+    found = select(WebhookEvent).order_by(desc(WebhookEvent.created_at), desc(WebhookEvent.id))
+    return found if status is None else found.where(WebhookEvent.status == status)
+
+
+@signed_in_only
+async def replay(ctx: RequestContext, id: EventId) -> str:
+    """Have an event that failed take its effect, once. One that has it already is left alone. Admins only."""
+    check_admin(ctx.viewer)
+    await again(ctx.db, id)
+    return id
+
+
+def check_admin(viewer: Viewer | None) -> None:
+    if viewer is None:
+        raise Unauthorized
+    if not viewer.is_admin:
+        raise Forbidden("Webhook events are for admins")
+
+
+async def receive(db: Database, payload: Any) -> None:
+    """Take in an event whose signature was verified. A failure that can mend by itself is `Unavailable`."""
+    event = validated(Event, payload if isinstance(payload, dict) else {})
+    try:
+        async with db.writing() as session:
+            await take_effect(session, event, storable(payload))
+    except (IntegrityError, DataError) as error:
+        await bury(db, event, storable(payload), error)
+    except SQLAlchemyError as error:
+        raise Unavailable from error
+    except Refusal:
+        raise
+    except Exception as error:
+        await bury(db, event, storable(payload), error)
+
+
+async def again(db: Database, id: str) -> None:
+    """Try an event that is kept once more."""
+    async with db.reading() as session:
+        row = await session.get(WebhookEvent, id)
+    if row is None:
+        raise NotFound.named("Webhook event")
+    await receive(db, row.payload)
+
+
+async def take_effect(session: AsyncSession, event: Event, payload: dict[str, Any]) -> None:
+    """The event's effect, unless it has it; or why it cannot."""
+    try:
+        effect, said = meaning(event)
+    except Undeliverable as error:
+        return fail(await held(session, event, payload), error)
+    await take_turns(session, [name for name in (event.id, *(said.subjects if said else ())) if name])
+    row = await held(session, event, payload)
+    if row.status is not WebhookStatus.PROCESSED:
+        await attempt(session, row, event, effect, said)
+    return None
+
+
+async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
+    """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
+    try:
+        known = await effect(session, event, said) if effect else set()
+    except Undeliverable as error:
+        return fail(row, error)
+    row.status = WebhookStatus.PROCESSED if effect else WebhookStatus.IGNORED
+    row.error, row.processed_at, row.attempts = None, utcnow(), row.attempts + 1
+    for waiting in await waiting_for(session, [name for name in known if name]):
+        early = Event.model_validate(waiting.payload)
+        with suppress(Undeliverable):
+            await attempt(session, waiting, early, *meaning(early))
+    return None
+
+
+def meaning(event: Event) -> tuple[Effect | None, Ours | None]:
+    """What an event does, and what it says; nothing, of types that are no concern of ours."""
+    if event.type not in EFFECTS:
+        return None, None
+    shape, effect = EFFECTS[event.type]
+    try:
+        return effect, shape.model_validate(event.data.get("object"))
+    except pydantic.ValidationError as error:
+        raise Undeliverable(f"It is not as Stripe writes it: {refusal(error.errors(include_url=False))}") from error
+
+
+async def waiting_for(session: AsyncSession, names: Sequence[str]) -> Sequence[WebhookEvent]:
+    """Events that came before what they are about; their turn is held by now."""
+    if not names:
+        return ()
+    early = WebhookEvent.status == WebhookStatus.FAILED, WebhookEvent.type.in_(EFFECTS)
+    about = or_(*(place.in_(names) for place in WAITED_FOR))
+    found = select(WebhookEvent).where(*early, about).order_by(WebhookEvent.created_at, WebhookEvent.id)
+    return (await session.scalars(found.with_for_update())).all()
+
+
+async def held(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookEvent:
+    """The event's row, old or new, held until the transaction ends."""
+    new = {"id": event.id, "type": event.type, "payload": payload, "created_at": utcnow()}
+    status = {"status": WebhookStatus.RECEIVED, "attempts": 0}
+    await session.execute(insert_or_nothing(session, WebhookEvent, {**new, **status}))
+    return (await session.scalars(select(WebhookEvent).where(WebhookEvent.id == event.id).with_for_update())).one()
+
+
+def fail(row: WebhookEvent, error: Exception) -> None:
+    logger.warning("Webhook event %s (%s) failed: %s", row.id, row.type, error)
+    row.status, row.error, row.attempts = WebhookStatus.FAILED, str(error), row.attempts + 1
+
+
+async def bury(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> None:
+    """Keep an event that met a fault of ours, whose transaction was undone, for who mends that."""
+    logger.error("Webhook event %s (%s) met a fault", event.id, event.type, exc_info=error)
+    async with db.writing() as session:
+        row = await held(session, event, payload)
+        if row.status is not WebhookStatus.PROCESSED:
+            fail(row, Undeliverable(f"A fault of this server: {type(error).__name__}; its log says more"))
+
+
+def storable(value: Any) -> Any:
+    """JSON without U+0000, over which Postgres would stumble when it looks into it."""
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case list():
+            return [storable(inner) for inner in value]
+        case dict():
+            return {storable(key): storable(inner) for key, inner in value.items()}
+    return value

@@ -1,0 +1,216 @@
+"""Buying: an order, then a page of Stripe's where it is paid; or a refusal in our words, and nothing left."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models import Order
+from tests.support.accounts import Account
+from tests.support.callers import GraphQL, Refusal
+from tests.support.payments import KEY, TELLTALE, StripeLike, error
+from tests.support.servers import Server
+from tests.support.stores import free_port
+from tests.support.writing import facts, sizes
+
+BUY = """
+    mutation($input: CheckoutInput!) { createCheckout(input: $input) {
+        order { status amountTotal currency priceId quantity paidAt } url
+    } }
+"""
+STATUSES = "{ orders { nodes { status } } }"
+PAGES = {"successUrl": "https://shop.test/paid?session={CHECKOUT_SESSION_ID}", "cancelUrl": "http://localhost:3000/"}
+ONE = {"priceId": "price_once", **PAGES}
+NOT_SOLD = Refusal("VALIDATION_ERROR", "priceId: There is no such price", {"priceId": ["There is no such price"]})
+
+
+async def buy(server: Server, viewer: Account | None, **input: Any) -> Any:
+    return await GraphQL(server.anonymous).one(BUY, viewer, input={**ONE, **input})
+
+
+async def statuses(server: Server, viewer: Account) -> list[str]:
+    found = await GraphQL(server.anonymous).one(STATUSES, viewer)
+    return [order["status"] for order in found["nodes"]]
+
+
+async def test_an_order_is_made_and_then_the_page_where_it_is_paid(make_server, stripe: StripeLike, author):
+    """What Stripe is told leads its events back to the order."""
+    server = await make_server(**stripe.settings)
+    bought = await buy(server, author, quantity=2)
+    (session,) = stripe.sessions.values()
+    order = {"priceId": "price_once", "quantity": 2, "amountTotal": 2500, "currency": "eur", "paidAt": None}
+    assert bought == {"order": {"status": "PENDING", **order}, "url": session["url"]}
+    (id,) = [
+        node["id"] for node in (await GraphQL(server.anonymous).one("{ orders { nodes { id } } }", author))["nodes"]
+    ]
+    assert stripe.asked == [
+        {
+            "mode": "payment",
+            "client_reference_id": id,
+            "metadata[orderId]": id,
+            "payment_intent_data[metadata][orderId]": id,
+            "line_items[0][price]": "price_once",
+            "line_items[0][quantity]": "2",
+            "success_url": PAGES["successUrl"],
+            "cancel_url": PAGES["cancelUrl"],
+        }
+    ]
+    assert stripe.keys == [f"order-{id}"]
+    assert await facts(server.db) == []
+
+
+async def test_a_subscription_carries_the_order_s_id_itself(make_server, stripe: StripeLike, author):
+    """Its events outlive the session."""
+    server = await make_server(**stripe.settings)
+    await buy(server, author, priceId="price_monthly", mode="SUBSCRIPTION")
+    (asked,) = stripe.asked
+    assert asked["mode"] == "subscription"
+    assert asked["subscription_data[metadata][orderId]"] == asked["client_reference_id"]
+    assert not [name for name in asked if name.startswith("payment_intent_data")]
+
+
+async def test_what_fails_once_is_tried_again_and_bought_once(make_server, stripe: StripeLike, author):
+    """Under one idempotency key."""
+    server = await make_server(**stripe.settings)
+    stripe.failures = [error(500, "api_error")]
+    assert (await buy(server, author))["order"]["status"] == "PENDING"
+    assert len(stripe.keys) == 2
+    assert len(set(stripe.keys)) == len(stripe.sessions) == 1
+
+
+FAILURES = {
+    "it fails again and again": [error(500, "api_error")] * 3,
+    "it makes no sense": [(200, TELLTALE.encode())],
+    "it takes our key for wrong": [error(401, "invalid_request_error")],
+    "it limits us": [error(429, "rate_limit_error")] * 3,
+    "it refuses what we ask": [error(400, "invalid_request_error", param="client_reference_id")],
+    "the session has no page": [(200, b'{"id": "cs_1", "object": "checkout.session", "url": null}')],
+}
+
+
+async def test_when_stripe_fails_the_client_hears_of_it_in_words_of_ours(
+    make_server, stripe: StripeLike, author, caplog
+):
+    """502, whatever it says; the order is over, and neither the key nor Stripe's words get about."""
+    server = await make_server(**stripe.settings)
+    for failures in FAILURES.values():
+        stripe.failures = list(failures)
+        answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+        (refused,) = answer.json()["errors"]
+        assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("UPSTREAM_ERROR", 502)
+        assert TELLTALE not in answer.text
+        assert KEY not in answer.text
+    assert await statuses(server, author) == ["EXPIRED"] * len(FAILURES)
+    assert TELLTALE not in caplog.text
+    assert KEY not in caplog.text
+
+
+async def test_when_stripe_cannot_be_reached_the_client_may_try_again(make_server, author):
+    server = await make_server(stripe_secret_key=KEY, stripe_api_base=f"http://127.0.0.1:{free_port()}")
+    answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+    (refused,) = answer.json()["errors"]
+    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("UNAVAILABLE", 503)
+    assert await statuses(server, author) == ["EXPIRED"]
+
+
+async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server, stripe: StripeLike, author):
+    """No connection, no transaction: others write meanwhile."""
+    server = await make_server(**stripe.settings)
+    stripe.gate.clear()
+    buying = asyncio.create_task(buy(server, author))
+    await asyncio.to_thread(stripe.waiting.wait, 10)
+    pool = server.app.state.gateway.db.engine.pool
+    async with asyncio.timeout(5):
+        while pool.checkedout():  # noqa: ASYNC110 - the event log is read now and then
+            await asyncio.sleep(0.001)
+    assert await statuses(server, author) == ["PENDING"]
+    await GraphQL(server.anonymous).create(author, title="Meanwhile", content="Somebody else writes.")
+    stripe.gate.set()
+    assert (await buying)["order"]["status"] == "PENDING"
+
+
+async def test_without_a_key_nothing_can_be_bought(server, author):
+    answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+    (refused,) = answer.json()["errors"]
+    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("NOT_CONFIGURED", 503)
+
+
+async def test_strangers_are_told_to_sign_in_before_anything_else(server, anonymous):
+    assert await buy(server, anonymous, quantity=0) == Refusal("UNAUTHORIZED", "Sign in first")
+
+
+async def test_only_prices_that_are_named_are_sold_where_some_are(make_server, stripe: StripeLike, author):
+    """Stripe is not even asked for others."""
+    server = await make_server(**stripe.settings, stripe_prices="price_monthly, price_yearly")
+    assert await buy(server, author) == NOT_SOLD
+    assert stripe.asked == []
+    assert (await buy(server, author, priceId="price_monthly", mode="SUBSCRIPTION"))["order"][
+        "priceId"
+    ] == "price_monthly"
+
+
+@pytest.mark.parametrize(
+    ("input", "field"),
+    [({"priceId": "price_unknown"}, "priceId"), ({"mode": "SUBSCRIPTION"}, "mode")],
+    ids=["a price that Stripe does not know", "a price of another mode"],
+)
+async def test_what_stripe_does_not_sell_is_refused_and_leaves_no_order(
+    make_server, stripe: StripeLike, author, input, field
+):
+    server = await make_server(**stripe.settings)
+    refused = await buy(server, author, **input)
+    assert (refused.code, list(refused.details)) == ("VALIDATION_ERROR", [field])
+    assert TELLTALE not in str(refused)
+    assert await sizes(server.db, [Order]) == {"orders": 0}
+
+
+URLS = [
+    "",
+    " ",
+    "/paid",
+    "paid",
+    "//shop.test/paid",
+    "shop.test",
+    "https:",
+    "https://",
+    "https:///paid",
+    "https:/shop.test",
+    "http://:80/",
+    "ftp://shop.test/",
+    "javascript:alert(1)",
+    "JavaScript://shop.test/%0aalert(1)",
+    "data:text/html,paid",
+    "file:///etc/passwd",
+    "mailto:a@b.test",
+    "https://shop.test@evil.test/",
+    "https://user:password@shop.test/",
+    "https://shop.test\\@evil.test/",
+    "https://shop.test/a b",
+    "https://shop.test/\n",
+    "https://shop.test/\u0000",
+    "https://shop.test/\u202e",
+    "https://shop.test:port/",
+    "https://shop.test:99999/",
+    "https://[::1/",
+    f"https://shop.test/{'a' * 2048}",
+]
+WRONG = {
+    **{f"success {url[:40]!r}": {"successUrl": url} for url in URLS},
+    **{f"cancel {url[:40]!r}": {"cancelUrl": url} for url in URLS[:10]},
+    **{f"quantity {number!r}": {"quantity": number} for number in (0, -1, 1001, 2**31, 1.5, "1", True, [1, 2])},
+    **{f"price {price!r:.20}": {"priceId": price} for price in ("", " ", "a\0b", "p" * 256, 7, None)},
+    **{f"mode {mode!r}": {"mode": mode} for mode in ("payment", "SETUP", 1)},
+    "a price of the client's own": {"amount": 1},
+    "a currency": {"currency": "usd"},
+    "somebody else's account": {"userId": "01900000-0000-7000-8000-000000000000"},
+}
+
+
+async def test_what_cannot_be_ordered_is_refused_before_stripe_is_asked(make_server, stripe: StripeLike, author):
+    """Over fifty ways to be wrong, each named for its field where there is one."""
+    server = await make_server(**stripe.settings)
+    assert len(WRONG) > 50
+    answers = {name: await buy(server, author, **input) for name, input in WRONG.items()}
+    assert {name: answer for name, answer in answers.items() if getattr(answer, "code", 0) != "VALIDATION_ERROR"} == {}
+    assert stripe.asked == []
+    assert await sizes(server.db, [Order]) == {"orders": 0}
