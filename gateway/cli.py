@@ -1,4 +1,4 @@
-"""`gateway`: serve, migrate, seed, print the schema, make an admin, hand out API keys."""
+"""`gateway`: serve, migrate, seed, print the schema, trust documents, make an admin, hand out API keys."""
 
 from typing import Annotated, Any
 
@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway import keys, seeding
 from gateway.migrating import migrated
+from gateway.persisted.commands import documents_app, schema_app
 from gateway.terminal import WRONG, read_settings, shown, stop, work
 from models import Database
 from models.migrations import downgrade, is_current, upgrade
@@ -17,6 +18,8 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(keys.app, name="keys")
+app.add_typer(documents_app, name="documents")
+app.add_typer(schema_app, name="schema")
 
 
 @app.command()
@@ -85,14 +88,6 @@ def seed(
     work(settings, migrated(settings))
     with bars() as progress:
         work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
-
-
-@app.command()
-def schema() -> None:
-    """Print the GraphQL schema."""
-    from schema import schema
-
-    typer.echo(schema.as_str())
 
 
 @user_app.command()

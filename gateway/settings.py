@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     graphiql: bool | None = None
     """GraphiQL, introspection and field suggestions; unless it is set, they are for development only."""
 
+    trusted_documents: Literal["off", "log", "prefer", "require"] = "off"
+    """What becomes of documents that are not trusted: see `gateway/persisted/policy.py`."""
+
     rate_limit_api: RateLimit = "100/minute"
     rate_limit_auth: RateLimit = "10/minute"
     rate_limit_upload: RateLimit = "20/hour"
@@ -195,6 +198,8 @@ class Settings(BaseSettings):
     graphql_max_aliases: Count = 30
     graphql_max_root_fields: Count = 20
     graphql_max_tokens: Count = 2000
+    graphql_max_persisted_queries: Annotated[int, Field(ge=0)] = 1000
+    """The documents that automatic persisted queries keep in a process; 0 switches them off."""
     graphql_max_batch: Annotated[int, Field(ge=0)] = 0
     """The requests that one body may hold; 0 is for one at a time, without an array."""
     max_cost: Count = 5000

@@ -23,6 +23,9 @@ from gateway.live.shutdown import heeding
 from gateway.live.streams import Streams
 from gateway.live.watch import Watch
 from gateway.migrating import migrated
+from gateway.persisted.ledger import Ledger
+from gateway.persisted.policy import Persisted
+from gateway.persisted.trusted import TrustedDocuments
 from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
 from gateway.signing import signing_secret
@@ -45,6 +48,7 @@ class Gateway:
     db: Database
     engine: Engine
     documents: Documents
+    persisted: Persisted
     tokens: Tokens
     credentials: Credentials
     payments: Payments | None
@@ -85,6 +89,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(pruning(db, settings.event_retention))
         model = await stack.enter_async_context(language_model(settings))
         usage = await stack.enter_async_context(Usage(db).running())
+        ledger = await stack.enter_async_context(Ledger(db).running())
         stack.enter_context(heeding(streams))
         tokens = Tokens(signing_secret(settings))
         yield Gateway(
@@ -95,6 +100,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             tokens=tokens,
             credentials=Credentials(db, tokens, usage),
             payments=payments,
+            persisted=Persisted(engine, TrustedDocuments(db), ledger, settings),
             limits=Limits(settings, redis),
             redis=redis,
             log=log,

@@ -15,6 +15,9 @@
     ├── UnsupportedMediaType       415  UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyMismatch        422  IDEMPOTENCY_MISMATCH
     ├── RateLimited                429  RATE_LIMITED         details: {"retryAfter": seconds}
+    ├── PersistedQueryNotFound     200  PERSISTED_QUERY_NOT_FOUND
+    ├── PersistedQueryNotSupported 200  PERSISTED_QUERY_NOT_SUPPORTED
+    ├── UntrustedDocument          403  DOCUMENT_NOT_TRUSTED
     ├── UpstreamError              502  UPSTREAM_ERROR
     ├── NotConfigured              503  NOT_CONFIGURED
     └── Unavailable                503  UNAVAILABLE
@@ -110,6 +113,22 @@ class RateLimited(Refusal):
     def __init__(self, retry_after: int) -> None:
         """`retry_after` in whole seconds."""
         super().__init__(details={"retryAfter": retry_after})
+
+
+class PersistedQueryNotFound(Refusal):
+    """In Apollo's words and with its status, by which its clients know to send the document as well."""
+
+    status, code, words = 200, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"
+
+
+class PersistedQueryNotSupported(Refusal):
+    """The same, by which they know to send documents from now on."""
+
+    status, code, words = 200, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"
+
+
+class UntrustedDocument(Refusal):
+    status, code, words = 403, "DOCUMENT_NOT_TRUSTED", "Only trusted documents are answered here"
 
 
 class UpstreamError(Refusal):

@@ -100,7 +100,16 @@ class Operation:
 
 
 def read(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str | None = None) -> Operation:
-    """The operation that a request names, or a refusal: what is cheap to see is refused first."""
+    """The operation that a request names, or a refusal."""
+    document = valid(schema, limits, source)
+    definition = get_operation_ast(document, name)
+    if definition is None:
+        raise RequestRefused([GraphQLError(missing(name))])
+    return Operation(schema, document, definition, limits)
+
+
+def valid(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> DocumentNode:
+    """A valid document within bounds, or a refusal: what is cheap to see is refused first."""
     try:
         document = parse(source, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
     except GraphQLError as error:
@@ -109,10 +118,7 @@ def read(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str |
         raise RequestRefused([refused])
     if errors := validate(schema, document, max_errors=MOST_ERRORS, hide_suggestions=not limits.suggestions):
         raise RequestRefused(errors)
-    definition = get_operation_ast(document, name)
-    if definition is None:
-        raise RequestRefused([GraphQLError(missing(name))])
-    return Operation(schema, document, definition, limits)
+    return document
 
 
 def missing(name: str | None) -> str:

@@ -10,6 +10,15 @@ from gateway.graphql.errors import rendered
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A document by its name."""
+
+    id: str
+    is_automatic: bool = False
+    """Whether it is the hash of Apollo's automatic persisted queries, whose text may come along."""
+
+
+@dataclass(frozen=True, slots=True)
 class GraphQLRequest:
     """What a client asks."""
 
@@ -18,6 +27,8 @@ class GraphQLRequest:
     operation_name: str | None = None
     only_queries: bool = False
     """A request that must change nothing, such as a GET."""
+    reference: Reference | None = None
+    """What names its document, until `gateway/persisted` has found the text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,11 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from gateway.graphql.requests import GraphQLRequest
+from gateway.graphql.requests import GraphQLRequest, Reference
 from models.errors import ValidationError
+
+IDS = "documentId", "doc_id", "id"
+"""What persisted documents are asked for by: the specification's name for it, and those of Relay's clients."""
 
 
 def parsed(text: bytes, name: str) -> Any:
@@ -40,11 +43,36 @@ def request_of(parameters: Any, *, only_queries: bool = False) -> GraphQLRequest
     if not isinstance(parameters, dict):
         raise ValidationError.of(body="must be a JSON object with a query")
     query, name = parameters.get("query"), parameters.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise ValidationError.of(query="must be a GraphQL document")
+    if not isinstance(query, str | None):
+        raise ValidationError.of(query="must be text or null")
+    if query is not None and not query.strip():
+        query = None
     if not isinstance(name, str | None):
         raise ValidationError.of(operationName="must be text or null")
     for field in ("variables", "extensions"):
         if not isinstance(parameters.get(field), dict | None):
             raise ValidationError.of(**{field: "must be an object or null"})
-    return GraphQLRequest(query, parameters.get("variables"), name or None, only_queries)
+    reference = None if query and not parameters.get("extensions") else reference_of(parameters, query)
+    if query is None and reference is None:
+        raise ValidationError.of(query="must be a GraphQL document, or documentId the id of one")
+    return GraphQLRequest(query or "", parameters.get("variables"), name or None, only_queries, reference)
+
+
+def reference_of(parameters: dict[str, Any], query: str | None) -> Reference | None:
+    """How a request names its document: by Apollo's hash, or by an id, unless it sends the text."""
+    if (automatic := (parameters.get("extensions") or {}).get("persistedQuery")) is not None:
+        return automatic_of(automatic)
+    id = next((parameters[name] for name in IDS if parameters.get(name) is not None), None)
+    if id is None or query:
+        return None
+    if not isinstance(id, str):
+        raise ValidationError.of(documentId="must be text")
+    return Reference(id)
+
+
+def automatic_of(given: Any) -> Reference:
+    if not isinstance(given, dict) or not isinstance(given.get("sha256Hash"), str):
+        raise ValidationError.of(extensions="must have a persistedQuery with a version and a sha256Hash")
+    if given.get("version") != 1:
+        raise ValidationError("Unsupported persisted query version")
+    return Reference(given["sha256Hash"], is_automatic=True)

@@ -19,8 +19,8 @@ def entries(parameters: list[Any], most: int) -> list[dict[str, Any]]:
     return parameters
 
 
-async def in_turn(engine: Engine, requests: Sequence[GraphQLRequest], ctx: RequestContext) -> Answer:
-    """One after the other, so that each sees what those before it wrote. It is an answer, whatever came of each."""
-    answers = [await engine.answer(request, ctx) for request in requests]
+async def in_turn(engine: Engine, requests: Sequence[GraphQLRequest | Answer], ctx: RequestContext) -> Answer:
+    """One after the other, so that each sees what those before it wrote. Whatever comes of each, it is an answer."""
+    answers = [it if isinstance(it, Answer) else await engine.answer(it, ctx) for it in requests]
     body = b"[" + b",".join(answer.body for answer in answers) + b"]"
     return Answer(body, errors=[code for answer in answers for code in answer.errors])

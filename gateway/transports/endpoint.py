@@ -10,11 +10,13 @@ from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
+from gateway.graphql.requests import answered as refusing
 from gateway.graphql.subscriptions import event_id
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
 from gateway.media import EVENT_STREAM, JSON, is_json, is_legacy, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
+from gateway.persisted.clients import client_of
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
 from gateway.transports.forms import FORMS, single
@@ -48,6 +50,10 @@ async def respond(request: Request) -> ASGIApp:
     asked = await read(request, gateway.settings.graphql_max_batch)
     if isinstance(asked, list):
         return await batched(request, asked, ctx, media_type)
+    if asked.reference or gateway.persisted.heeds_texts:
+        asked = await resolved(request, asked, ctx)
+        if isinstance(asked, Answer):
+            return refused(request, asked, stream)
     if stream and await gateway.engine.is_subscription(asked):
         return await subscribed(request, asked, ctx, stream)
     if media_type is None and stream != EVENT_STREAM:
@@ -79,8 +85,10 @@ async def batched(
         raise NotAcceptable
     if others := len(requests) - 1:
         await gateway.limits.count(API, visit.caller, visit, others)
+    requests = [await resolved(request, asked, ctx) for asked in requests]
     answer = partial(executed, request, requests, ctx, media_type)
-    if cost := sum(sign_ins(asked.query, asked.operation_name) for asked in requests):
+    texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
+    if cost := sum(sign_ins(asked.query, asked.operation_name) for asked in texts):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     elif HEADER in request.headers:
         return await once(request, ctx, await request.body(), answer)
@@ -93,16 +101,29 @@ async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContex
     resumed = event_id("Last-Event-ID", request.headers.get("last-event-id"))
     subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
     if isinstance(subscription, Answer):
-        note(visit, subscription)
-        media_type = preferred(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
-        return answered(subscription, media_type, request.scope)
+        return refused(request, subscription, stream)
     visit.operation = subscription.name
     return Streamed(subscription, FORMS[stream], ctx, gateway.watch, gateway.streams)
 
 
+async def resolved(request: Request, asked: GraphQLRequest, ctx: RequestContext) -> GraphQLRequest | Answer:
+    """The request with the text of the document that it names, or the answer that says why there is none."""
+    try:
+        return await gateway_of(request).persisted.resolved(asked, client_of(request.headers))
+    except Refusal as refusal:
+        return refusing(None, [refusal], asked.operation_name, ctx.request_id)
+
+
+def refused(request: Request, answer: Answer, stream: str | None) -> Response:
+    """The answer to a request of which nothing was executed, whatever it would have been."""
+    note(visit_of(request.scope), answer)
+    media_type = preferred(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
+    return answered(answer, media_type, request.scope)
+
+
 def is_browser(request: Request) -> bool:
     """Somebody who typed the address; programs ask for JSON, and for something."""
-    if request.method != "GET" or b"query=" in request.scope["query_string"]:
+    if request.method != "GET" or any(name in request.scope["query_string"] for name in (b"query=", b"documentId=")):
         return False
     return prefers_html(request.headers.get("accept", ""))
 

@@ -44,6 +44,11 @@ async def claimed(gateway: Gateway, payload: dict[str, Any]) -> Claims:
     return await gateway.credentials.bearer(token_of(payload) or "")
 
 
+def texts(payload: dict[str, Any]) -> dict[str, str]:
+    """What a payload says in place of headers, which browsers send none of with a handshake."""
+    return {key.lower(): value for key, value in payload.items() if isinstance(value, str)}
+
+
 def token_of(payload: dict[str, Any]) -> str | None:
     """The token of a payload, whatever the case of its key: as a bearer's, or bare. Empty text is none."""
     given = next((value for key, value in payload.items() if key.lower() == "authorization"), None)

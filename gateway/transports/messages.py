@@ -5,6 +5,9 @@ from typing import Any
 
 import orjson
 
+from gateway.transports.asking import reference_of
+from models.errors import ValidationError
+
 PROTOCOL = "graphql-transport-ws"
 
 GOING_AWAY, TRY_AGAIN_LATER = 1012, 1013
@@ -66,12 +69,16 @@ def parsed(text: str | None, most: int) -> dict[str, Any]:
 
 
 def check_request(payload: dict[str, Any]) -> None:
-    if not isinstance(payload.get("query"), str):
-        raise Closing(BAD_REQUEST, "subscribe has a query, which is text")
     if not isinstance(payload.get("operationName"), str | None):
         raise Closing(BAD_REQUEST, "An operationName is text")
     if not all(isinstance(payload.get(name), dict | None) for name in ("variables", "extensions")):
         raise Closing(BAD_REQUEST, "Variables and extensions are objects")
+    try:
+        reference = reference_of(payload, None)
+    except ValidationError as refusal:
+        raise Closing(BAD_REQUEST, refusal.message) from refusal
+    if not isinstance(payload.get("query"), str | None if reference else str):
+        raise Closing(BAD_REQUEST, "subscribe has a query, which is text, or names a document")
 
 
 def simple(type: str, payload: dict[str, Any] | None = None) -> str:

@@ -9,6 +9,7 @@ from gateway.graphql.requests import answered
 from gateway.limits import API, AUTH
 from gateway.live.streams import RETRY_AFTER
 from gateway.logs import log_request
+from gateway.persisted.clients import Client
 from gateway.transports.messages import Envelope
 from gateway.transports.signing_in import sign_ins
 from gateway.visits import Visit
@@ -23,6 +24,7 @@ class Line(Protocol):
 
     gateway: Gateway
     scope: dict
+    client: Client
 
     @property
     def viewer(self) -> Viewer | None: ...
@@ -50,7 +52,9 @@ class Operating:
         started, status = time.perf_counter(), 200
         ctx = self.line.context(self.visit.request_id)
         try:
-            await self.count()
+            await self.line.gateway.limits.count(API, self.visit.caller, self.visit)
+            await self.resolve()
+            await self.count_sign_ins()
             self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
             status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
         except Refusal as refusal:
@@ -59,11 +63,15 @@ class Operating:
             self.line.forget(self)
             log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, status, started)
 
-    async def count(self) -> None:
-        limits, visit = self.line.gateway.limits, self.visit
-        await limits.count(API, visit.caller, visit)
+    async def resolve(self) -> None:
+        """Learn which document is meant, and whether it may be asked."""
+        persisted = self.line.gateway.persisted
+        if self.request.reference or persisted.heeds_texts:
+            self.request = await persisted.resolved(self.request, self.line.client)
+
+    async def count_sign_ins(self) -> None:
         if cost := sign_ins(self.request.query, self.request.operation_name):
-            await limits.count(AUTH, visit.caller, visit, cost)
+            await self.line.gateway.limits.count(AUTH, self.visit.caller, self.visit, cost)
 
     async def answer(self, ctx: RequestContext) -> int:
         self.may_write = True

@@ -13,8 +13,10 @@ from gateway.graphql.engine import GraphQLRequest
 from gateway.limits import API, caller
 from gateway.live.feed import CUT
 from gateway.live.watch import Guarded
+from gateway.persisted.clients import client_of
 from gateway.transports import messages
-from gateway.transports.introductions import claimed, closing_for, identify
+from gateway.transports.asking import reference_of
+from gateway.transports.introductions import claimed, closing_for, identify, texts
 from gateway.transports.messages import Closing, Message
 from gateway.transports.operating import Operating
 from gateway.transports.sending import taken
@@ -51,6 +53,7 @@ class Socket:
         """Done when the socket is to be closed, and how; or with None when its client has left."""
         self.reads_only = False
         self.begun = 0
+        self.client = client_of(websocket.headers)
 
     @property
     def viewer(self) -> Viewer | None:
@@ -160,6 +163,7 @@ class Socket:
     async def initialise(self, payload: dict[str, Any]) -> None:
         """Learn who is there. From now on the socket counts among its viewer's streams, and ends with their rights."""
         ctx = self.context(self.visit.request_id)
+        self.client = self.client if self.client.name else client_of(texts(payload))
         with closing_for(Unauthorized=messages.UNAUTHORIZED, Forbidden=messages.FORBIDDEN):
             await identify(ctx, self.websocket, payload)
             if ctx.viewer is not None:
@@ -197,7 +201,8 @@ class Socket:
             raise Closing(messages.UNAUTHORIZED, "Unauthorized")
         if id in self.operations:
             raise Closing(messages.ID_TAKEN, f"Subscriber for {id} already exists")
-        request = GraphQLRequest(payload["query"], payload.get("variables"), payload.get("operationName") or None)
+        query, name = payload.get("query") or "", payload.get("operationName") or None
+        request = GraphQLRequest(query, payload.get("variables"), name, reference=reference_of(payload, query))
         self.begun += 1
         visit = Visit(f"{self.visit.request_id}.{self.begun}", caller=self.visit.caller)
         visit.viewer = self.viewer and self.viewer.id

@@ -1,0 +1,81 @@
+"""The ledger, as a server keeps it: in memory while it answers, and in the database now and then."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.background import alongside
+from gateway.persisted.clients import Client
+from models import Database, utcnow
+from models.errors import Unavailable
+from resolvers import ledger
+from resolvers.ledger import Line, Text, Times
+
+OFTEN = 10.0
+"""Seconds between two writings."""
+FORGETTING = 3600.0
+"""Seconds between two times that what is old is dropped."""
+MOST_WAITING = 2_000
+LONGEST = 100_000
+"""Characters of a document that is noted."""
+
+logger = logging.getLogger("gateway.persisted")
+
+
+class Ledger:
+    """What was asked since the last writing. While the database is away it waits, as far as there is room."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.lines: dict[Line, Times] = {}
+        self.texts: dict[str, Text] = {}
+        self.forgot = time.monotonic()
+
+    def note(self, sha256: str, text: Text, client: Client) -> None:
+        """Note that a client asked for a valid document."""
+        if len(text.body) <= LONGEST:
+            self.add(Line(sha256, *client), Times(1, utcnow()), text)
+
+    def add(self, line: Line, times: Times, text: Text) -> None:
+        noted = self.lines.get(line)
+        if noted is not None:
+            noted.times += times.times
+            noted.last_used_at = max(noted.last_used_at, times.last_used_at)
+        elif len(self.lines) < MOST_WAITING:
+            self.lines[line] = times
+            self.texts[line.sha256] = text
+
+    async def write(self) -> None:
+        lines, texts, self.lines, self.texts = self.lines, self.texts, {}, {}
+        if not lines:
+            return
+        try:
+            await ledger.note(self.db, lines, texts)
+        except Unavailable:
+            for line, times in lines.items():
+                self.add(line, times, texts[line.sha256])
+
+    async def forget(self) -> None:
+        if time.monotonic() - self.forgot > FORGETTING:
+            self.forgot = time.monotonic()
+            await ledger.forget(self.db)
+
+    async def now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(OFTEN)
+            try:
+                await self.write()
+                await self.forget()
+            except Unavailable:
+                logger.debug("Nothing was forgotten, as the database is away")
+            except Exception:
+                logger.exception("Writing the ledger failed; going on with what comes")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Ledger"]:
+        """Write in the background, and once more at the end."""
+        async with alongside(self.now_and_then(), "ledger"):
+            yield self
+        await self.write()
