@@ -15,7 +15,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo $$python; break; fi; done)
 endif
 
-.PHONY: help run test fuzz bench-live lint format migration requirements schema clean
+.PHONY: help run test fuzz bench bench-growth bench-live lint format migration requirements schema clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -28,6 +28,12 @@ test: $(VENV)/.installed-for-tests ## Run every test
 
 fuzz: $(VENV)/.installed-for-tests ## Look for a query that the engine answers wrongly: make fuzz MINUTES=30
 	@$(BIN)/python -m tests.engine.fuzz --minutes $(or $(MINUTES),30) $(ARGS)
+
+bench: $(VENV)/.installed-for-tests ## Measure the gateway beside others, and draw it; ARGS=--write puts it into the README
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-growth: $(VENV)/.installed-for-tests ## Measure what a list costs as there is more of everything
+	@$(BIN)/python -m tests.benchmarks.growth $(ARGS)
 
 bench-live: $(VENV)/.installed-for-tests ## Measure how soon 5,000 followers hear of a write
 	@$(BIN)/python -m tests.benchmarks.fanout $(ARGS)

@@ -1,117 +1,104 @@
-"""`python -m tests.benchmarks`: the gateway, the floor and plain Strawberry in turn, on one Postgres database.
+"""`python -m tests.benchmarks`: the gateway beside its floor and its rivals, on the same data, in interleaved rounds.
 
-`BENCH_DATABASE_URL` names a database that `gateway seed` has filled; without it one is made and seeded.
+Makes the data where it is not there already, sees that all answer the same, measures, prints a table, and draws it.
 """
 
 import argparse
-import asyncio
-import os
-import subprocess
+import signal
 import sys
-from collections import defaultdict
-from statistics import median
-from typing import NamedTuple
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import asyncpg
+from tests.benchmarks import databases, machine
+from tests.benchmarks.agreement import agree
+from tests.benchmarks.contenders import Contender, contenders
+from tests.benchmarks.databases import STANDARD, Amounts
+from tests.benchmarks.measuring import Plan, measured
+from tests.benchmarks.picture import picture
+from tests.benchmarks.report import table
+from tests.benchmarks.rivals import Missing, installed
+from tests.benchmarks.servers import ROOT
+from tests.benchmarks.workload import WORKLOADS
 
-from tests.benchmarks.load import drive
-from tests.benchmarks.servers import backends, serving, spent
-from tests.benchmarks.workload import Workload, workloads
-
-SIZES = ["--users", "1000", "--posts", "20000", "--comments", "100000", "--likes", "200000"]
-ADMIN = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
-NAME = "dovetail_bench"
-
-
-class Cost(NamedTuple):
-    """Requests a second, latencies in ms, and CPU ms a request of the server and of Postgres."""
-
-    per_second: float
-    p50: float
-    p99: float
-    server: float
-    postgres: float
+README, PICTURE = ROOT / "README.md", ROOT / "docs" / "benchmark.svg"
+BEGIN, END = "<!-- benchmark -->\n", "<!-- /benchmark -->"
 
 
 def main() -> None:
+    options = read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped"))  # so that the servers are stopped too
+    with ExitStack() as stack:
+        plan = prepared(options, stack)
+        told("Asking everybody the same")
+        agree(plan)
+        costs = measured(plan, told)
+        made_on = machine.described(plan.urls.get("postgres"))
+    shown = table(costs)
+    print(f"\n{made_on}\n\n{shown}")
+    if options.picture:
+        options.picture.write_text(picture(costs, made_on))
+    if options.write:
+        write(f"Measured on {made_on}.\n\n{shown}")
+
+
+def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of load, for each server, workload and round")
+    parser.add_argument("--warming", type=int, default=3, help="seconds of load before, for just-in-time compilers")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--servers", nargs="+", default=["floor", "gateway", "plain"])
-    parser.add_argument("--workloads", nargs="+", default=["L", "D", "T"])
+    parser.add_argument("--posts", type=int, default=STANDARD.posts, help="with 5 comments and 10 likes of each")
+    parser.add_argument("--servers", nargs="+", metavar="NAME", help="only those whose names begin so")
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--picture", type=Path, help="where to draw it; the README's, if all of it is measured")
+    parser.add_argument("--write", action="store_true", help="put the table into the README")
     options = parser.parse_args()
-    url = os.environ.get("BENCH_DATABASE_URL") or asyncio.run(seeded())
-    costs = measured(url, options)
-    print(table(costs, options.servers, options.workloads))
+    if options.write or (options.servers, options.workloads) == (None, list(WORKLOADS)):
+        options.picture = options.picture or PICTURE
+    return options
 
 
-def measured(url: str, options: argparse.Namespace) -> dict[tuple[str, str], list[Cost]]:
-    """Rounds are interleaved, so that a machine that drifts drifts for all alike."""
-    chosen = workloads(asyncio.run(post_ids(url)))
-    costs = defaultdict(list)
-    for _ in range(options.rounds):
-        for server in options.servers:
-            with serving(server, url) as running:
-                for name in options.workloads:
-                    drive(running.port, chosen[name], 1, options.connections)
-                    costs[server, name].append(cost(running, url, chosen[name], options))
-    return costs
+def prepared(options: argparse.Namespace, stack: ExitStack) -> Plan:
+    """Everything that the measuring needs, for those who can be had here."""
+    some, programs = [each for each in contenders() if wanted(each, options)], None
+    if any(each.on_node for each in some):
+        programs = Path(stack.enter_context(TemporaryDirectory()))
+        try:
+            installed(programs)
+        except Missing as reason:
+            told(f"Without the rivals on Node: {reason}")
+            some = [each for each in some if not each.on_node]
+    urls = filled({each.database for each in some}, Amounts.of(options.posts), stack)
+    posts = {kind: databases.public_posts(url) for kind, url in urls.items()}
+    load = options.rounds, options.seconds, options.warming, options.connections
+    return Plan(some, urls, posts, programs, options.workloads, *load)
 
 
-def cost(server: object, url: str, workload: Workload, options: argparse.Namespace) -> Cost:
-    pids = asyncio.run(backends(url))
-    before, before_postgres = server.cpu(), sum(map(spent, pids))
-    load = drive(server.port, workload, options.seconds, options.connections)
-    if load.failed:
-        raise RuntimeError(f"{server.name} {workload.name}: {load.failed} requests failed")
-    ms = 1000 / load.requests
-    postgres = sum(map(spent, pids)) - before_postgres
-    return Cost(load.per_second, load.p50, load.p99, (server.cpu() - before) * ms, postgres * ms)
+def wanted(contender: Contender, options: argparse.Namespace) -> bool:
+    named = not options.servers or contender.name.startswith(tuple(options.servers))
+    return named and bool({*contender.workloads} & {*options.workloads})
 
 
-async def post_ids(url: str) -> list:
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    try:
-        wanted = "select id from posts where status = 'PUBLISHED' and deleted_at is null order by id limit 5000"
-        return [row["id"] for row in await connection.fetch(wanted)]
-    finally:
-        await connection.close()
+def filled(kinds: set[str], amounts: Amounts, stack: ExitStack) -> dict[str, str]:
+    """The URL of each database that is asked for."""
+    urls = {}
+    if "sqlite" in kinds:
+        urls["sqlite"] = databases.sqlite(amounts)
+    if {"postgres", "writes"} & kinds:
+        urls["postgres"] = databases.postgres(amounts)
+    if "writes" in kinds:
+        urls["writes"] = stack.enter_context(databases.copied(amounts))
+    return urls
 
 
-async def seeded() -> str:
-    """A database with the data of the measurements; kept, since it takes a while to make."""
-    connection = await asyncpg.connect(ADMIN)
-    there = await connection.fetchval("select true from pg_database where datname = $1", NAME)
-    url = ADMIN.rsplit("/", 1)[0].replace("postgresql://", "postgresql+asyncpg://") + f"/{NAME}"
-    environment = {**os.environ, "DATABASE_URL": url}
-    gateway = [sys.executable, "-m", "gateway"]
-    if not there:
-        await connection.execute(f"create database {NAME}")
-    await asyncio.to_thread(subprocess.run, [*gateway, "migrate"], env=environment, check=True)
-    if not there:
-        await asyncio.to_thread(subprocess.run, [*gateway, "seed", *SIZES], env=environment, check=True)
-    await connection.execute("checkpoint")
-    await connection.close()
-    return url
+def told(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
-def table(costs: dict[tuple[str, str], list[Cost]], servers: list[str], names: list[str]) -> str:
-    """Medians over the rounds, as Markdown."""
-    lines = [
-        "| | server | req/s | p50 ms | p99 ms | CPU ms server | CPU ms Postgres | CPU by gateway's |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in names:
-        medians = {server: Cost(*map(median, zip(*costs[server, name], strict=True))) for server in servers}
-        base = medians.get("gateway")
-        for server, cost in medians.items():
-            ratio = f"{(cost.server + cost.postgres) / (base.server + base.postgres):.2f}" if base else ""
-            lines.append(
-                f"| {name} | {server} | {cost.per_second:,.0f} | {cost.p50:.1f} | {cost.p99:.1f}"
-                f" | {cost.server:.3f} | {cost.postgres:.3f} | {ratio} |"
-            )
-    return "\n".join(lines)
+def write(section: str) -> None:
+    before, _, rest = README.read_text().partition(BEGIN)
+    README.write_text(f"{before}{BEGIN}{section}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":
