@@ -10,7 +10,6 @@ from gateway.identity.credentials import Credentials
 from gateway.settings import Settings
 from gateway.visits import Visit
 from models.errors import Forbidden, Unauthorized
-from resolvers.accounts import authenticate
 from resolvers.context import RequestContext
 from resolvers.tokens import Issued
 
@@ -38,26 +37,38 @@ async def by_key(ctx: RequestContext, credentials: Credentials, key: str) -> Non
     ctx.recognise(await credentials.key(key))
 
 
-async def by_cookie(ctx: RequestContext, connection: HTTPConnection, settings: Settings, visit: Visit) -> None:
+async def by_cookie(
+    ctx: RequestContext, credentials: Credentials, connection: HTTPConnection, settings: Settings, visit: Visit
+) -> None:
     """Make the request its cookie's, where there is one. A stale one is cleared, and its request anonymous."""
     token = cookie(connection, SESSION, settings)
-    if token is None:
-        return
-    try:
-        ctx.recognise(await authenticate(ctx.db, ctx.tokens, token))
-    except Unauthorized:
-        clear(visit, SESSION, settings)
+    if token is not None:
+        try:
+            return ctx.recognise(await credentials.session(token))
+        except Unauthorized:
+            clear(visit, SESSION, settings)
+    if credentials.has_guest(connection.cookies):
+        check_origin(connection, settings)
+        if claims := await credentials.guest(connection.cookies):
+            ctx.recognise(claims)
+    return None
 
 
 def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | None:
-    """A cookie's value. Browsers send cookies along whoever made the page: to write, it must be a page of ours.
+    """A cookie's value, where it counts."""
+    value = connection.cookies.get(name)
+    if value:
+        check_origin(connection, settings)
+    return value or None
+
+
+def check_origin(connection: HTTPConnection, settings: Settings) -> None:
+    """Browsers send cookies along whoever made the page: to write, it must be a page of ours.
 
     So it must be to open a WebSocket, which has no method and may write.
     """
-    value = connection.cookies.get(name)
-    if value and connection.scope.get("method") not in SAFE_METHODS and not from_our_pages(connection, settings):
+    if connection.scope.get("method") not in SAFE_METHODS and not from_our_pages(connection, settings):
         raise Forbidden("A cookie counts for a write, or a WebSocket, only from this server's pages or CORS_ORIGINS")
-    return value or None
 
 
 def from_our_pages(connection: HTTPConnection, settings: Settings) -> bool:

@@ -6,11 +6,15 @@ from typing import Any
 from starlette.types import Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
 
 from gateway.live.feed import CUT, DIRECT
 
 logger = logging.getLogger("gateway.connections")
 logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
+
+http11.MAX_LINE_LENGTH = 32 * 1024
+"""A browser sends all cookies in one line, and a session of Auth.js may take several: 8 KiB were too few."""
 
 
 class Connection(AutoHTTPProtocol):
@@ -34,6 +38,13 @@ class Socket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
         self.logger = self.conn.logger = logger
+
+    def data_received(self, data: bytes) -> None:
+        """Uvicorn leaves who sends too long a handshake without an answer; there is one, if somebody sends it."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)

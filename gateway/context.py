@@ -45,7 +45,7 @@ async def identify(ctx: RequestContext, connection: HTTPConnection, *, cookies: 
     elif (key := headers.get(API_KEY)) is not None:
         await by_key(ctx, gateway.credentials, key)
     elif cookies and "cookie" in headers:
-        await by_cookie(ctx, connection, gateway.settings, visit_of(connection.scope))
+        await by_cookie(ctx, gateway.credentials, connection, gateway.settings, visit_of(connection.scope))
 
 
 def enter(connection: HTTPConnection, ctx: RequestContext) -> None:

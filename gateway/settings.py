@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from resolvers.tokens import ISSUER
+
 OFF = "off"
 SECRET_LENGTH = 32
 """Characters that a secret in production has at least; HS256 is no stronger than its key."""
@@ -111,6 +113,12 @@ def http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can change what an address answers."""
+    parts = urlsplit(url)
+    return parts.scheme != "http" or parts.hostname in ("127.0.0.1", "::1", "localhost")
+
+
 def duration(value: Any) -> Any:
     """A number and its unit: 90s, 30m, 12h, 7d."""
     if not isinstance(value, str):
@@ -154,6 +162,12 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/gateway.db"
     redis_url: RedisUrl | None = None
     auth_secret: str | None = Field(default=None, repr=False)
+    auth_jwks_url: HttpUrl | None = None
+    """The keys of an outside identity provider; its tokens name this issuer, and one of these audiences."""
+    auth_issuer: str | None = None
+    auth_audience: Names = ()
+    authjs_secret: Names = Field(default=(), repr=False)
+    """What Auth.js encrypts its session cookies with; several while it is rotated."""
     app_version: str = "0.1.0"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
 
@@ -220,6 +234,22 @@ class Settings(BaseSettings):
     def production_is_safe(self) -> Self:
         if self.in_production and len(self.auth_secret or "") < SECRET_LENGTH:
             raise ValueError(f"AUTH_SECRET: is required in production, with at least {SECRET_LENGTH} characters")
+        return self
+
+    @model_validator(mode="after")
+    def identity_is_whole(self) -> Self:
+        given = {name: getattr(self, name) for name in ("auth_jwks_url", "auth_issuer", "auth_audience")}
+        if any(given.values()):
+            for name in (name for name, value in given.items() if not value):
+                raise ValueError(f"{name.upper()}: is required where the other two of its kind are set")
+        if self.auth_issuer == ISSUER:
+            raise ValueError(f"AUTH_ISSUER: must not be {ISSUER!r}, which our own tokens name")
+        if self.in_production and not is_private(self.auth_jwks_url or ""):
+            raise ValueError(
+                "AUTH_JWKS_URL: must begin with https:// in production, or whoever is between makes the keys"
+            )
+        if self.in_production and any(len(secret) < SECRET_LENGTH for secret in self.authjs_secret):
+            raise ValueError(f"AUTHJS_SECRET: must have at least {SECRET_LENGTH} characters in production")
         return self
 
     @property

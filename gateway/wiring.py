@@ -13,7 +13,9 @@ from gateway.adapters.language_models import language_model
 from gateway.adapters.stripe import checkouts
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
+from gateway.identity.authjs import AuthJs
 from gateway.identity.credentials import Credentials
+from gateway.identity.provider import provider_of
 from gateway.identity.usage import Usage
 from gateway.limits import Limits
 from gateway.live.hub import Hub
@@ -91,6 +93,8 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         usage = await stack.enter_async_context(Usage(db).running())
         ledger = await stack.enter_async_context(Ledger(db).running())
         stack.enter_context(heeding(streams))
+        provider = await stack.enter_async_context(provider_of(settings))
+        authjs = AuthJs(settings.authjs_secret) if settings.authjs_secret else None
         tokens = Tokens(signing_secret(settings))
         yield Gateway(
             settings=settings,
@@ -98,9 +102,9 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             engine=engine,
             documents=compiled(engine),
             tokens=tokens,
-            credentials=Credentials(db, tokens, usage),
             payments=payments,
             persisted=Persisted(engine, TrustedDocuments(db), ledger, settings),
+            credentials=Credentials(db, tokens, usage, provider, authjs),
             limits=Limits(settings, redis),
             redis=redis,
             log=log,

@@ -14,6 +14,12 @@ from models import Role, Viewer, new_id
 from models.errors import Unauthorized
 
 ALGORITHM = "HS256"
+ISSUER, TYPE = "dovetail", "JWT"
+LONGEST = 8_192
+"""Characters that a token may have before anybody looks into it."""
+INVALID = "The access token is not valid or has expired"
+MALFORMED = jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError
+"""What comes of reading a token, whatever somebody put into it."""
 CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
 
 
@@ -48,7 +54,7 @@ class Tokens:
     """Signs and verifies access tokens with one secret."""
 
     secret: str = field(repr=False)
-    issuer: str = "dovetail"
+    issuer: str = ISSUER
     access_life: timedelta = timedelta(minutes=15)
     refresh_life: timedelta = timedelta(days=30)
 
@@ -67,12 +73,23 @@ class Tokens:
 
     def verify(self, token: str) -> Claims:
         """The claims of a token of ours that has not expired."""
+        if len(token) > LONGEST:
+            raise Unauthorized(INVALID)
         try:
-            claims = jwt.decode(token, self.secret, [ALGORITHM], issuer=self.issuer, options={"require": CLAIMS})
+            required = {"require": CLAIMS}
+            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=required)
+            claims = checked(whole["header"], whole["payload"])
             viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
             return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
-        except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Unauthorized("The access token is not valid or has expired") from error
+        except MALFORMED as error:
+            raise Unauthorized(INVALID) from error
+
+
+def checked(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
+    """A token's claims, if it says that it is what we sign."""
+    if header.get("typ") != TYPE:
+        raise jwt.InvalidTokenError("another type of token")
+    return claims
 
 
 def new_refresh_token() -> str:

@@ -65,12 +65,12 @@ async def refresh(request: Request, given: RefreshToken | None = None) -> Respon
 async def logout(request: Request, given: RefreshToken | None = None) -> Response:
     """End the session, at once and for all of its tokens."""
     ctx, token = context_of(request), refresh_token(request, given)
-    settings, visit = gateway_of(request).settings, visit_of(request.scope)
+    gateway, visit = gateway_of(request), visit_of(request.scope)
     if ctx.viewer is None and not (given and given.refresh_token):
-        await by_cookie(ctx, request, settings, visit)
+        await by_cookie(ctx, gateway.credentials, request, gateway.settings, visit)
     await accounts.logout(ctx, token)
     for name in (SESSION, REFRESH):
-        clear(visit, name, settings)
+        clear(visit, name, gateway.settings)
     return Response(status_code=204)
 
 

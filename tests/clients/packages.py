@@ -30,8 +30,9 @@ def install(wanted_by: Path, wanted: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         fresh = Path(name) / "packages"
         fresh.mkdir()
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(wanted_by / file, fresh)
+        for file in ("package.json", "package-lock.json", ".npmrc"):
+            if (wanted_by / file).exists():
+                shutil.copy(wanted_by / file, fresh)
         command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
         try:
             done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=3 * MINUTES, check=False)

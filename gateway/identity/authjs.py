@@ -1,0 +1,116 @@
+"""Session cookies of Auth.js, read as `@auth/core` writes them, so that who is signed in to a front end is so here.
+
+The cookie is a JWT, encrypted with a key that is derived from the secret and the name of the cookie, and is cut in
+pieces, `.0`, `.1` and so on, where one cookie could not hold it.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from resolvers.identities import LONGEST_SUBJECT, Told, told
+
+ISSUER = "authjs"
+"""Its tokens name no issuer; the secret is what says whose they are."""
+LEEWAY = 15
+"""Seconds, as `@auth/core` allows."""
+LONGEST = 64 * 1024
+"""Characters of all pieces together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One version's cookie, and how its key is derived."""
+
+    name: str
+    encryption: str
+    key_bytes: int
+    salt: str
+    info: str
+
+    def key(self, secret: str) -> OctKey:
+        derivation = HKDF(SHA256(), self.key_bytes, salt=self.salt.encode(), info=self.info.encode())
+        return OctKey.import_key(derivation.derive(secret.encode()))
+
+
+def fifth(name: str) -> Kind:
+    """Auth.js, which is NextAuth.js from version 5 on."""
+    return Kind(name, "A256CBC-HS512", 64, name, f"Auth.js Generated Encryption Key ({name})")
+
+
+def fourth(name: str) -> Kind:
+    """NextAuth.js until then."""
+    return Kind(name, "A256GCM", 32, "", "NextAuth.js Generated Encryption Key")
+
+
+KINDS = (
+    fifth("__Secure-authjs.session-token"),
+    fifth("authjs.session-token"),
+    fourth("__Secure-next-auth.session-token"),
+    fourth("next-auth.session-token"),
+)
+
+
+class AuthJs:
+    """Reads the cookies of front ends that share a secret with this server; several while it is rotated."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self.keys = {kind: [kind.key(secret) for secret in secrets] for kind in KINDS}
+
+    def is_there(self, cookies: Mapping[str, str]) -> bool:
+        """Whether there is a cookie of the kind, whatever it is worth."""
+        return any(kind.name in cookies or f"{kind.name}.0" in cookies for kind in KINDS)
+
+    def told(self, cookies: Mapping[str, str]) -> tuple[Told, int] | None:
+        """Whom the cookies name, and until when; None where that is nobody any more."""
+        for kind in KINDS:
+            if (token := whole(cookies, kind.name)) and (claims := self.claims(kind, token)):
+                return somebody(claims)
+        return None
+
+    def claims(self, kind: Kind, token: str) -> dict[str, Any] | None:
+        for key in self.keys[kind]:
+            try:
+                decrypted = jwe.decrypt_compact(token, key, ["dir", kind.encryption])
+                claims = orjson.loads(decrypted.plaintext or b"")
+            except (JoseError, ValueError, KeyError, TypeError):
+                continue
+            return claims if isinstance(claims, dict) and is_timely(claims) else None
+        return None
+
+
+def whole(cookies: Mapping[str, str], name: str) -> str | None:
+    """A cookie's value, put together from its pieces where it was cut."""
+    value = cookies.get(name) or "".join(pieces(cookies, name))
+    return value if 0 < len(value) <= LONGEST else None
+
+
+def pieces(cookies: Mapping[str, str], name: str) -> Iterator[str]:
+    number = 0
+    while piece := cookies.get(f"{name}.{number}"):
+        yield piece
+        number += 1
+
+
+def is_timely(claims: dict[str, Any]) -> bool:
+    now, ends, begins = time.time(), claims.get("exp"), claims.get("nbf", 0)
+    numbers = isinstance(ends, int | float) and isinstance(begins, int | float)
+    return numbers and begins - LEEWAY <= now < ends + LEEWAY
+
+
+def somebody(claims: dict[str, Any]) -> tuple[Told, int] | None:
+    """By `sub`; without a database of its own Auth.js makes up another with each sign-in, hence also by address."""
+    subject = claims.get("sub")
+    person = told(ISSUER, subject if isinstance(subject, str) else "", claims, known_by_email=True)
+    if not person.subject and person.email:
+        person = told(ISSUER, person.email, claims, known_by_email=True)
+    usable = 0 < len(person.subject) <= LONGEST_SUBJECT and "\0" not in person.subject
+    return (person, int(claims["exp"])) if usable else None

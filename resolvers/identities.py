@@ -1,0 +1,110 @@
+"""People whom others vouch for: known by their issuer's name for them, and given an account at first sight.
+
+An address is never a way in. Whoever is told of with an address that an account here has already gets an account of
+their own, without one: our own accounts prove no address, so neither could be trusted to be the other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import Database, Identity, User, Viewer
+from models.upserts import insert_or_nothing
+from resolvers.accounts import address
+from resolvers.inputs import LONGEST_ADDRESS
+from resolvers.tokens import Claims
+
+NAMELESS = "Somebody"
+LONGEST_SUBJECT, LONGEST_NAME, LONGEST_IMAGE = 255, 100, 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody, as an issuer tells of them. Whatever may be None is used only to make an account."""
+
+    issuer: str
+    subject: str
+    email: str | None = None
+    name: str | None = None
+    image: str | None = None
+    known_by_email: bool = False
+    """Whether the issuer may name one person differently each time, and means the same by the same address."""
+
+
+def told(issuer: str, subject: str, claims: dict[str, Any], *, known_by_email: bool = False) -> Told:
+    """The same from claims in OpenID Connect's words; what is not usable is left out."""
+    email = None if claims.get("email_verified") is False else email_of(claims.get("email"))
+    name = next((name for key in ("name", "preferred_username", "nickname") if (name := line(claims.get(key)))), None)
+    return Told(issuer, subject, email, name, image_of(claims.get("picture")), known_by_email)
+
+
+def email_of(value: Any) -> str | None:
+    try:
+        return address(value.strip()) if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else None
+    except ValueError:
+        return None
+
+
+def line(value: Any) -> str | None:
+    """Text as a name may be: on one line, and not too long."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
+    return text[:LONGEST_NAME].strip() or None
+
+
+def image_of(value: Any) -> str | None:
+    usable = isinstance(value, str) and len(value) <= LONGEST_IMAGE and value.isprintable()
+    return value if usable and value.lower().startswith(("https://", "http://")) else None
+
+
+async def recognise(db: Database, somebody: Told, expires_at: int) -> Claims:
+    """Whose account it is, with the role of this moment; made now, if they have not been seen before."""
+    known = await seen(db, somebody)
+    if known is None:
+        async with db.writing() as session:
+            await welcome(session, somebody)
+        known = await seen(db, somebody)
+    identity_id, viewer = known
+    return Claims(viewer, identity_id, expires_at)
+
+
+async def seen(db: Database, somebody: Told) -> tuple[UUID, Viewer] | None:
+    named = Identity.issuer == somebody.issuer, Identity.subject == somebody.subject
+    async with db.reading() as session:
+        wanted = select(Identity.id, User.id, User.role).join(User, User.id == Identity.user_id).where(*named)
+        row = (await session.execute(wanted)).one_or_none()
+    return row and (row[0], Viewer(row[1], row[2]))
+
+
+async def welcome(session: AsyncSession, somebody: Told) -> None:
+    """Write down who it is. Of requests that come at once the first does, and what the others made goes again."""
+    user = User(name=somebody.name or (somebody.email or NAMELESS).partition("@")[0], image=somebody.image)
+    user_id = await account(session, somebody, user)
+    identity = Identity(user_id=user_id, issuer=somebody.issuer, subject=somebody.subject, email=somebody.email)
+    written = await session.execute(insert_or_nothing(session, Identity, identity.model_dump()))
+    if user_id == user.id and not written.rowcount:
+        await session.execute(delete(User).where(User.id == user.id))
+
+
+async def account(session: AsyncSession, somebody: Told, new: User) -> UUID:
+    """Whose account it is: one that they have already, or a new one, with the address unless another has that."""
+    if user_id := await namesake(session, somebody):
+        return user_id
+    with_address = insert_or_nothing(session, User, new.model_dump() | {"email": somebody.email})
+    if (await session.execute(with_address)).rowcount:
+        return new.id
+    if user_id := await namesake(session, somebody):  # who came at the same time was quicker
+        return user_id
+    session.add(new)
+    await session.flush()
+    return new.id
+
+
+async def namesake(session: AsyncSession, somebody: Told) -> UUID | None:
+    """The account of whom the same issuer told of by another name, where it means one person by one address."""
+    if not (somebody.known_by_email and somebody.email):
+        return None
+    same = Identity.issuer == somebody.issuer, Identity.email == somebody.email
+    return await session.scalar(select(Identity.user_id).where(*same).order_by(Identity.created_at).limit(1))
