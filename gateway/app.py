@@ -14,13 +14,17 @@ from gateway.entrance import Application
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
 from gateway.pages import page_routes
-from gateway.rest import auth, chat, events, health, metrics, openapi, posts, webhooks
+from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
+from gateway.rest.multipart import most_bytes
 from gateway.settings import Settings
 from gateway.transports.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket import GraphQLSockets
 from gateway.wiring import opened, settle
 
 EXPOSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotency-Replayed",
     "Location",
@@ -77,7 +81,7 @@ def middleware(settings: Settings) -> list[Middleware]:
     return [
         Middleware(Visits),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(Guard, settings.max_body_bytes),
+        Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),
     ]
 
 
@@ -91,6 +95,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *events.router.routes,
         *chat.router.routes,
         *webhooks.router.routes,
+        *uploads.router.routes,
+        *files.router.routes,
         *health.router.routes,
         *metrics.router.routes,
         *page_routes(graphiql=settings.explorable),

@@ -1,4 +1,4 @@
-"""`gateway`: serve, migrate, seed, print the schema, trust documents, make an admin, hand out API keys."""
+"""`gateway`: serve, migrate, seed, sweep, print the schema, trust documents, make an admin, hand out API keys."""
 
 from typing import Annotated, Any
 
@@ -9,10 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway import keys, seeding
 from gateway.migrating import migrated
 from gateway.persisted.commands import documents_app, schema_app
+from gateway.settings import Settings
 from gateway.terminal import WRONG, read_settings, shown, stop, work
 from models import Database
 from models.migrations import downgrade, is_current, upgrade
-from resolvers import accounts
+from resolvers import accounts, sweeping
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 user_app = typer.Typer(help="Accounts.", no_args_is_help=True)
@@ -20,6 +21,8 @@ app.add_typer(user_app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(documents_app, name="documents")
 app.add_typer(schema_app, name="schema")
+uploads_app = typer.Typer(help="Files that were sent.", no_args_is_help=True)
+app.add_typer(uploads_app, name="uploads")
 
 
 @app.command()
@@ -96,6 +99,24 @@ def promote(email: Annotated[str, typer.Argument(help="The address that the acco
     settings = read_settings()
     work(settings, promoted(settings.database_url, email))
     typer.echo(f"{email} is an admin now")
+
+
+@uploads_app.command(name="sweep")
+def sweep_uploads() -> None:
+    """Remove the uploads that no post has pointed at for a day, and the files that belong to none."""
+    settings = read_settings()
+    swept = work(settings, swept_now(settings))
+    typer.echo(f"Removed {swept.uploads} uploads and {swept.files} stray files")
+
+
+async def swept_now(settings: Settings) -> sweeping.Swept:
+    from gateway.adapters.storage import storage_of  # takes its drivers along, which other commands do without
+
+    db = Database(settings.database_url)
+    try:
+        return await sweeping.sweep(db, storage_of(settings.upload_url))
+    finally:
+        await db.close()
 
 
 async def promoted(url: str, email: str) -> None:

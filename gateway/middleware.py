@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -87,13 +88,15 @@ class TooLarge(HTTPException):
 class Guard:
     """Innermost: stops bodies that are too large, and answers for whatever went wrong beneath."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, apart: Mapping[str, int]) -> None:
         self.app, self.max_body_bytes = app, max_body_bytes
+        self.apart = apart
+        """The bounds of paths that have their own."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started = False
+        started, most = False, self.apart.get(scope["path"], self.max_body_bytes)
 
         async def send_noting(message: Message) -> None:
             nonlocal started
@@ -101,7 +104,7 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, limited(scope, receive, self.max_body_bytes), send_noting)
+            await self.app(scope, limited(scope, receive, most), send_noting)
         except ClientDisconnect:
             logger.debug("Request %s was abandoned", visit_of(scope).request_id)
         except Exception as error:

@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     """Instead of `rate_limit_api`, for each API key."""
 
     upload_url: UploadUrl = "file:data/uploads"
-    upload_max_bytes: Count = 10 * 1024 * 1024
+    upload_max_bytes: Annotated[int, Field(ge=1, le=2**31 - 1)] = 10 * 1024 * 1024
     upload_types: UploadTypes = ("jpeg", "png", "webp", "pdf")
 
     stripe_secret_key: str | None = Field(default=None, repr=False)

@@ -1,15 +1,18 @@
 """The composition root: everything a running server holds, opened and closed in one place."""
 
 import gc
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from redis.asyncio import Redis
 
 from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
+from gateway.adapters.storage import storage_of
 from gateway.adapters.stripe import checkouts
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
@@ -31,11 +34,13 @@ from gateway.persisted.trusted import TrustedDocuments
 from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
 from gateway.signing import signing_secret
+from gateway.sweeping import sweeping
 from gateway.windows import connect
 from models import Database
 from resolvers.context import RequestContext
-from resolvers.ports import LanguageModel, Payments
+from resolvers.ports import LanguageModel, Payments, Storage
 from resolvers.tokens import Tokens
+from resolvers.widths import Widths
 from schema import schema
 
 COLLECT = 20_000, 20, 100
@@ -61,6 +66,10 @@ class Gateway:
     watch: Watch
     hub: Hub
     model: LanguageModel
+    storage: Storage
+    widths: Widths
+    spool: Path | None
+    """Where uploads wait for their end."""
     started: float = field(default_factory=time.monotonic)
 
     def context(self, request_id: str) -> RequestContext:
@@ -92,6 +101,8 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         model = await stack.enter_async_context(language_model(settings))
         usage = await stack.enter_async_context(Usage(db).running())
         ledger = await stack.enter_async_context(Ledger(db).running())
+        storage = storage_of(settings.upload_url)
+        await stack.enter_async_context(sweeping(db, storage))
         stack.enter_context(heeding(streams))
         provider = await stack.enter_async_context(provider_of(settings))
         authjs = AuthJs(settings.authjs_secret) if settings.authjs_secret else None
@@ -112,7 +123,19 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             watch=watch,
             hub=hub,
             model=model,
+            storage=storage,
+            widths=Widths(storage),
+            spool=spool_of(settings),
         )
+
+
+def spool_of(settings: Settings) -> Path | None:
+    """The data folder, if it can be written: the system's own folder for such files may be in memory."""
+    try:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return settings.data_folder if os.access(settings.data_folder, os.W_OK) else None
 
 
 def document_limits(settings: Settings) -> DocumentLimits:

@@ -1,6 +1,6 @@
 """What the service does, and who may do it. Knows neither protocol."""
 
-from resolvers import accounts, comments, following, labels, nodes, orders, payments, posts, webhooks
+from resolvers import accounts, comments, following, labels, nodes, orders, payments, posts, uploads, webhooks
 from resolvers.context import RequestContext
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "orders",
     "payments",
     "posts",
+    "uploads",
     "webhooks",
 ]

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
-from models import Category, Comment, Order, Post, Tag, User, Viewer
+from models import Category, Comment, Order, Post, Tag, Upload, User, Viewer
 
 
 def node(viewer: Viewer | None, id: UUID) -> list[Select]:
     """Anything with an id, by that id; at most one kind of thing has it."""
-    return [select(entity).where(entity.id == id) for entity in (Post, Comment, User, Category, Tag, Order)]
+    return [select(entity).where(entity.id == id) for entity in (Post, Comment, User, Category, Tag, Order, Upload)]

@@ -1,9 +1,10 @@
 """What the service needs from the world around it; the gateway's adapters are the real things."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol
 
 from models import Order
 
@@ -54,3 +55,33 @@ class Payments(Protocol):
 
         Refuses with `ValidationError` what cannot be bought, `UpstreamError` and `Unavailable`.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A thing in storage."""
+
+    name: str
+    modified: datetime
+
+
+class Storage(Protocol):
+    """Keeps files by name, whole or not at all. What cannot be reached refuses with `Unavailable`."""
+
+    async def put(self, name: str, content: BinaryIO) -> None:
+        """Keep a file, read from its start; it is there, for good, once this returns."""
+
+    async def open(self, name: str, start: int, stop: int) -> AsyncIterator[bytes] | None:
+        """The bytes from `start` to before `stop`, piece by piece; None if there is no such file."""
+
+    async def size(self, name: str) -> int | None:
+        """How many bytes a file has; None if there is no such file."""
+
+    async def remove(self, names: Iterable[str]) -> None:
+        """Have these files be gone, whether they were there or not."""
+
+    def names(self) -> AsyncIterator[Stored]:
+        """Everything that is kept."""
+
+    async def tidy(self, before: datetime) -> None:
+        """Remove what writes that never ended left behind, where that does not go by itself."""

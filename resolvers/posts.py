@@ -22,6 +22,7 @@ from resolvers.inputs import Content, Excerpt, Input, Reference, TagName, Title
 from resolvers.labels import existing_category, retag
 from resolvers.listings import PostFilter, PostOrder, by, filed_under, has_liked, post, posts, tagged
 from resolvers.slugs import insert_with_slug
+from resolvers.uploads import UploadIds, attach
 
 __all__ = [
     "CreatePost",
@@ -57,6 +58,7 @@ class CreatePost(Input):
     category_id: Reference | None = None
     tags: TagNames | None = None
     status: PostStatus | None = PostStatus.DRAFT
+    upload_ids: UploadIds | None = None
 
 
 class UpdatePost(Input):
@@ -68,6 +70,7 @@ class UpdatePost(Input):
     category_id: Reference | None = None
     tags: TagNames | None = None
     status: PostStatus = Field(default=None)
+    upload_ids: UploadIds | None = None
 
 
 @signed_in_only
@@ -80,6 +83,7 @@ async def create(ctx: RequestContext, input: CreatePost) -> UUID:
         post = Post(**written, author_id=viewer.id)
         await insert_with_slug(session, post)
         await retag(session, post, input.tags or [])
+        await attach(session, viewer, post, input.upload_ids or [])
         facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
         tell(session, facts, viewer, post)
     return post.id
@@ -189,21 +193,22 @@ async def rewrite(
         post = await own_post(session, viewer, id, to)
         expect(post, version)
         was_public = post.is_public
-        facts = [*await edit(session, post, values), *move(post, values.get("status", post.status))]
+        facts = [*await edit(session, viewer, post, values), *move(post, values.get("status", post.status))]
         if facts:
             edited(session, facts, viewer, post, hides=was_public and not post.is_public)
     return id
 
 
-async def edit(session: AsyncSession, post: Post, values: dict[str, Any]) -> list[Fact]:
+async def edit(session: AsyncSession, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[Fact]:
     """Change what is written, but for the status."""
-    written = {name: value for name, value in values.items() if name not in ("tags", "status")}
+    written = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
     changed = {name: value for name, value in written.items() if getattr(post, name) != value}
     await existing_category(session, changed.get("category_id"))
     for name, value in changed.items():
         setattr(post, name, value)
     retagged = "tags" in values and await retag(session, post, values["tags"] or [])
-    return [Fact.POST_UPDATED] if changed or retagged else []
+    attached = "upload_ids" in values and await attach(session, viewer, post, values["upload_ids"] or [])
+    return [Fact.POST_UPDATED] if changed or retagged or attached else []
 
 
 def move(post: Post, status: PostStatus) -> list[Fact]:

@@ -2,7 +2,7 @@
 
 import resolvers
 from schema.reading import BOTH_WAYS, SEVERAL, Connection, Page, answered, reads
-from schema.types import Category, Node, Order, Post, Tag, User, WebhookEvent
+from schema.types import Category, Node, Order, Post, Tag, Upload, User, WebhookEvent
 
 
 @answered
@@ -19,3 +19,4 @@ class Query:
     tags: list[Tag] = reads(resolvers.labels.tags, paging=SEVERAL)
     orders: Connection[Order] = reads(resolvers.orders.orders)
     webhook_events: Connection[WebhookEvent] = reads(resolvers.webhooks.webhook_events)
+    uploads: Connection[Upload] = reads(resolvers.uploads.uploads)

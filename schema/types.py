@@ -102,6 +102,23 @@ class Comment(Node):
     """What it is about."""
 
 
+@over(models.Upload)
+class Upload(Node):
+    """A file that somebody sent to `POST /api/upload`."""
+
+    url: str = reads(resolvers.uploads.url)
+    filename: str
+    """What its sender called it: to be shown, and never a path."""
+    content_type: str
+    """What its bytes say it is, such as `image/png`."""
+    size: int
+    """In bytes."""
+    sha256: str
+    """Of its bytes, in hexadecimal."""
+    created_at: datetime
+    """When it was sent."""
+
+
 @over(models.Post)
 class Post(Node):
     """Something written."""
@@ -130,6 +147,7 @@ class Post(Node):
     """What it is filed under."""
     tags: list[Tag] = reads(assumed=5)
     """By name."""
+    uploads: list[Upload] = reads(resolvers.uploads.attached_to)
     comments: Connection[Comment] = reads(resolvers.comments.on)
     comment_count: int
     """How many comments there are."""

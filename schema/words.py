@@ -47,6 +47,7 @@ INPUTS = {
     "tag": "The slug of a tag that it has.",
     "tags": "Names of at most 20 tags, 1 to 50 characters each; those that are new are made.",
     "title": "1 to 100 characters.",
+    "uploadIds": "Ids of at most 20 uploads of one's own, in the order that they are to be shown.",
 }
 """So do the fields of inputs."""
 

@@ -9,6 +9,7 @@ ITEM = "id title slug excerpt status publishedAt author { id name image } commen
 POST = f"""
     {ITEM} content createdAt updatedAt version
     category {{ id name slug }} tags {{ id name slug }} viewerHasLiked
+    uploads {{ id url filename contentType size sha256 createdAt }}
 """
 
 SOURCES = {

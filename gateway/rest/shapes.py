@@ -53,6 +53,49 @@ class PostItem(Shape):
     like_count: int
 
 
+class Upload(Shape):
+    id: UUID
+    url: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    created_at: datetime
+
+
+class Uploaded(Shape):
+    """A file that was kept."""
+
+    success: Literal[True]
+    id: UUID
+    url: str
+    filename: str
+    size: int = Field(description="In bytes.")
+    type: str = Field(description="What its bytes say that it is.")
+
+
+class UploadedFile(Shape):
+    """One of several that was kept."""
+
+    id: UUID
+    url: str
+    filename: str
+    size: int
+    type: str
+
+
+class RefusedFile(Shape):
+    """One of several that was not kept, and why."""
+
+    filename: str
+    error: str
+    code: str
+
+
+class UploadedFiles(Shape):
+    files: list[UploadedFile | RefusedFile]
+
+
 class Post(PostItem):
     content: str
     created_at: datetime
@@ -61,6 +104,7 @@ class Post(PostItem):
     category: Label | None
     tags: list[Label]
     viewer_has_liked: bool
+    uploads: list[Upload]
 
 
 class Pagination(Shape):

@@ -37,6 +37,7 @@ async def test_a_new_post_is_a_draft_of_its_author(api, author):
         "commentCount": 0,
         "likeCount": 0,
         "viewerHasLiked": False,
+        "uploads": [],
     }
     assert before <= moment(post["createdAt"]) <= moment(post["updatedAt"]) <= datetime.now(UTC)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute, parse
 
-from models import Category, Comment, Order, Post, PostStatus, Tag, User, Viewer, WebhookEvent
+from models import Category, Comment, Order, Post, PostStatus, Tag, Upload, User, Viewer, WebhookEvent
 from models.folding import folded
-from tests.engine.world import LIKES, ROWS, TAGGED
+from tests.engine.world import ATTACHED, LIKES, ROWS, TAGGED
 
 PUBLISHED = {"status": "PUBLISHED"}
 
@@ -37,6 +37,9 @@ class Oracle:
             return self.sees(get(Post, row.post_id))
         if isinstance(row, Order):
             return self.asking is not None and (self.asking.is_admin or row.user_id == self.asking.id)
+        if isinstance(row, Upload):
+            owned = self.asking is not None and (self.asking.is_admin or row.owner_id == self.asking.id)
+            return owned or any(self.sees(get(Post, post)) for post, upload in ATTACHED if upload == row.id)
         if not isinstance(row, Post) or (self.asking and self.asking.is_admin):
             return True
         mine = self.asking is not None and row.author_id == self.asking.id
@@ -94,7 +97,7 @@ class Oracle:
         return next((row for row in ROWS[Post] if wanted(row) and self.sees(row)), None)
 
     def node(self, id: str) -> Any:
-        found = (get(entity, id) for entity in (Post, Comment, User, Category, Tag, Order))
+        found = (get(entity, id) for entity in (Post, Comment, User, Category, Tag, Order, Upload))
         return next((row for row in found if row and self.sees(row)), None)
 
     def viewer(self) -> Any:
@@ -121,6 +124,13 @@ class Oracle:
         rows = [row for row in ROWS[WebhookEvent] if status is None or row.status.name == status]
         return connection(sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True), first, after)
 
+    def uploads(self, first: Any = 20, after: Any = None) -> Any:
+        if self.asking is None:
+            raise GraphQLError("Sign in first")
+        rows = [row for row in ROWS[Upload] if row.owner_id == self.asking.id]
+        rows.sort(key=lambda row: (row.created_at, str(row.id)), reverse=True)
+        return connection(rows, first, after)
+
     def User_email(self, user: User) -> str | None:
         return user.email if self.asking and (self.asking.is_admin or self.asking.id == user.id) else None
 
@@ -141,6 +151,13 @@ class Oracle:
 
     def Post_tags(self, post: Post) -> list[Tag]:
         return [tag for tag in self.tags() if (post.id, tag.id) in TAGGED]
+
+    def Post_uploads(self, post: Post) -> list[Upload]:
+        rows = [get(Upload, upload) for of, upload in ATTACHED if of == post.id]
+        return sorted(rows, key=lambda row: (ATTACHED[post.id, row.id], str(row.id)))
+
+    def Upload_url(self, upload: Upload) -> str:
+        return f"/uploads/{upload.name}"
 
     def Post_comments(self, post: Post, first: Any = 20, after: Any = None) -> Any:
         rows = [row for row in ROWS[Comment] if row.post_id == post.id and self.sees(row)]

@@ -103,10 +103,15 @@ class Order(Node):
     """An order."""
 
 
+@over(models.Upload)
+class Upload(Node):
+    """An upload."""
+
+
 @pytest.fixture
 def computing(ask: Asking) -> Asking:
     runs.clear()
-    types = (Comment, Category, Tag, Order)
+    types = (Comment, Category, Tag, Order, Upload)
     return Asking(ask.db, ask.reads, Engine(schema_of(Query, Mutation, types), ask.reads))
 
 

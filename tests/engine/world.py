@@ -15,8 +15,10 @@ from models import (
     Post,
     PostStatus,
     PostTag,
+    PostUpload,
     Role,
     Tag,
+    Upload,
     User,
     Viewer,
     WebhookEvent,
@@ -85,6 +87,19 @@ def a_webhook_event(n: int) -> WebhookEvent:
     return WebhookEvent(**made, type="invoice.paid", status=status, error=error, attempts=n, payload={"id": f"evt_{n}"})
 
 
+def an_upload(n: int) -> Upload:
+    return Upload(
+        id=new_id(),
+        name=f"{new_id()}.png",
+        filename=chance.choice(['Quote " and \\.png', "日本語.png", "a.png"]),
+        content_type="image/png",
+        size=n,
+        sha256=f"{n:064x}",
+        created_at=moment(),
+        owner_id=chance.choice(USERS).id,
+    )
+
+
 USERS = [a_user(n) for n in range(4)]
 CATEGORIES = [Category(id=new_id(), name=f"Category {n}", slug=f"c{n}") for n in range(2)]
 TAGS = [Tag(id=new_id(), name=f"Tag {n}", slug=f"t{n}") for n in range(4)]
@@ -94,6 +109,9 @@ LIKES = {(chance.choice(POSTS).id, chance.choice(USERS).id) for _ in range(30)}
 TAGGED = {(chance.choice(POSTS).id, chance.choice(TAGS).id) for _ in range(50)}
 ORDERS = [an_order(n) for n in range(8)]
 WEBHOOK_EVENTS = [a_webhook_event(n) for n in range(8)]
+UPLOADS = [an_upload(n) for n in range(20)]
+ATTACHED = {(chance.choice(POSTS).id, chance.choice(UPLOADS).id): chance.randrange(3) for _ in range(25)}
+"""Where each upload stands in its post."""
 
 ROWS: dict[type, list[Any]] = {
     User: USERS,
@@ -103,6 +121,7 @@ ROWS: dict[type, list[Any]] = {
     Comment: COMMENTS,
     Order: ORDERS,
     WebhookEvent: WEBHOOK_EVENTS,
+    Upload: UPLOADS,
 }
 ADMIN = Viewer(USERS[0].id, Role.ADMIN)
 SOMEBODY = Viewer(USERS[1].id)
@@ -112,7 +131,8 @@ VIEWERS = [None, SOMEBODY, ADMIN]
 async def fill(db: Database) -> None:
     likes = [Like(post_id=post, user_id=user, created_at=START) for post, user in LIKES]
     links = [PostTag(post_id=post, tag_id=tag) for post, tag in TAGGED]
+    attached = [PostUpload(post_id=post, upload_id=upload, position=at) for (post, upload), at in ATTACHED.items()]
     async with db.writing() as session:
-        for rows in (*ROWS.values(), likes, links):
+        for rows in (*ROWS.values(), likes, links, attached):
             session.add_all([type(row)(**row.model_dump()) for row in rows])
             await session.flush()

@@ -11,6 +11,7 @@ POST = """
     id title slug content excerpt status publishedAt createdAt updatedAt version
     author { id name image } category { id name slug } tags { id name slug }
     commentCount likeCount viewerHasLiked
+    uploads { id url filename contentType size sha256 createdAt }
 """
 """What REST says of one post."""
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +26,8 @@ from tests.support.stores import PATIENCE, free_port
 
 ORIGIN = "http://gateway.test"
 SECRET = "a secret of the tests, long enough for HS256"
+KEPT = tempfile.TemporaryDirectory(prefix="dovetail-uploads-")
+"""Where servers in this process keep uploads, unless they are told otherwise; it goes with the process."""
 UNLIMITED = {f"rate_limit_{name}": "off" for name in ("api", "auth", "upload", "expensive")}
 
 
@@ -55,7 +58,8 @@ class Server:
 
 def settings_for(database_url: str, **changes: Any) -> Settings:
     """A development server's settings without rate limits, whatever this machine's environment says."""
-    given = {"database_url": database_url, "auth_secret": SECRET, "redis_url": None, **UNLIMITED, **changes}
+    ours = {"database_url": database_url, "auth_secret": SECRET, "redis_url": None, "upload_url": f"file:{KEPT.name}"}
+    given = {**ours, **UNLIMITED, **changes}
     return Settings(_env_file=None, **given)
 
 

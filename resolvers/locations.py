@@ -1,0 +1,179 @@
+"""Where a picture was taken is nobody's business: the place is taken out of a file, in place, and all else stays.
+
+Nothing moves and nothing is encoded anew: entries are cut from Exif's own tables, text is written over with spaces.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from mmap import mmap
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from models.errors import ValidationError
+from resolvers.kinds import Kind
+from resolvers.pictures import opened
+
+GPS = 0x8825
+"""The entry of Exif's first table that leads to the place."""
+ENTRY = 12
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+"""Bytes of one value, by Exif's types."""
+
+SEGMENT = re.compile(
+    rb"\xff\xe1(?s:(..))(Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0|http://ns\.adobe\.com/xmp/extension/\0)"
+)
+"""JPEG's notes, those of further pictures within the file too."""
+ATTRIBUTE = re.compile(rb"\s[\w.-]+:GPS\w*\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+ELEMENT = re.compile(rb"<([\w.-]+:GPS\w*)\b(?s:[^>]*?)(?:/>|>(?s:.*?)</\1\s*>)")
+EMPTY = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+XMP_IN_PNG = b"XML:com.adobe.xmp\0"
+HIDDEN_IN_PNG = b"Raw profile type "
+UNUSED = b"juNk"
+"""A PNG chunk of this private name is passed over."""
+
+Span = tuple[str, int, int]
+"""What it is, `exif` or `xmp` or `drop`, where it begins and where it ends."""
+
+
+def remove(file: BinaryIO, kind: Kind) -> None:
+    """Takes the place out of a picture, or refuses one that it cannot be taken out of."""
+    with mmap(file.fileno(), 0) as data:
+        if kind.name == "png":
+            clear_png(data)
+        else:
+            for what, start, stop in SPANS[kind.name](data, file, kind):
+                clear(data, what, start, stop)
+        data.flush()
+    with opened(file, kind) as picture:
+        if told(picture):
+            raise ValidationError.of(file="The place where the picture was taken cannot be taken out of it")
+
+
+def told(picture: Image.Image) -> bool:
+    """Whether a picture still says where it was taken."""
+    xmp = picture.info.get("xmp") or b""
+    return bool(picture.getexif().get_ifd(GPS)) or says_place(xmp.encode() if isinstance(xmp, str) else xmp)
+
+
+def says_place(xmp: bytes) -> bool:
+    return b"GPS" in xmp.replace(b"\0", b"")
+
+
+def clear(data: Any, what: str, start: int, stop: int) -> None:
+    if what == "exif":
+        clear_exif(data, start, stop)
+    elif says_place(data[start:stop]):
+        data[start:stop] = cleared_xmp(data[start:stop]) if what == "xmp" else b" " * (stop - start)
+
+
+def cleared_xmp(xmp: bytes) -> bytes:
+    """The same text with spaces where the place stood; nothing but spaces if it stands where nobody would look."""
+    for pattern in (ATTRIBUTE, ELEMENT):
+        xmp = pattern.sub(lambda found: b" " * len(found[0]), xmp)
+    return xmp if not says_place(xmp) else EMPTY.ljust(len(xmp))[: len(xmp)]
+
+
+def clear_exif(data: Any, start: int, stop: int) -> None:
+    """Cuts the entry that leads to the place out of each table, and writes over what it led to."""
+    if data[start : start + 6] == b"Exif\0\0":
+        start += 6
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
+    if order is None:
+        return
+    exif, seen = bytearray(data[start:stop]), set()
+    try:
+        (table,) = struct.unpack_from(order + "I", exif, 4)
+        while table and table not in seen:
+            seen.add(table)
+            table = cut(exif, order, table)
+    except struct.error:
+        pass  # the tables are broken from there on, and nobody can read what follows
+    data[start:stop] = bytes(exif)
+
+
+def cut(exif: bytearray, order: str, table: int) -> int:
+    """Cuts the entry out of one table; gives the place of the next."""
+    (count,) = struct.unpack_from(order + "H", exif, table)
+    end = table + 2 + count * ENTRY
+    (following,) = struct.unpack_from(order + "I", exif, end)
+    entries = [bytes(exif[at : at + ENTRY]) for at in range(table + 2, end, ENTRY)]
+    kept = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] != GPS]
+    for entry in entries:
+        if entry not in kept:
+            overwrite(exif, order, struct.unpack_from(order + "I", entry, 8)[0])
+    written = struct.pack(order + "H", len(kept)) + b"".join(kept) + struct.pack(order + "I", following)
+    if len(kept) < count:
+        exif[table : end + 4] = written.ljust(end + 4 - table, b"\0")
+    return following
+
+
+def overwrite(exif: bytearray, order: str, table: int) -> None:
+    """Writes zeros over a table and the values that it leads to."""
+    (count,) = struct.unpack_from(order + "H", exif, table)
+    for at in range(table + 2, table + 2 + count * ENTRY, ENTRY):
+        _, type_, number, value = struct.unpack_from(order + "HHII", exif, at)
+        if (length := SIZES.get(type_, 0) * number) > 4:
+            zero(exif, value, value + length)
+    zero(exif, table, table + 2 + count * ENTRY + 4)
+
+
+def zero(exif: bytearray, start: int, stop: int) -> None:
+    stop = min(stop, len(exif))
+    exif[start:stop] = bytes(max(0, stop - start))
+
+
+def in_jpeg(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
+    for found in list(SEGMENT.finditer(data)):
+        stop = found.start() + 2 + int.from_bytes(found[1], "big")
+        what = {b"E": "exif", b"h": "xmp"}[found[2][:1]]
+        yield "drop" if b"extension" in found[2] else what, found.start(2) if what == "exif" else found.end(), stop
+
+
+def in_webp(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
+    at = 12
+    while at + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, at)
+        if what := {b"EXIF": "exif", b"XMP ": "xmp"}.get(name):
+            yield what, at + 8, min(at + 8 + length, len(data))
+        at += 8 + length + length % 2
+
+
+def in_others(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
+    """Where Pillow found them, wherever that was."""
+    with opened(file, kind) as picture:
+        notes = {what: picture.info.get(what) for what in ("exif", "xmp")}
+    for what, note in notes.items():
+        if isinstance(note, bytes) and (at := data.find(note)) >= 0:
+            yield what, at, at + len(note)
+
+
+SPANS = {"jpeg": in_jpeg, "webp": in_webp, "avif": in_others, "gif": in_others}
+
+
+def clear_png(data: Any) -> None:
+    """PNG's chunks have a sum at their end, which must follow what is changed."""
+    at = 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        name, start, stop = bytes(data[at + 4 : at + 8]), at + 8, at + 8 + length
+        if name == b"eXIf":
+            clear_exif(data, start, stop)
+        elif name in (b"iTXt", b"zTXt", b"tEXt") and (kept := png_text(bytes(data[start:stop]))) is not None:
+            data[at + 4 : stop] = kept
+        if name in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
+            struct.pack_into(">I", data, stop, zlib.crc32(data[at + 4 : stop]))
+        at = stop + 4
+
+
+def png_text(text: bytes) -> bytes | None:
+    """What a chunk of text is to become, its name included; None where it may stay."""
+    if text.startswith(HIDDEN_IN_PNG):  # Exif or XMP in hexadecimal, as older programs keep it
+        return UNUSED + bytes(len(text))
+    if not text.startswith(XMP_IN_PNG):
+        return None
+    if text[len(XMP_IN_PNG)]:  # compressed: what is taken out would change its length
+        return UNUSED + bytes(len(text))
+    return b"iTXt" + cleared_xmp(text) if says_place(text) else None

@@ -1,0 +1,1 @@
+"""Files: received, refused, kept, served, attached to posts and swept away."""

@@ -1,0 +1,191 @@
+"""What is served at `/uploads/`: safely, in parts, once and for all."""
+
+import asyncio
+import io
+from functools import cache
+
+import pytest
+from PIL import Image, ImageCms
+
+from resolvers import pictures
+from tests.uploads.files import PDF, animation, exif, picture, send, sent
+
+KEPT = "public, max-age=31536000, immutable"
+PNG = picture()
+
+
+@pytest.fixture
+async def stored(server, author) -> dict:
+    return await sent(server.anonymous, author, PNG)
+
+
+async def test_a_picture_is_shown_and_nothing_in_it_runs(server, stored):
+    """To anybody who knows where it is."""
+    answer = await server.anonymous.get(stored["url"])
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert answer.headers["content-length"] == str(len(PNG))
+    assert answer.headers["etag"].startswith('"')
+    assert "x-ratelimit-limit" not in answer.headers
+
+
+HEADERS = {
+    "content-type": "image/png",
+    "content-disposition": 'inline; filename="a.png"',
+    "content-security-policy": "default-src 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    "cache-control": KEPT,
+    "accept-ranges": "bytes",
+}
+
+
+async def test_a_document_is_downloaded_under_its_name(server, author):
+    """In its own script, for clients that know how to read it."""
+    kept = (await send(server.anonymous, author, ("Bericht „Süd“.pdf", PDF, "application/pdf"))).json()
+    answer = await server.anonymous.get(kept["url"])
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"Bericht _S_d_.pdf\"; filename*=UTF-8''Bericht%20%E2%80%9ES%C3%BCd%E2%80%9C.pdf"
+    )
+    assert answer.headers["content-type"] == "application/pdf"
+
+
+async def test_who_has_it_need_not_fetch_it_again(server, stored):
+    """The tag is strong; a proxy that compressed it may have weakened it."""
+    etag = (await server.anonymous.get(stored["url"])).headers["etag"]
+    for given in (etag, f'"other", W/{etag}', "*"):
+        answer = await server.anonymous.get(stored["url"], headers={"If-None-Match": given})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+        assert answer.headers["cache-control"] == KEPT
+    assert (await server.anonymous.get(stored["url"], headers={"If-None-Match": '"other"'})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=5-", 5, len(PNG)),
+        ("bytes=-7", len(PNG) - 7, len(PNG)),
+        ("bytes=-100000", 0, len(PNG)),
+        (f"bytes={len(PNG) - 1}-999999", len(PNG) - 1, len(PNG)),
+        ("Bytes=0-0", 0, 1),
+    ],
+)
+async def test_a_range_of_it(server, stored, asked, start, stop):
+    answer = await server.anonymous.get(stored["url"], headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (206, PNG[start:stop])
+    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(PNG)}"
+    assert answer.headers["content-length"] == str(stop - start)
+
+
+@pytest.mark.parametrize("asked", [f"bytes={len(PNG)}-", "bytes=-0", "bytes=9-3", "bytes=99999999-"])
+async def test_a_range_that_it_does_not_have(server, stored, asked):
+    answer = await server.anonymous.get(stored["url"], headers={"Range": asked})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{len(PNG)}")
+
+
+@pytest.mark.parametrize("asked", ["bytes=", "bytes=a-b", "lines=1-2", "bytes=0-1,4-5", "bytes", "bytes=--1"])
+async def test_what_is_no_single_range_is_the_whole(server, stored, asked):
+    answer = await server.anonymous.get(stored["url"], headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, PNG)
+
+
+async def test_a_range_of_what_has_changed_is_the_whole(server, stored):
+    """`If-Range` compares strongly."""
+    etag = (await server.anonymous.get(stored["url"])).headers["etag"]
+    statuses = {}
+    for given in (etag, f"W/{etag}", '"other"', "Sun, 22 Nov 2026 20:00:00 GMT"):
+        headers = {"Range": "bytes=0-3", "If-Range": given}
+        statuses[given] = (await server.anonymous.get(stored["url"], headers=headers)).status_code
+    assert list(statuses.values()) == [206, 200, 200, 200]
+
+
+async def test_a_head_says_what_a_get_would(server, stored):
+    """Ranges are for GET alone."""
+    answer = await server.anonymous.head(stored["url"], headers={"Range": "bytes=0-3"})
+    got = await server.anonymous.get(stored["url"])
+    assert (answer.status_code, answer.content) == (200, b"")
+    names = [*HEADERS, "etag", "content-length"]
+    assert [answer.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["none.png", "00000000-0000-4000-8000-000000000000.png", "..%2f..%2fetc%2fpasswd", "%00.png", "320/a.png", ""],
+)
+async def test_what_is_not_there(server, name):
+    answer = await server.anonymous.get(f"/uploads/{name}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+async def test_a_file_that_storage_lost_is_not_there(server, stored):
+    await server.app.state.gateway.storage.remove([stored["url"].removeprefix("/uploads/")])
+    assert (await server.anonymous.get(stored["url"])).status_code == 404
+    assert (await server.anonymous.get(stored["url"], params={"w": "320"})).status_code == 404
+
+
+@cache
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp"])
+async def test_a_picture_in_a_smaller_width(server, author, media_type):
+    """Upright, in its colours, and without the notes of whoever took it."""
+    content = picture(media_type, (900, 1800), exif=exif(orientation=6), icc_profile=srgb())
+    kept = await sent(server.anonymous, author, content, media_type)
+    answer = await server.anonymous.get(kept["url"], params={"w": "320"})
+    made = Image.open(io.BytesIO(answer.content))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    assert (made.size, made.info["icc_profile"]) == ((320, 160), srgb())
+    assert dict(made.getexif()) == {}
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert {name: answer.headers[name] for name in ("cache-control", "content-disposition")} == {
+        "cache-control": KEPT,
+        "content-disposition": f'inline; filename="{kept["filename"]}"',
+    }
+    part = await server.anonymous.get(kept["url"], params={"w": "320"}, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, answer.content[2:6])
+    whole = await server.anonymous.get(kept["url"])
+    assert whole.headers["etag"] != answer.headers["etag"]
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "L", "LA", "1", "I;16", "CMYK"])
+async def test_pictures_of_every_kind_are_made_smaller(server, author, mode):
+    media_type = "image/jpeg" if mode == "CMYK" else "image/png"
+    kept = await sent(server.anonymous, author, picture(media_type, (400, 200), mode=mode), media_type)
+    answer = await server.anonymous.get(kept["url"], params={"w": "160"})
+    assert Image.open(io.BytesIO(answer.content)).size == (160, 80)
+
+
+async def test_a_width_is_made_once_however_many_ask(server, author, monkeypatch):
+    """At once, and later."""
+    made = []
+    scaled = pictures.scaled
+    monkeypatch.setattr(pictures, "scaled", lambda *given: (made.append(given), scaled(*given)))
+    kept = await sent(server.anonymous, author, picture(size=(800, 400)))
+    answers = await asyncio.gather(*(server.anonymous.get(kept["url"], params={"w": "320"}) for _ in range(20)))
+    answers.append(await server.anonymous.get(kept["url"], params={"w": "320"}))
+    assert len({answer.content for answer in answers}) == len(made) == 1
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_picture_is_made_no_larger_and_stands_still_no_more_than_it_did(server, author):
+    """What is small already, or moves, is served as it is."""
+    for content in (PNG, animation()):
+        media_type = "image/png" if content is PNG else "image/webp"
+        kept = await sent(server.anonymous, author, content, media_type)
+        assert (await server.anonymous.get(kept["url"], params={"w": "160"})).content == content
+
+
+@pytest.mark.parametrize("width", ["0", "1", "321", "-320", "abc", "", "320.0", "99999999999", "0320", "٣٢٠"])
+async def test_widths_are_from_a_short_list(server, stored, width):
+    answer = await server.anonymous.get(stored["url"], params={"w": width})
+    assert (answer.status_code, answer.json()["details"]) == (
+        400,
+        {"w": ["must be one of 160, 320, 640, 960, 1280, 1920"]},
+    )
+
+
+async def test_documents_have_no_width(server, author):
+    kept = await sent(server.anonymous, author, PDF, "application/pdf")
+    answer = await server.anonymous.get(kept["url"], params={"w": "320"})
+    assert (answer.status_code, answer.json()["details"]) == (400, {"w": ["Only pictures have widths"]})
