@@ -1,0 +1,1 @@
+module.exports = { documents: ["apollo/*.js"], output: "persisted-query-manifest.json" };
