@@ -160,6 +160,8 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "development"
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/gateway.db"
+    database_timeout: Seconds = timedelta(seconds=10)
+    """What a statement may take."""
     redis_url: RedisUrl | None = None
     auth_secret: str | None = Field(default=None, repr=False)
     auth_jwks_url: HttpUrl | None = None

@@ -82,9 +82,10 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """A server's parts, for as long as it runs."""
     await migrated(settings)
     async with AsyncExitStack() as stack:
-        db = Database(settings.database_url)
+        longest = settings.database_timeout.total_seconds()
+        db = Database(settings.database_url, longest=longest)
         stack.push_async_callback(db.close)
-        reads = await open_reads(settings.database_url)
+        reads = await open_reads(settings.database_url, longest=longest)
         stack.push_async_callback(reads.close)
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:

@@ -8,24 +8,29 @@ from typing import Any
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from models import sqlite
+from models import postgres, sqlite
 from models.errors import Unavailable
 from models.events import write_last
+from models.postgres import is_away
 
-POSTGRES_SETTINGS = {"timezone": "UTC", "jit": "off"}
-QUIET = {"hide_parameters": True}
-"""Errors are logged with their statement, but not with what people wrote, nor with hashes."""
+LONGEST = 10.0
+"""Seconds that a statement may take, unless it is said otherwise, and those for which one waits to be let in."""
+WAITING = {"hide_parameters": True, "pool_timeout": 5.0}
+"""Errors are logged with their statement, but not with what people wrote, nor with hashes; and nobody waits for ever
+for a connection."""
 
 
 class Database:
     """One database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self.url = make_url(url)
+    def __init__(self, url: str, *, pool_size: int = 10, longest: float | None = None) -> None:
+        """`longest`: the seconds that a statement may take; without it, as long as it likes."""
+        self.url, self.longest = make_url(url), longest
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, pool_size)
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, pool_size, longest)
         self._turn = asyncio.Lock()
         self.announce: Callable[[], None] = lambda: None
         """Called after each transaction that wrote events."""
@@ -48,7 +53,7 @@ class Database:
 
     def turn(self) -> AbstractAsyncContextManager[Any]:
         """SQLite has one writer at a time: ours queue here, in order, rather than inside SQLite, where they poll."""
-        return self._turn if self.is_sqlite else nullcontext()
+        return in_turn(self._turn, self.longest) if self.is_sqlite else nullcontext()
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -61,17 +66,27 @@ async def available() -> AsyncIterator[None]:
         yield
     except DBAPIError as error:
         unreached = error.statement is None  # it failed before there was anything to say
-        if unreached or error.connection_invalidated or isinstance(error, OperationalError):
+        if unreached or error.connection_invalidated or isinstance(error, OperationalError) or is_away(error.orig):
             raise Unavailable from error
         raise
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, PoolTimeout) as error:
         raise Unavailable from error
+
+
+@asynccontextmanager
+async def in_turn(lock: asyncio.Lock, longest: float | None) -> AsyncIterator[None]:
+    async with asyncio.timeout(longest):
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sqlite_engine(url: URL) -> AsyncEngine:
     path = Path(url.database or "data/gateway.db")
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, module=sqlite.dbapi(), async_creator=lambda: sqlite.connect(path), **QUIET)
+    engine = create_async_engine(url, module=sqlite.dbapi(), async_creator=lambda: sqlite.connect(path), **WAITING)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
@@ -82,12 +97,13 @@ def sqlite_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
+def postgres_engine(url: URL, pool_size: int, longest: float | None) -> AsyncEngine:
+    options = postgres.patience(longest) if longest else {"server_settings": postgres.SETTINGS}
     return create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"server_settings": POSTGRES_SETTINGS},
-        **QUIET,
+        connect_args={"async_creator_fn": postgres.connect, **options},
+        **WAITING,
     )

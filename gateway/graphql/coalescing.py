@@ -6,6 +6,7 @@ queue, and the next free connection takes the oldest with every other one of its
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +17,8 @@ import asyncpg
 from models.errors import Unavailable
 
 MOST = 16
+ADMITTED = 6.0
+"""Seconds that it may take to be given a connection, and to give one back."""
 
 AWAY = (
     OSError,
@@ -35,13 +38,16 @@ class Waiting(NamedTuple):
     sql: str
     parameters: Sequence[Any]
     answer: asyncio.Future[Any]
+    until: float
+    """When it has waited too long, on the clock that never goes back."""
 
 
 class Coalescing:
     """Runs statements that read, over so many connections at once."""
 
-    def __init__(self, pool: asyncpg.Pool, size: int) -> None:
-        self.pool, self.free = pool, size
+    def __init__(self, pool: asyncpg.Pool, size: int, longest: float) -> None:
+        """`longest`: the seconds that a request waits for its turn at most."""
+        self.pool, self.free, self.longest = pool, size, longest
         self.queue: deque[Waiting] = deque()
         self.running: set[asyncio.Task[None]] = set()
         self.statements = 0
@@ -53,7 +59,7 @@ class Coalescing:
 
     async def row(self, sql: str, parameters: Sequence[Any]) -> Any:
         answer = asyncio.get_running_loop().create_future()
-        self.queue.append(Waiting(sql, parameters, answer))
+        self.queue.append(Waiting(sql, parameters, answer, time.monotonic() + self.longest))
         if self.free:
             self.free -= 1
             task = asyncio.create_task(self.work())
@@ -65,7 +71,7 @@ class Coalescing:
         """Answer everything that waits, then rest."""
         try:
             while self.queue:
-                async with self.pool.acquire() as connection:
+                async with self.pool.acquire(timeout=ADMITTED) as connection:
                     await self.serve(connection)
         except Exception as error:
             self.give_up(error)
@@ -73,8 +79,7 @@ class Coalescing:
             self.free += 1
 
     async def serve(self, connection: asyncpg.Connection) -> None:
-        while self.queue:
-            group = self.together()
+        while group := self.together():
             try:
                 settle(group, await self.rows(connection, group))
             except Exception as error:
@@ -82,11 +87,19 @@ class Coalescing:
                     await self.apart(connection, group, error)
                     continue
                 refuse(group, error)
+                if isinstance(error, TimeoutError):  # a server that is there ends a statement earlier, by itself
+                    connection.terminate()
+                    self.give_up(error)
                 if connection.is_closed():
                     return
 
     def together(self) -> list[Waiting]:
-        """The oldest that waits, with others of its plan."""
+        """The oldest that waits, with others of its plan. Nobody, if nobody waits any more."""
+        now = time.monotonic()
+        while self.queue and self.queue[0].until < now:
+            refuse([self.queue.popleft()], TimeoutError())
+        if not self.queue:
+            return []
         first = self.queue.popleft()
         alike = [other for other in self.queue if other.sql == first.sql and first.parameters][: MOST - 1]
         for other in alike:

@@ -14,15 +14,9 @@ from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from gateway.graphql.checks import Sound
 from gateway.graphql.coalescing import Coalescing
 from gateway.graphql.given import Given
-from models import sqlite
-from models.database import POSTGRES_SETTINGS
+from models import postgres, sqlite
+from models.database import LONGEST
 from models.errors import Unavailable, ValidationError
-
-LONGEST = 10.0
-"""Seconds that a statement may take."""
-
-CONNECTING = 5.0
-"""Seconds that connecting may take."""
 
 READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
 
@@ -41,12 +35,12 @@ class ReadDatabase(Protocol):
         """Let its connections go."""
 
 
-async def open_reads(url: str | URL, *, size: int = 4, **settings: str) -> ReadDatabase:
+async def open_reads(url: str | URL, *, size: int = 4, longest: float = LONGEST, **settings: str) -> ReadDatabase:
     """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
-        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2))
-    return await Postgres.open(url, size, **settings)
+        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2), longest)
+    return await Postgres.open(url, size, longest, **settings)
 
 
 class Constants(Sound):
@@ -73,26 +67,26 @@ class Postgres:
 
     dialect = dialect_of(postgres_dialect)
 
-    def __init__(self, pool: asyncpg.Pool, size: int) -> None:
+    def __init__(self, pool: asyncpg.Pool, size: int, longest: float = LONGEST) -> None:
         self.pool = pool
-        self.coalescing = Coalescing(pool, size)
+        self.coalescing = Coalescing(pool, size, longest)
 
     @classmethod
-    async def open(cls, url: URL, size: int = 4, **settings: str) -> Self:
+    async def open(cls, url: URL, size: int = 4, longest: float = LONGEST, **settings: str) -> Self:
         _, address = cls.dialect.create_connect_args(url)
-        settings = {**POSTGRES_SETTINGS, **READING, "statement_timeout": str(int(LONGEST * 1000)), **settings}
+        options = postgres.patience(longest)
+        options["server_settings"] |= {**READING, **settings}
         pool = await asyncpg.create_pool(
             **address,
-            min_size=1,
+            **options,
+            min_size=0,  # it would be kept up in the background, with a trace in the log each time that fails
             max_size=size,
-            timeout=CONNECTING,
-            command_timeout=LONGEST * 1.5,
+            connect=postgres.connect,
             statement_cache_size=500,
             max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
-            server_settings=settings,
             connection_class=Unreset,
         )
-        return cls(pool, size)
+        return cls(pool, size, longest)
 
     async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
@@ -116,22 +110,22 @@ class Sqlite:
 
     dialect = dialect_of(sqlite_dialect)
 
-    def __init__(self, connections: list[aiosqlite.Connection]) -> None:
-        self.connections = connections
+    def __init__(self, connections: list[aiosqlite.Connection], longest: float) -> None:
+        self.connections, self.longest = connections, longest
         self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
             self.idle.put_nowait(connection)
         self.statements = 0
 
     @classmethod
-    async def open(cls, path: Path | str, size: int = 2) -> Self:
-        return cls([await sqlite.connect(path, read_only=True) for _ in range(size)])
+    async def open(cls, path: Path | str, size: int = 2, longest: float = LONGEST) -> Self:
+        return cls([await sqlite.connect(path, read_only=True) for _ in range(size)], longest)
 
     async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        connection = await self.idle.get()
+        connection = await self.admitted() if self.idle.empty() else self.idle.get_nowait()
         self.statements += 1
         try:
-            async with asyncio.timeout(LONGEST):  # not wait_for, which on Python 3.11 can lose a cancellation
+            async with asyncio.timeout(self.longest):  # not wait_for, which on Python 3.11 can lose a cancellation
                 (row,) = await connection.execute_fetchall(sql, parameters)
         except TimeoutError as error:
             await connection.interrupt()
@@ -144,6 +138,14 @@ class Sqlite:
         finally:
             self.idle.put_nowait(connection)
         return row
+
+    async def admitted(self) -> aiosqlite.Connection:
+        """A connection, once one is free."""
+        try:
+            async with asyncio.timeout(self.longest):
+                return await self.idle.get()
+        except TimeoutError as error:
+            raise Unavailable from error
 
     async def close(self) -> None:
         for connection in self.connections:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from gateway.graphql import databases
 from gateway.graphql.coalescing import Coalescing, for_many
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import Engine
@@ -127,7 +126,7 @@ async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> No
         raise ConnectionRefusedError
 
     pool = await asyncpg.create_pool(min_size=0, connect=fail)
-    coalescing = Coalescing(pool, 2)
+    coalescing = Coalescing(pool, 2, 10.0)
     asked = [coalescing.row("select 1", []) for _ in range(5)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable] * 5
@@ -135,15 +134,14 @@ async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> No
 
 
 async def test_long_statements_are_cut_short(
-    anyio_backend: str, unused_database: Callable[[str], Awaitable[str]], monkeypatch: pytest.MonkeyPatch
+    anyio_backend: str, unused_database: Callable[[str], Awaitable[str]]
 ) -> None:
     """And the connection is of use again."""
-    monkeypatch.setattr(databases, "LONGEST", 0.2)
     for dialect, sql in [
         ("sqlite", "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"),
         ("postgres", "select pg_sleep(20)::text"),
     ]:
-        reads = await open_reads(await unused_database(dialect), size=1)
+        reads = await open_reads(await unused_database(dialect), size=1, longest=0.2)
         with pytest.raises(Unavailable):
             await asyncio.wait_for(reads.row(sql, []), 5)
         assert tuple(await reads.row("select 'x'", [])) == ("x",)

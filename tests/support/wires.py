@@ -12,13 +12,16 @@ class Wire:
     """Passes bytes on, from an address of its own to a server's."""
 
     def __init__(self, server: str) -> None:
-        """`server` is the address of one; the wire can be laid to another at any time."""
+        """`server` is the URL of one, of any kind; the wire can be laid to another at any time."""
         self.server = server
-        self.address = ""
+        self.address, self.port = "", 0
         self.is_down = False
         self.made = 0
         """How many connections there were."""
         self.writers: set[asyncio.StreamWriter] = set()
+        self.flowing = asyncio.Event()
+        """Not while nothing comes through, in either direction, and neither end is told."""
+        self.flowing.set()
 
     def cut(self) -> int:
         """Break off all connections, without a word to either end; how many there were."""
@@ -39,27 +42,28 @@ class Wire:
         self.made += 1
         self.writers |= {writer, upstream[1]}
         try:
-            await asyncio.gather(pass_on(reader, upstream[1]), pass_on(upstream[0], writer))
+            await asyncio.gather(self.pass_on(reader, upstream[1]), self.pass_on(upstream[0], writer))
         finally:
             self.writers -= {writer, upstream[1]}
         return None
 
-
-async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one end closes; then the other hears of it too."""
-    with suppress(OSError):
-        while chunk := await reader.read(CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-    with suppress(OSError):
-        writer.close()
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Until one end closes; then the other hears of it too."""
+        with suppress(OSError):
+            while chunk := await reader.read(CHUNK):
+                await self.flowing.wait()
+                writer.write(chunk)
+                await writer.drain()
+        with suppress(OSError):
+            writer.close()
 
 
 @asynccontextmanager
 async def wired(server: str) -> AsyncIterator[Wire]:
     wire = Wire(server)
     listener = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
-    wire.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    wire.port = listener.sockets[0].getsockname()[1]
+    wire.address = f"http://127.0.0.1:{wire.port}"
     try:
         yield wire
     finally:
