@@ -1,4 +1,4 @@
-"""`gateway`: serve, migrate, seed, sweep, print the schema, trust documents, make an admin, hand out API keys."""
+"""`gateway`: serve, migrate, seed, sweep, print the schema, trust documents, make admins and keys, replay webhooks."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gateway import keys, seeding
+from gateway import keys, seeding, webhooks
 from gateway.migrating import migrated
 from gateway.persisted.commands import documents_app, schema_app
 from gateway.settings import Settings
@@ -21,6 +21,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(documents_app, name="documents")
 app.add_typer(schema_app, name="schema")
+app.add_typer(webhooks.app, name="webhooks")
 uploads_app = typer.Typer(help="Files that were sent.", no_args_is_help=True)
 app.add_typer(uploads_app, name="uploads")
 

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.settings import duration
-from gateway.terminal import WRONG, read_settings, stop, work
-from models import Database, utcnow
+from gateway.terminal import WRONG, read_settings, stop, with_database, work
+from models import utcnow
 from models.errors import ValidationError
 from resolvers import api_keys
 from resolvers.inputs import validated
@@ -74,14 +74,6 @@ def wanted_key(**values: Any) -> api_keys.NewKey:
         return validated(api_keys.NewKey, values)
     except ValidationError as error:
         stop(f"--{error.message}", WRONG)
-
-
-async def with_database(url: str, operation: Any) -> Any:
-    db = Database(url)
-    try:
-        return await operation(db)
-    finally:
-        await db.close()
 
 
 def table(rows: Sequence[Any]) -> Table:

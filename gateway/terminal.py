@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.migrating import Behind
 from gateway.settings import Settings, WrongSettings
+from models import Database
 from models.errors import Refusal
 
 FAILED, WRONG = 1, 2
@@ -39,6 +40,14 @@ def work(settings: Settings, task: Coroutine[Any, Any, Answer]) -> Answer:
         stop(str(error))
     except CommandError as error:
         stop(str(error), WRONG)
+
+
+async def with_database(url: str, operation: Any) -> Any:
+    db = Database(url)
+    try:
+        return await operation(db)
+    finally:
+        await db.close()
 
 
 def shown(settings: Settings) -> str:

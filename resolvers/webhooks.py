@@ -7,7 +7,6 @@ what it was waiting for becomes known.
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
 from models.errors import Forbidden, NotFound, Refusal, Unauthorized, Unavailable
+from models.events import aside
 from models.turns import take_turns
 from models.upserts import insert_or_nothing
 from resolvers.context import RequestContext, signed_in_only
@@ -46,6 +46,10 @@ logger = logging.getLogger("resolvers.webhooks")
 def webhook_events(viewer: Viewer | None, status: WebhookStatus | None = None) -> Select[WebhookEvent]:
     """What Stripe has told, the latest first. Admins only."""
     check_admin(viewer)
+    return ledger(status)
+
+
+def ledger(status: WebhookStatus | None) -> Select[WebhookEvent]:
     found = select(WebhookEvent).order_by(desc(WebhookEvent.created_at), desc(WebhookEvent.id))
     return found if status is None else found.where(WebhookEvent.status == status)
 
@@ -81,13 +85,25 @@ async def receive(db: Database, payload: Any) -> None:
         await bury(db, event, storable(payload), error)
 
 
-async def again(db: Database, id: str) -> None:
-    """Try an event that is kept once more."""
+async def again(db: Database, id: str) -> WebhookEvent:
+    """Try an event that is kept once more; how it stands then."""
+    await receive(db, (await one(db, id)).payload)
+    return await one(db, id)
+
+
+async def one(db: Database, id: str) -> WebhookEvent:
+    """An event that is kept."""
     async with db.reading() as session:
         row = await session.get(WebhookEvent, id)
     if row is None:
         raise NotFound.named("Webhook event")
-    await receive(db, row.payload)
+    return row
+
+
+async def latest(db: Database, status: WebhookStatus | None, most: int) -> Sequence[WebhookEvent]:
+    """Events that are kept, the latest first."""
+    async with db.reading() as session:
+        return (await session.scalars(ledger(status).limit(most))).all()
 
 
 async def take_effect(session: AsyncSession, event: Event, payload: dict[str, Any]) -> None:
@@ -112,10 +128,19 @@ async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect
     row.status = WebhookStatus.PROCESSED if effect else WebhookStatus.IGNORED
     row.error, row.processed_at, row.attempts = None, utcnow(), row.attempts + 1
     for waiting in await waiting_for(session, [name for name in known if name]):
-        early = Event.model_validate(waiting.payload)
-        with suppress(Undeliverable):
-            await attempt(session, waiting, early, *meaning(early))
+        await try_early(session, waiting)
     return None
+
+
+async def try_early(session: AsyncSession, waiting: WebhookEvent) -> None:
+    """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
+    event, said = Event.model_validate(waiting.payload), len(aside(session))
+    try:
+        async with session.begin_nested():
+            await attempt(session, waiting, event, *meaning(event))
+    except Exception as error:
+        del aside(session)[said:]
+        logger.warning("Webhook event %s still fails", event.id, exc_info=error)
 
 
 def meaning(event: Event) -> tuple[Effect | None, Ours | None]:
@@ -148,7 +173,7 @@ async def held(session: AsyncSession, event: Event, payload: dict[str, Any]) -> 
 
 
 def fail(row: WebhookEvent, error: Exception) -> None:
-    logger.warning("Webhook event %s (%s) failed: %s", row.id, row.type, error)
+    logger.info("Webhook event %s (%s) failed: %s", row.id, row.type, error)
     row.status, row.error, row.attempts = WebhookStatus.FAILED, str(error), row.attempts + 1
 
 
