@@ -19,6 +19,7 @@ from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.identity.authjs import AuthJs
 from gateway.identity.credentials import Credentials
 from gateway.identity.provider import provider_of
+from gateway.identity.sessions import Sessions
 from gateway.identity.usage import Usage
 from gateway.limits import Limits
 from gateway.live.hub import Hub
@@ -116,7 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             tokens=tokens,
             payments=payments,
             persisted=Persisted(engine, TrustedDocuments(db), ledger, settings),
-            credentials=Credentials(db, tokens, usage, provider, authjs),
+            credentials=Credentials(db, Sessions(reads), tokens, usage, provider, authjs),
             limits=Limits(settings, redis),
             redis=redis,
             log=log,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator
-from sqlalchemy import ColumnElement, CompoundSelect, Select, case, exists, false, null, select
+from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, Select, case, exists, false, null, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,6 +21,7 @@ from models.errors import Conflict, NotFound, Unauthorized
 from resolvers import passwords
 from resolvers.context import RequestContext
 from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
+from resolvers.ports import Sessions
 from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
 
 WRONG = "Wrong email address or password"
@@ -129,20 +130,19 @@ async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
                 await end_session(session, family_id)
 
 
-async def authenticate(db: Database, tokens: Tokens, access_token: str) -> Claims:
+async def authenticate(sessions: Sessions, tokens: Tokens, access_token: str) -> Claims:
     """What an access token says of its viewer, session and end, with the viewer's role of this moment."""
     claims = tokens.verify(access_token)
-    async with db.reading() as session:
-        role = await session.scalar(living(claims))
+    role = await sessions.role(claims.viewer.id, claims.session_id)
     if role is None:
         raise Unauthorized("The session has ended; sign in again")
     return replace(claims, viewer=Viewer(claims.viewer.id, role))
 
 
-def living(claims: Claims) -> Select[tuple[Role]]:
-    """The role of the account that a token names, while the account and the session are there."""
-    family = exists().where(RefreshToken.family_id == claims.session_id, RefreshToken.revoked_at.is_(None))
-    return select(User.role).where(User.id == claims.viewer.id, family)
+def living(user_id: UUID | BindParameter[UUID], session_id: UUID | BindParameter[UUID]) -> Select[tuple[Role]]:
+    """The role of an account, while it and the session are there."""
+    family = exists().where(RefreshToken.family_id == session_id, RefreshToken.revoked_at.is_(None))
+    return select(User.role).where(User.id == user_id, family)
 
 
 def living_among(sessions: Collection[UUID]) -> CompoundSelect:

@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
+from uuid import UUID
 
-from models import Order
+from models import Order, Role
 
 
 class Broker(Protocol):
@@ -21,6 +22,13 @@ class Broker(Protocol):
 
     def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
         """Have `wake` called, on the event loop, for every word that comes while in the scope."""
+
+
+class Sessions(Protocol):
+    """Knows which sessions live."""
+
+    async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
+        """The account's role of this moment; None once the account or the session has ended."""
 
 
 class LanguageModel(Protocol):

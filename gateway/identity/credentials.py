@@ -7,6 +7,7 @@ from gateway.identity.provider import Provider
 from gateway.identity.usage import Usage
 from models import Database
 from resolvers import accounts, api_keys, identities
+from resolvers.ports import Sessions
 from resolvers.tokens import Claims, Tokens
 
 
@@ -14,9 +15,15 @@ class Credentials:
     """Tells the kinds apart by their form, before anything is asked of anybody."""
 
     def __init__(
-        self, db: Database, tokens: Tokens, usage: Usage, provider: Provider | None = None, authjs: AuthJs | None = None
+        self,
+        db: Database,
+        sessions: Sessions,
+        tokens: Tokens,
+        usage: Usage,
+        provider: Provider | None = None,
+        authjs: AuthJs | None = None,
     ) -> None:
-        self.db, self.tokens, self.usage = db, tokens, usage
+        self.db, self.sessions, self.tokens, self.usage = db, sessions, tokens, usage
         self.provider, self.authjs = provider, authjs
 
     async def bearer(self, token: str) -> Claims:
@@ -30,7 +37,7 @@ class Credentials:
 
     async def session(self, token: str) -> Claims:
         """The same of an access token that can only be ours."""
-        return await accounts.authenticate(self.db, self.tokens, token)
+        return await accounts.authenticate(self.sessions, self.tokens, token)
 
     async def key(self, key: str) -> Claims:
         """The same of an API key, whatever it came in."""

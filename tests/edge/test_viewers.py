@@ -3,8 +3,13 @@
 import pytest
 
 from gateway.authentication import REFRESH, SESSION
+from models import Role, Viewer, new_id
+from models.errors import Unauthorized
+from resolvers import tokens
+from resolvers.accounts import promote
+from resolvers.tokens import Tokens
 from tests.support.accounts import Account
-from tests.support.servers import ORIGIN, Server
+from tests.support.servers import ORIGIN, SECRET, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +156,37 @@ async def test_bodies_that_browsers_send_unasked_are_refused(server: Server, pat
     response = await server.anonymous.post(path, content=b"{}", headers={"Content-Type": content_type})
     assert response.status_code == 415
     assert "UNSUPPORTED_MEDIA_TYPE" in response.text
+
+
+@pytest.mark.parametrize("end", ["log out", "lose a role"])
+async def test_every_server_knows_at_once(make_server, end: str) -> None:
+    """That a session is over, or a role another: however often a token was shown before, and wherever."""
+    here, there = await make_server(), await make_server()
+    admin = await here.account(role=Role.ADMIN)
+    asked = {"query": "{ viewer { role } }"}
+    for server in (here, there, there):
+        answer = await server.anonymous.post("/graphql", json=asked, headers=admin.headers)
+        assert answer.json() == {"data": {"viewer": {"role": "ADMIN"}}}
+    if end == "log out":
+        await here.anonymous.post("/api/auth/logout", headers=admin.headers)
+    else:
+        await promote(here.db, admin.email, Role.USER)
+    answers = [await server.anonymous.post("/graphql", json=asked, headers=admin.headers) for server in (here, there)]
+    if end == "log out":
+        assert [answer.status_code for answer in answers] == [401, 401]
+    else:
+        assert [answer.json() for answer in answers] == [{"data": {"viewer": {"role": "USER"}}}] * 2
+
+
+async def test_a_token_that_was_good_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its signature need not be verified again, its end must be; and only so many tokens are remembered."""
+    monkeypatch.setattr(tokens, "MOST_VERIFIED", 2)
+    signed = Tokens(SECRET)
+    texts = [signed.access(Viewer(new_id()), new_id()) for _ in range(3)]
+    claims = [signed.verify(text) for text in texts]
+    assert [signed.verify(text) for text in texts] == claims
+    assert len(signed.verified) == 2
+    monkeypatch.setattr(tokens.time, "time", lambda: claims[0].expires_at)
+    for text in texts:
+        with pytest.raises(Unauthorized):
+            signed.verify(text)

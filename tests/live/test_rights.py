@@ -42,7 +42,7 @@ async def test_logging_out_ends_the_session_s_streams(live: Listening) -> None:
 async def test_a_token_that_expires_ends_its_stream(live: Listening) -> None:
     """Though its session lives: with a new token one connects again, and resumes."""
     author = await live.account()
-    viewer = await accounts.authenticate(live.db, Tokens(SECRET), author.access_token)
+    viewer = Tokens(SECRET).verify(author.access_token)
     short = Tokens(SECRET, access_life=timedelta(seconds=1)).access(viewer.viewer, viewer.session_id)
     async with live.feed(Account(author.id, author.name, author.email, short, "")) as feed:
         assert (await feed.frame(SOON)).data == END
