@@ -192,6 +192,17 @@ def test_a_key_that_cannot_be_made_is_said_in_a_sentence(gateway, new_file, argu
     assert (ended.exit_code, ended.stdout, ended.stderr) == (code, "", f"{words}\n")
 
 
+def test_sweep_says_what_it_removed(gateway, tmp_path, new_file):
+    gateway("migrate", database_url=new_file)
+    stray = tmp_path / "data/uploads/00000000-0000-4000-8000-000000000000.png"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"left behind by a crash")
+    os.utime(stray, (0, 0))
+    ended = gateway("uploads", "sweep", database_url=new_file)
+    assert (ended.exit_code, ended.stdout) == (0, "Removed 0 uploads and 1 stray files\n"), ended.stderr
+    assert not stray.exists()
+
+
 def test_schema_prints_what_is_committed(gateway, new_file):
     printed = gateway("schema", database_url=new_file).stdout
     assert printed == (Path(__file__).parents[2] / "schema/schema.graphql").read_text()
