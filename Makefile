@@ -15,7 +15,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo $$python; break; fi; done)
 endif
 
-.PHONY: help run test fuzz bench bench-growth bench-live lint format migration requirements schema clean
+.PHONY: help run test fuzz bench bench-growth bench-live lint format migration requirements schema release-contract clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -55,6 +55,10 @@ requirements: $(VENV)/.installed ## Pin what pyproject.toml asks for; UPGRADE=--
 
 schema: $(VENV)/.installed ## Write schema.graphql from the types
 	@$(BIN)/gateway schema > schema/schema.graphql
+
+release-contract: $(VENV)/.installed ## At a release: what later versions must not break without saying so
+	@$(BIN)/gateway schema > docs/released/schema.graphql
+	@$(BIN)/gateway openapi > docs/released/openapi.json
 
 clean: ## Remove what make made, and leave ./data
 	@rm -rf $(VENV) dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

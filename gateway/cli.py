@@ -1,5 +1,6 @@
 """`gateway`: serve, migrate, seed, sweep, print the schema, trust documents, make admins and keys, replay webhooks."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -92,6 +93,14 @@ def seed(
     work(settings, migrated(settings))
     with bars() as progress:
         work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the REST half."""
+    from gateway.app import create_app
+
+    typer.echo(json.dumps(create_app(read_settings()).openapi(), indent=2, ensure_ascii=False))
 
 
 @user_app.command()

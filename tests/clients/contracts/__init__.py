@@ -1,0 +1,1 @@
+"""What was released, held against what is here."""
