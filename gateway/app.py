@@ -28,6 +28,8 @@ EXPOSED = (
     "ETag",
     "Idempotency-Replayed",
     "Location",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "WWW-Authenticate",
     "X-RateLimit-Limit",

@@ -1,5 +1,7 @@
 """From a request to the context that operations are handed."""
 
+from functools import partial
+
 from starlette.requests import HTTPConnection, Request
 
 from gateway.addresses import client_address
@@ -31,6 +33,7 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
     connection.scope[KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
     visit.caller = caller(ctx.viewer, address, ctx.key_id)
+    ctx.charge = partial(gateway.limits.charge, visit)
     if limit:
         await gateway.limits.count(limit, visit.caller, visit)
     return ctx

@@ -6,7 +6,7 @@ limits in the grammar of `limits`, slowapi's own foundation.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import slowapi
 from limits import parse_many
 from redis.asyncio import Redis
 
+from gateway.budgets import Budgets, SharedBudgets
 from gateway.settings import OFF, Settings
 from gateway.visits import Visit
 from gateway.windows import Shared, Standing, Window, Windows
@@ -21,6 +22,7 @@ from models import Viewer
 from models.errors import RateLimited
 
 API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
+COST = "cost"
 KEY = "key"
 """The limit that machines with an API key have instead of `api`."""
 
@@ -52,7 +54,9 @@ class Limits:
 
     def __init__(self, settings: Settings, redis: Redis | None = None) -> None:
         self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
+        (self.budget,) = windows(settings.rate_limit_cost) or [None]
         self.windows = Shared(redis) if redis else Windows()
+        self.budgets = SharedBudgets(self.windows) if redis else Budgets()
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
         """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
@@ -62,24 +66,41 @@ class Limits:
         if not limits:
             return
         passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
-        announce(visit, standing)
+        visit.standings[name] = standing
         if not passed:
             raise RateLimited(wait(standing) if cost == 1 else max(window.seconds for window in limits))
+
+    async def charge(self, visit: Visit, points: int) -> None:
+        """Take what an operation costs from the one budget that a caller has over all protocols, or refuse it."""
+        if self.budget is None:
+            return
+        passed, visit.standings[COST] = await self.budgets.spend(self.budget, f"{COST}/{visit.caller}", points)
+        if not passed:
+            refusal = RateLimited(wait(visit.standings[COST]))
+            visit.add_header("retry-after", str(refusal.details["retryAfter"]))
+            raise refusal
 
 
 def windows(text: str) -> list[Window]:
     return [] if text == OFF else [Window(item.amount, item.get_expiry()) for item in parse_many(text)]
 
 
-def announce(visit: Visit, standing: Standing) -> None:
-    """Tell the caller; where two limits count one request, the one that was looked at last."""
-    if visit.headers:
-        visit.headers = [pair for pair in visit.headers if not pair[0].startswith(b"x-ratelimit-")]
-    visit.headers += (
-        (b"x-ratelimit-limit", b"%d" % standing.limit),
-        (b"x-ratelimit-remaining", b"%d" % standing.remaining),
-        (b"x-ratelimit-reset", b"%d" % math.ceil(standing.reset)),
-    )
+def headers(standings: Mapping[str, Standing]) -> list[tuple[bytes, bytes]]:
+    """Where a caller stands, by the IETF's draft and by the custom before it, which knows requests only, and one limit:
+    of several that count one request, the one that was looked at last."""
+    if not standings:
+        return []
+    now, told = time.time(), []
+    for name, (_, remaining, reset) in standings.items():
+        told.append(b'"%b";r=%d;t=%d' % (name.encode(), remaining, max(math.ceil(reset - now), 0)))
+    policies = [b'"%b";q=%d;w=%d' % (name.encode(), *standing.window) for name, standing in standings.items()]
+    lines = [(b"ratelimit", b", ".join(told)), (b"ratelimit-policy", b", ".join(policies))]
+    if requests := [standing for name, standing in standings.items() if name != COST]:
+        window, remaining, reset = requests[-1]
+        lines.append((b"x-ratelimit-limit", b"%d" % window.limit))
+        lines.append((b"x-ratelimit-remaining", b"%d" % remaining))
+        lines.append((b"x-ratelimit-reset", b"%d" % math.ceil(reset)))
+    return lines
 
 
 def wait(standing: Standing) -> int:

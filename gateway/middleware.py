@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import refusal_of, refused
+from gateway.limits import headers as standing
 from gateway.logs import log_request
 from gateway.visits import KEY, Visit, request_id, visit_of
 from models.errors import Refusal
@@ -66,9 +67,8 @@ class Visits:
 
 def with_ours(headers: Any, visit: Visit) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said = {name for name, _ in headers}
-    general = [pair for pair in SECURITY if pair[0] not in said]
-    return [*headers, *visit.headers, *general, (b"x-request-id", visit.request_id.encode())]
+    said, ours = {name for name, _ in headers}, [*visit.headers, *standing(visit.standings), *SECURITY]
+    return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 
 def bodiless(send: Send) -> Send:

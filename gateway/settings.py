@@ -119,6 +119,12 @@ def is_private(url: str) -> bool:
     return parts.scheme != "http" or parts.hostname in ("127.0.0.1", "::1", "localhost")
 
 
+def single(text: str) -> str:
+    if text != OFF and len(parse_many(text)) > 1:
+        raise ValueError("must be one budget, such as 5000/minute")
+    return text
+
+
 def duration(value: Any) -> Any:
     """A number and its unit: 90s, 30m, 12h, 7d."""
     if not isinstance(value, str):
@@ -148,6 +154,7 @@ UploadTypes = Annotated[
 ]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 RateLimit = Annotated[str, AfterValidator(rate_limit)]
+Budget = Annotated[RateLimit, AfterValidator(single)]
 Count = Annotated[int, Field(ge=1)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Seconds = Annotated[timedelta, BeforeValidator(seconds)]
@@ -185,6 +192,8 @@ class Settings(BaseSettings):
     rate_limit_auth: RateLimit = "10/minute"
     rate_limit_upload: RateLimit = "20/hour"
     rate_limit_expensive: RateLimit = "10/hour"
+    rate_limit_cost: Budget = "5000/minute"
+    """Points, as `MAX_COST` counts them: one budget over GraphQL, REST, sockets and chat."""
     rate_limit_key: RateLimit = "600/minute"
     """Instead of `rate_limit_api`, for each API key."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from gateway.windows import Standing
+
 KEY = "gateway.visit"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -25,7 +27,9 @@ class Visit:
     codes: tuple[str, ...] = ()
     """What it was refused with."""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """What its answer carries whatever it turns out to be: limits, cookies."""
+    """What its answer carries whatever it turns out to be, such as cookies."""
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """Where its caller stands in each limit that it counted in."""
 
     def add_header(self, name: str, value: str) -> None:
         self.headers.append((name.encode("latin-1"), value.encode("latin-1")))

@@ -8,9 +8,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -25,23 +25,25 @@ CONNECTIONS = 16
 MOST = 100_000
 """Callers that are remembered; beyond that the longest silent are forgotten."""
 
+Told = TypeVar("Told")
+
 logger = logging.getLogger("gateway.limits")
+
+
+class Window(NamedTuple):
+    """How many requests, or points, there may be within so many seconds."""
+
+    limit: int
+    seconds: int
 
 
 class Standing(NamedTuple):
     """Where a caller stands in one window."""
 
-    limit: int
+    window: Window
     remaining: int
     reset: float
-    """Unix seconds: when the oldest request leaves the window."""
-
-
-class Window(NamedTuple):
-    """How many requests there may be within so many seconds."""
-
-    limit: int
-    seconds: int
+    """Unix seconds: when there will be more."""
 
 
 class Windows:
@@ -87,7 +89,7 @@ class Windows:
 
 
 def standing(window: Window, count: int, oldest: float) -> Standing:
-    return Standing(window.limit, max(window.limit - count, 0), oldest + window.seconds)
+    return Standing(window, max(window.limit - count, 0), oldest + window.seconds)
 
 
 def tightest(standings: Sequence[Standing]) -> Standing:
@@ -122,23 +124,29 @@ class Shared(Windows):
 
     def __init__(self, redis: Redis) -> None:
         super().__init__()
-        self.script = redis.register_script(SPEND)
+        self.redis, self.script = redis, redis.register_script(SPEND)
         self.away_until = 0.0
         """When to try again, on the clock that never goes back; 0 while all is well."""
 
     async def spend(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
+        return await self.either(
+            lambda: self.spend_there(windows, caller, cost), lambda: self.spend_here(windows, caller, cost)
+        )
+
+    async def either(self, there: Callable[[], Awaitable[Told]], here: Callable[[], Told]) -> Told:
+        """What Redis says; what this process says, while Redis is away."""
         if self.away_until > time.monotonic():
-            return self.spend_here(windows, caller, cost)
+            return here()
         if self.away_until:
             self.away_until = time.monotonic() + PAUSE  # one request tries; the others do not wait with it
         try:
             async with asyncio.timeout(PATIENCE):
-                answer = await self.spend_there(windows, caller, cost)
+                told = await there()
         except (RedisError, OSError, TimeoutError) as error:
             self.lost(error)
-            return self.spend_here(windows, caller, cost)
+            return here()
         self.found()
-        return answer
+        return told
 
     async def spend_there(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         keys = [f"dovetail/{caller}/{limit}/{seconds}" for limit, seconds in windows]

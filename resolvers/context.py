@@ -29,6 +29,10 @@ def admitted_by(check: Callable[..., Awaitable[None]]) -> Callable[[Operation], 
     return mark
 
 
+async def for_free(points: int) -> None:
+    """What a request of nobody's is charged, such as the server's own."""
+
+
 @dataclass(slots=True, kw_only=True)
 class RequestContext:
     """One request's circumstances. Carries a database, never an open session."""
@@ -45,6 +49,8 @@ class RequestContext:
     """The API key that it was, if it was one."""
     reads_only: bool = False
     request_id: str = ""
+    charge: Callable[[int], Awaitable[None]] = for_free
+    """Takes points from the viewer's budget, or refuses; called before what they are for is done."""
     issued: Issued | None = None
     """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
 

@@ -79,21 +79,25 @@ class Operation:
         return frozenset(found.names)
 
     def coerced(self, variables: dict[str, Any] | None) -> VariableValues:
-        """A request's variables as their types have them. Refuses those for which the operation would cost too much."""
+        """A request's variables as their types have them."""
         definitions = self.definition.variable_definitions
-        values = self.typed(variables or {}) if definitions else NO_VARIABLES
-        if (points := self.cost.of(values.coerced)) > self.limits.cost:
-            raise RequestRefused([GraphQLError(DEAR.format(points, self.limits.cost), self.definition)])
-        return values
-
-    def typed(self, variables: dict[str, Any]) -> VariableValues:
-        definitions = self.definition.variable_definitions
-        values = get_variable_values(self.schema, definitions, variables, MOST_ERRORS, not self.limits.suggestions)
+        if not definitions:
+            return NO_VARIABLES
+        values = get_variable_values(
+            self.schema, definitions, variables or {}, MOST_ERRORS, not self.limits.suggestions
+        )
         if isinstance(values, list):
             raise RequestRefused(values)
         for place in nul_places(values.coerced):
             raise RequestRefused([ill_text(place[1:] or place)])
         return values
+
+    def points(self, variables: VariableValues) -> int:
+        """What it costs with these variables, if that is not too much."""
+        points = self.cost.of(variables.coerced)
+        if points > self.limits.cost:
+            raise RequestRefused([GraphQLError(DEAR.format(points, self.limits.cost), self.definition)])
+        return points
 
     def selector(self, variables: VariableValues) -> Selector:
         return Selector(self.schema, self.fragments, self.definition, variables)

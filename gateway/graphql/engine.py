@@ -67,6 +67,7 @@ class Engine:
             if operation.is_subscription:
                 raise NotAcceptable(STREAMS)
             variables = operation.coerced(request.variables)
+            await ctx.charge(operation.points(variables))
         except RequestRefused as refused:
             return answered(None, refused.errors, name, ctx.request_id)
         except Exception as error:
@@ -93,6 +94,7 @@ class Engine:
             operation = await self.operation(request)
             name = operation.name
             variables = operation.coerced(request.variables)
+            await ctx.charge(operation.points(variables))
             return await self.subscriptions.begin(request, operation, variables, ctx, log, resumed)
         except RequestRefused as refused:
             return answered(None, refused.errors, name, ctx.request_id)

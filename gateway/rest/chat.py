@@ -7,7 +7,7 @@ from gateway import limits
 from gateway.context import context_of, gateway_of
 from gateway.live.chat import ChatStream
 from gateway.rest.openapi import SIGNED_IN, WITH_BODY, header, refusals
-from gateway.rest.routes import router_of
+from gateway.rest.routes import costs, router_of
 from models.errors import NotConfigured, UpstreamError
 from resolvers import chat
 from resolvers.chat import Conversation
@@ -32,6 +32,7 @@ STREAM = {
     openapi_extra=SIGNED_IN,
 )
 @limits.expensive
+@costs(100)
 async def answer(request: Request, input: Conversation) -> Response:
     """What a language model says next in a conversation, as it says it."""
     gateway = gateway_of(request)

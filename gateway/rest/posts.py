@@ -23,7 +23,7 @@ from gateway.rest.openapi import (
     query,
     refusals,
 )
-from gateway.rest.routes import router_of
+from gateway.rest.routes import costs, router_of
 from gateway.rest.shapes import Data, Post, PostPage
 from models import PostStatus
 from models.errors import Forbidden, NotFound, PreconditionFailed
@@ -34,6 +34,8 @@ from resolvers.posts import CreatePost, UpdatePost
 router = router_of("/api/posts", "Posts")
 
 
+PAGE, ROW = 14, 2
+"""Points of a list, for its count and for each post with its author."""
 MOST_INT = 2**31 - 1
 
 
@@ -67,9 +69,11 @@ WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 
 @router.get("", response_model=PostPage, responses=refusals(), openapi_extra={**ANYONE, **query(PostQuery)})
 @limits.api
+@costs(0)
 async def list_posts(request: Request) -> Response:
     """One page of the posts that the viewer may see, newest first."""
     asked = validated(PostQuery, request.query_params)
+    await context_of(request).charge(PAGE + ROW * asked.limit)
     filter = {"status": asked.status.name, "q": asked.q}
     return answers.json(await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter))
 

@@ -22,6 +22,9 @@ from gateway.media import is_json
 from gateway.middleware import announced
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
+READ, WRITE = 2, 12
+"""Points of an endpoint's that says nothing: as GraphQL counts one object, read or written."""
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,6 +43,16 @@ def without_cookies(endpoint: Function) -> Function:
     """For endpoints whose callers say who they are in the body: cookies that come along make nobody a viewer."""
     endpoint.takes_cookies = False
     return endpoint
+
+
+def costs(points: int) -> Callable[[Function], Function]:
+    """For endpoints that cost more, or less, than others of their kind."""
+
+    def declare(endpoint: Function) -> Function:
+        endpoint.points = points
+        return endpoint
+
+    return declare
 
 
 class JsonRequest(Request):
@@ -75,6 +88,7 @@ class Endpoint(APIRoute):
         limit = declarations.of(self.endpoint)
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
+        points = getattr(self.endpoint, "points", WRITE if writes else READ)
         may_repeat = writes and limit == API
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
@@ -88,6 +102,8 @@ class Endpoint(APIRoute):
                 ctx.signed_in()
             if writes:
                 ctx.may_write()
+            if points:
+                await ctx.charge(points)
             given = JsonRequest(request.scope, request.receive)
             if may_repeat and HEADER in request.headers:
                 response = await once(given, ctx, await given.body(), partial(answer, given))

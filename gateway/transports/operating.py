@@ -1,6 +1,7 @@
 """One operation over a socket: a single answer, or a subscription."""
 
 import time
+from functools import partial
 from typing import Protocol
 
 from gateway.errors import OF_CODE
@@ -51,6 +52,7 @@ class Operating:
     async def run(self) -> None:
         started, status = time.perf_counter(), 200
         ctx = self.line.context(self.visit.request_id)
+        ctx.charge = partial(self.line.gateway.limits.charge, self.visit)
         try:
             await self.line.gateway.limits.count(API, self.visit.caller, self.visit)
             await self.resolve()

@@ -28,7 +28,7 @@ ORIGIN = "http://gateway.test"
 SECRET = "a secret of the tests, long enough for HS256"
 KEPT = tempfile.TemporaryDirectory(prefix="dovetail-uploads-")
 """Where servers in this process keep uploads, unless they are told otherwise; it goes with the process."""
-UNLIMITED = {f"rate_limit_{name}": "off" for name in ("api", "auth", "upload", "expensive")}
+UNLIMITED = {f"rate_limit_{name}": "off" for name in ("api", "auth", "upload", "expensive", "cost")}
 
 
 @dataclass(frozen=True, slots=True)

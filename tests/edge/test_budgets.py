@@ -1,0 +1,127 @@
+"""One budget of points for each caller, over every protocol, told in the IETF draft's headers."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from gateway import budgets
+from gateway.budgets import Budgets, SharedBudgets
+from gateway.windows import Shared, Window
+from models import new_id
+from tests.behaviour.test_limits import an_address
+from tests.support.accounts import Account
+from tests.support.servers import Server
+from tests.support.writing import CONTENT
+
+pytestmark = pytest.mark.anyio
+
+PAGE = "query($n: Int) { posts(first: $n) { nodes { id } } }"
+"""Two points and one for each row."""
+FIELD = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
+
+Make = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def shared(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings for budgets kept in this process, and in Redis."""
+    return {"redis_url": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
+
+
+def left(answer: Any) -> dict[str, int]:
+    """What is left of each limit, as the answer tells."""
+    return {name: int(remaining) for name, remaining, _ in FIELD.findall(answer.headers["ratelimit"])}
+
+
+async def test_graphql_and_rest_draw_on_one_budget(make_server: Make, shared: dict[str, str]):
+    """What each operation costs, by what it may answer; who has no more is told when there will be."""
+    server = await make_server(rate_limit_cost="100/minute", rate_limit_api="50/minute", **shared)
+    async with server.browser(address=an_address()) as http:
+        body = {"query": PAGE, "variables": {"n": 28}}
+        answers = [
+            await http.post("/graphql", json=body),
+            await http.get("/api/posts?limit=10"),
+            await http.post("/graphql", json=body),
+            await http.post("/graphql", json=body),
+            await http.get("/api/posts?limit=50"),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert [left(answer) for answer in answers] == [
+            {"api": 49, "cost": 70},
+            {"api": 48, "cost": 36},
+            {"api": 47, "cost": 6},
+            {"api": 46, "cost": 6},
+            {"api": 45, "cost": 6},
+        ]
+        for refused in answers[3:]:
+            assert 1 <= int(refused.headers["retry-after"]) <= 120
+        assert answers[4].json()["code"] == answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert answers[0].headers["ratelimit-policy"] == '"api";q=50;w=60, "cost";q=100;w=60'
+        assert answers[0].headers["x-ratelimit-limit"] == "50"
+        assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 200
+
+
+async def test_what_is_refused_does_nothing(make_server: Make):
+    """A write for which there are no points is not done, in either protocol; each viewer has a budget of their own."""
+    server = await make_server(rate_limit_cost="15/minute")
+    author: Account = await server.account("Ann")
+    http, post = server.anonymous, {"title": "A post", "content": CONTENT}
+    mutation = "mutation($input: CreatePostInput!) { createPost(input: $input) { id } }"
+
+    async def over_graphql(viewer: Account) -> int:
+        body = {"query": mutation, "variables": {"input": post}}
+        return (await http.post("/graphql", json=body, headers=viewer.headers)).status_code
+
+    async def over_rest(viewer: Account) -> int:
+        return (await http.post("/api/posts", json=post, headers=viewer.headers)).status_code
+
+    assert [await over_graphql(author), await over_graphql(author), await over_rest(author)] == [200, 429, 429]
+    assert await over_rest(await server.account("Sam")) == 201
+    pages = (await http.get("/api/posts", headers=author.headers)).status_code
+    assert pages == 429
+
+
+async def test_without_a_budget_nothing_is_counted_in_points(make_server: Make):
+    """Nor told."""
+    server = await make_server(rate_limit_cost="off", rate_limit_api="5/minute")
+    answer = await server.anonymous.get("/api/posts")
+    assert list(left(answer)) == ["api"]
+    server = await make_server(rate_limit_cost="off", rate_limit_api="off")
+    assert not [name for name in (await server.anonymous.get("/api/posts")).headers if "ratelimit" in name]
+
+
+@settings(max_examples=60, deadline=None)
+@given(spends=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), max_size=40))
+def test_no_window_ever_holds_more_than_the_budget_by_much(spends: list[tuple[int, int]]):
+    """However it is spent, two neighbouring periods take no more than two budgets, and one no more than one."""
+    window, kept, clock, passed = Window(100, 60), Budgets(), 6000.0, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budgets.time, "time", lambda: clock)
+        for pause, points in spends:
+            clock += pause
+            fits, standing = kept.spend_here(window, "somebody", points)
+            assert 0 <= standing.remaining <= 100
+            assert standing.reset >= clock
+            if fits:
+                passed.append((clock, points))
+            spent = sum(points for at, points in passed if at // 60 == clock // 60)
+            assert spent <= 100
+            if not fits:
+                clock = max(clock, standing.reset + 0.001)
+                assert kept.spend_here(window, "somebody", points)[0]
+                passed.append((clock, points))
+
+
+async def test_redis_reckons_as_this_process_does(redis_url: str):
+    """The same spending leaves the same."""
+    redis = Redis.from_url(redis_url)
+    window, whom, here, there = Window(1000, 3600), new_id().hex, Budgets(), SharedBudgets(Shared(redis))
+    for points in (400, 500, 200, 100, 1):
+        own, shared = here.spend_here(window, whom, points), await there.spend(window, whom, points)
+        assert (own[0], own[1].remaining) == (shared[0], shared[1].remaining)
+    await redis.aclose()
