@@ -25,12 +25,12 @@ PATH = "/api/upload"
 router = router_of(PATH, "Uploads")
 
 BINARY = {"type": "string", "format": "binary"}
-FORM = {
+FORM = {  # on the wire an empty list of files is nothing at all, so the schema cannot forbid one beside `file`
     "type": "object",
-    "oneOf": [{"required": [ONE]}, {"required": [SEVERAL]}],
+    "anyOf": [{"required": [ONE]}, {"required": [SEVERAL]}],
     "properties": {
         ONE: {**BINARY, "description": "One file."},
-        SEVERAL: {"type": "array", "items": BINARY, "minItems": 1, "maxItems": MOST_FILES, "description": "Several."},
+        SEVERAL: {"type": "array", "items": BINARY, "maxItems": MOST_FILES, "description": "Several."},
     },
     "additionalProperties": False,
 }
