@@ -212,6 +212,10 @@ class Settings(BaseSettings):
     openai_base_url: HttpUrl = "https://api.openai.com/v1"
     openai_model: str = "gpt-5-mini"
 
+    response_cache: bool = True
+    response_cache_bytes: Count = 64 * 1024 * 1024
+    """What answers may take that are kept to be given again."""
+
     event_retention: Duration = timedelta(days=7)
     max_streams_per_viewer: Count = 20
     """For each viewer, else for each address, as the limits."""

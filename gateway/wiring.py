@@ -14,6 +14,7 @@ from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
 from gateway.adapters.storage import storage_of
 from gateway.adapters.stripe import checkouts
+from gateway.graphql.answers import Answers
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.identity.authjs import AuthJs
@@ -92,10 +93,12 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         if redis:
             stack.push_async_callback(redis.aclose)
         payments = await stack.enter_async_context(checkouts(settings))
-        engine = Engine(schema, reads, document_limits(settings))
+        answers, log = Answers(settings.response_cache_bytes if settings.response_cache else 0), Log(db)
+        engine = Engine(schema, reads, document_limits(settings), answers)
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
-        db.announce = broker.announce
-        log = await stack.enter_async_context(Log(db).running())
+        db.announce, db.committed = broker.announce, answers.wrote
+        log.witnesses.add(answers.heard)
+        await stack.enter_async_context(log.running())
         await stack.enter_async_context(broker.listening(log.wake))
         watch = await stack.enter_async_context(Watch(db).running())
         hub = await stack.enter_async_context(Hub(log, streams).running())

@@ -1,7 +1,7 @@
 """The database as operations use it: a scope to read in, and a scope to write in that commits or leaves nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from models import postgres, sqlite
 from models.errors import Unavailable
-from models.events import write_last
+from models.events import Event, write_last
 from models.postgres import is_away
 
 LONGEST = 10.0
@@ -34,6 +34,8 @@ class Database:
         self._turn = asyncio.Lock()
         self.announce: Callable[[], None] = lambda: None
         """Called after each transaction that wrote events."""
+        self.committed: Callable[[Sequence[Event]], None] = lambda events: None
+        """Called after each transaction, with the events that it wrote, before anybody hears that it is done."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -47,8 +49,9 @@ class Database:
         engine = self.engine.execution_options(writing=True)
         async with available(), self.turn(), AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             yield session
-            wrote = await write_last(session)
-        if wrote:
+            events = await write_last(session)
+        self.committed(events)
+        if events:
             self.announce()
 
     def turn(self) -> AbstractAsyncContextManager[Any]:

@@ -31,6 +31,10 @@ class Event(SQLModel, table=True):
 START = "log.start"
 """The type of the row that pruning leaves: the log was kept from there on, and reaches back no further."""
 
+CHANGED = "data.changed"
+"""The type of a row that tells nobody anything, but servers to forget what they know: rows were written in bulk, or are
+of a kind that no other event is about."""
+
 ASIDE = "events"
 
 
@@ -44,10 +48,18 @@ def aside(session: AsyncSession) -> list[Event]:
     return session.info.get(ASIDE, [])
 
 
-async def write_last(session: AsyncSession) -> bool:
-    """Write what was put aside. An id is drawn as late as can be, so that ids and commits are in nearly one order."""
+def touch_everything(session: AsyncSession) -> None:
+    """Have servers forget whatever they know, for changes that no other event tells of."""
+    put_aside(session, Event(type=CHANGED, entity_id=UUID(int=0), was_public=False))
+
+
+async def write_last(session: AsyncSession) -> list[Event]:
+    """Write what was put aside, and say what it was.
+
+    An id is drawn as late as can be, so that ids and commits are in nearly one order.
+    """
     events = session.info.pop(ASIDE, [])
     await session.flush()
     session.add_all(events)
     await session.flush()
-    return bool(events)
+    return events

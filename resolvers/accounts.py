@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import Conflict, NotFound, Unauthorized
+from models.events import touch_everything
 from resolvers import passwords
 from resolvers.context import RequestContext
 from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
@@ -160,6 +161,7 @@ async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
         change = update_rows(User).where(User.email == kept_as(email.strip())).values(role=role)
         if not (await session.execute(change)).rowcount:
             raise NotFound(f"No account has the address {email}")
+        touch_everything(session)
 
 
 def issue(session: AsyncSession, tokens: Tokens, viewer: Viewer, session_id: UUID) -> Issued:

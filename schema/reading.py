@@ -22,6 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
+from schema.caching import Cache
 from schema.inputs import optional, wanted
 from schema.words import ARGUMENTS, documented
 
@@ -62,6 +63,10 @@ class Reads(StrawberryField):
         return self.metadata.get("operation")
 
     @property
+    def cache(self) -> Cache | None:
+        return self.metadata.get("cache")
+
+    @property
     def arguments(self) -> list[StrawberryArgument]:
         if self._arguments is None:
             paging = self.metadata.get("paging") or paging_of(self.type)
@@ -93,13 +98,15 @@ class Computed(StrawberryField):
         return self.metadata["function"](**{name: source[NEEDED + name] for name in self.needs})
 
 
-def reads(resolver: Callable[..., Any] | None = None, paging: Offer | None = None, **costs: Any) -> Any:
+def reads(
+    resolver: Callable[..., Any] | None = None, paging: Offer | None = None, cache: Cache | None = None, **costs: Any
+) -> Any:
     """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
 
     `points`: what it costs by itself. `assumed`: how long a list is taken to be. `rows_of_page`: it is as long as the
     page that it is on.
     """
-    metadata = {"resolver": resolver, "paging": paging, **costs}
+    metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
     return Reads(metadata=metadata, description=resolver and inspect.getdoc(resolver))
 
 
@@ -119,11 +126,11 @@ def computed(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
     return Computed(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
 
 
-def over(entity: type, **options: Any) -> Callable[[type], type]:
+def over(entity: type, cache: Cache | None = None, **options: Any) -> Callable[[type], type]:
     """A GraphQL type whose fields are those of an entity."""
 
     def declare(cls: type) -> type:
-        cls.entity = entity
+        cls.entity, cls.cache = entity, cache
         cls.is_type_of = lambda answer, info: True
         return answered(cls, **options)
 

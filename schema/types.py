@@ -10,6 +10,7 @@ import strawberry
 
 import models
 import resolvers
+from schema.caching import Cache
 from schema.reading import TYPE, Connection, answered, over, reads
 from schema.words import named
 
@@ -66,7 +67,7 @@ class User(Node):
     posts: Connection[Post] = reads(resolvers.posts.by)
 
 
-@over(models.Category)
+@over(models.Category, cache=Cache(max_age=60))
 class Category(Node):
     """What a post is filed under."""
 

@@ -148,6 +148,7 @@ class Servers:
     async def on(self, url: str) -> Server:
         if url not in self.running:
             self.running[url] = await self.stack.enter_async_context(serving(url))
+        self.running[url].app.state.gateway.engine.answers.clear()
         return self.running[url]
 
 

@@ -9,28 +9,50 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Value]):
-    """The values used last, up to so many and so heavy. Made aside, so that what is known already never waits.
+class Bounded(Generic[Value]):
+    """The values used last, up to so many and so heavy. `weigh` says how heavy a value is, with its key."""
 
-    `weigh` says how heavy a value is; those who ask at once for what nobody has made yet share one making.
-    """
-
-    def __init__(self, executor: Executor, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
-        self.executor, self.most, self.heaviest, self.weigh = executor, most, heaviest, weigh
+    def __init__(self, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
+        self.most, self.heaviest, self.weigh = most, heaviest, weigh
         self.values: OrderedDict[Hashable, Value] = OrderedDict()
         self.weight = 0
-        self.making: dict[Hashable, asyncio.Future[Value]] = {}
+        self.hits, self.misses = 0, 0
 
     def get(self, key: Hashable) -> Value | None:
         value = self.values.get(key)
-        if value is not None:
+        if value is None:
+            self.misses += 1
+        else:
+            self.hits += 1
             self.values.move_to_end(key)
         return value
 
+    def keep(self, key: Hashable, value: Value) -> None:
+        self.forget(key)
+        self.values[key] = value
+        self.weight += self.weigh(key, value)
+        while len(self.values) > self.most or self.weight > self.heaviest:
+            self.forget(next(iter(self.values)))
+
+    def forget(self, key: Hashable) -> None:
+        value = self.values.pop(key, None)
+        if value is not None:
+            self.weight -= self.weigh(key, value)
+
+
+class Kept(Bounded[Value]):
+    """Values that are made aside, so that what is known already never waits.
+
+    Those who ask at once for what nobody has made yet share one making.
+    """
+
+    def __init__(self, executor: Executor, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
+        super().__init__(most, heaviest, weigh)
+        self.executor = executor
+        self.making: dict[Hashable, asyncio.Future[Value]] = {}
+
     async def made(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What is kept under a key, made first if need be."""
-        if (known := self.get(key)) is not None:
-            return known
+        """What `get` did not find."""
         making = self.making.get(key)
         if making is None:
             making = self.making[key] = asyncio.get_running_loop().run_in_executor(self.executor, make)
@@ -41,9 +63,3 @@ class Kept(Generic[Value]):
         del self.making[key]
         if not made.cancelled() and made.exception() is None:
             self.keep(key, made.result())
-
-    def keep(self, key: Hashable, value: Value) -> None:
-        self.values[key] = value
-        self.weight += self.weigh(key, value)
-        while len(self.values) > self.most or self.weight > self.heaviest:
-            self.weight -= self.weigh(*self.values.popitem(last=False))

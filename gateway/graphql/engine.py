@@ -3,16 +3,18 @@
 `str → Operation → Fields → Select → Plan` once per document and shape; `values → parameters → row → bytes` per request.
 """
 
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
 from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 
+from gateway.graphql.answers import Answers, Reading
 from gateway.graphql.bounds import DocumentLimits
 from gateway.graphql.caching import Kept
 from gateway.graphql.completion import completed, introspected
@@ -23,7 +25,7 @@ from gateway.graphql.mutations import Mutations
 from gateway.graphql.outcomes import NULL, Outcome, spliced
 from gateway.graphql.planning import Planner
 from gateway.graphql.plans import values_of
-from gateway.graphql.requests import Answer, GraphQLRequest, answered
+from gateway.graphql.requests import TO_BE_ASKED_FOR, Answer, GraphQLRequest, Reuse, answered
 from gateway.graphql.subscriptions import Subscription, Subscriptions
 from gateway.live.log import Log
 from models import Viewer
@@ -34,6 +36,8 @@ __all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "Named"]
 
 MOST_DOCUMENTS, DOCUMENT_BYTES = 1_000, 8 * 2**20
 MOST_INTROSPECTIONS = 20
+Made = TypeVar("Made")
+
 STREAMS = "A subscription is answered as text/event-stream or multipart/mixed;subscriptionSpec=1.0, or over a WebSocket"
 
 
@@ -44,12 +48,23 @@ class Named:
     operation: Operation
 
 
+def as_it_is(texts: dict[str, bytes], reuse: Reuse) -> dict[str, bytes]:
+    return texts
+
+
 class Engine:
     """Compiles what is asked to one statement, and splices what the database says into the answer."""
 
-    def __init__(self, schema: strawberry.Schema, reads: ReadDatabase, limits: DocumentLimits | None = None) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        reads: ReadDatabase,
+        limits: DocumentLimits | None = None,
+        answers: Answers | None = None,
+    ) -> None:
         self.schema: GraphQLSchema = schema._schema
         self.reads, self.limits = reads, limits or DocumentLimits()
+        self.answers = answers or Answers()
         aside = ThreadPoolExecutor(1, "compiling")
         """Documents that nobody has met wait for each other; those that are known never wait for them."""
         self.documents = Kept[Operation](aside, MOST_DOCUMENTS, DOCUMENT_BYTES, lambda key, operation: len(key[0]))
@@ -66,6 +81,9 @@ class Engine:
             name = operation.name
             if operation.is_subscription:
                 raise NotAcceptable(STREAMS)
+            asked = None if operation.is_mutation else self.asked(request)
+            if asked and (known := self.answers.given(asked, ctx.viewer)):
+                return known
             variables = operation.coerced(request.variables)
             await ctx.charge(operation.points(variables))
         except RequestRefused as refused:
@@ -73,10 +91,19 @@ class Engine:
         except Exception as error:
             return answered(None, [error], name, ctx.request_id)
         try:
-            data, errors = await self.executed(operation, variables, request, ctx)
+            data, errors, reading = await self.executed(operation, variables, request, ctx)
         except Exception as error:
-            data, errors = NULL.encode(), [error]
-        return answered(data, errors, name, ctx.request_id)
+            data, errors, reading = NULL.encode(), [error], None
+        answer = answered(data, errors, name, ctx.request_id, reading.reuse if reading else TO_BE_ASKED_FOR)
+        if asked and not errors:
+            self.answers.give(asked, reading, answer, len(answer.body) + len(request.query))
+        return answer
+
+    def asked(self, request: GraphQLRequest) -> Hashable:
+        """A request as far as its answer depends on it; None where answers are not kept."""
+        if not self.answers.heaviest:
+            return None
+        return request.query, request.operation_name, orjson.dumps(request.variables or None)
 
     async def is_subscription(self, request: GraphQLRequest) -> bool:
         """Whether a request is for more than one answer."""
@@ -105,16 +132,28 @@ class Engine:
         """A document that the server itself asks; one that is not valid stops the start."""
         return Named(read(self.schema, DocumentLimits(), source))
 
-    async def read(self, named: Named, variables: dict[str, Any], viewer: Viewer | None) -> dict[str, bytes]:
-        """The JSON text of each root field. The first refusal is raised; a root that is missing is `null`."""
+    async def read(
+        self,
+        named: Named,
+        variables: dict[str, Any],
+        viewer: Viewer | None,
+        make: Callable[[dict[str, bytes], Reuse], Made] = as_it_is,
+    ) -> Made:
+        """What is made of the JSON text of each root field. The first refusal is raised; a missing root is `null`."""
+        asked = named, make, orjson.dumps(variables)
+        if known := self.answers.given(asked, viewer):
+            return known
         try:
             values = named.operation.coerced(variables)
         except RequestRefused as refused:
             raise refusal_of(refused.errors[0]) from refused
-        outcome = await self.queried(named.operation, values, viewer)
+        outcome, reading = await self.queried(named.operation, values, viewer)
         for error in outcome.errors:
             raise refusal_of(error).with_traceback(None) from error
-        return {key: text.encode() for key, text in outcome.texts.items()}
+        texts = {key: text.encode() for key, text in outcome.texts.items()}
+        made = make(texts, reading.reuse)
+        self.answers.give(asked, reading, made, sum(map(len, texts.values())))
+        return made
 
     async def operation(self, request: GraphQLRequest) -> Operation:
         """What a request asks for, if that is valid and within bounds."""
@@ -127,22 +166,26 @@ class Engine:
 
     async def executed(
         self, operation: Operation, variables: VariableValues, request: GraphQLRequest, ctx: RequestContext
-    ) -> tuple[bytes, list[Any]]:
-        """The answer's data, and its errors."""
+    ) -> tuple[bytes, list[Any], Reading | None]:
+        """The answer's data, its errors, and what was read for it, if that is all that there is to it."""
         if operation.is_introspection:
-            return await self.introspections.made(operation, partial(introspected, operation)), []
+            make = partial(introspected, operation)
+            return self.introspections.get(operation) or await self.introspections.made(operation, make), [], None
         if operation.is_mutation:
-            outcome = await self.mutations.outcome(operation, variables, ctx)
+            outcome, reading = await self.mutations.outcome(operation, variables, ctx), None
         else:
-            outcome = await self.queried(operation, variables, ctx.viewer)
+            outcome, reading = await self.queried(operation, variables, ctx.viewer)
         if outcome.complete:
-            return outcome.data(), outcome.errors
+            return outcome.data(), outcome.errors, reading
         result = await completed(operation, outcome, request.variables, ctx)
-        return orjson.dumps(result.data), result.errors or []
+        return orjson.dumps(result.data), result.errors or [], None
 
-    async def queried(self, operation: Operation, variables: VariableValues, viewer: Viewer | None) -> Outcome:
+    async def queried(
+        self, operation: Operation, variables: VariableValues, viewer: Viewer | None
+    ) -> tuple[Outcome, Reading]:
         """All the root fields of a query, by one statement."""
-        plan = await self.planner.query(operation, variables, viewer)
-        parameters, refused = plan.bind(values_of(variables, viewer))
+        plan, values = await self.planner.query(operation, variables, viewer), values_of(variables, viewer)
+        parameters, refused = plan.bind(values)
+        reading = self.answers.reading(plan, values, viewer)
         row = await self.reads.row(plan.sql, parameters) if plan.sql else ()
-        return spliced(plan, row, refused)
+        return spliced(plan, row, refused), reading

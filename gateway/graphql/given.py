@@ -4,10 +4,11 @@ A plan is made from a document, the *shape* of its variables and the *kind* of i
 branch on is shape (null or not, booleans, enums, lists' lengths); every other value is `Given`: a SQL parameter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from functools import reduce
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,9 @@ TYPES: dict[type, TypeEngine] = {
     float: Float(),
     datetime: Moment(),
 }
+
+Values = dict[str, Any]
+"""What a request gives: its coerced variables, the viewer's id, and what an operation returned."""
 
 Path = tuple[str | int, ...]
 
@@ -52,6 +56,10 @@ class Given(BindParameter):
         """The field that is refused if reading fails."""
         self.instead = instead
         """What the statement is given then, so that it answers the other fields and reads nothing for this one."""
+
+
+def found(values: Values, path: Sequence[str | int]) -> Any:
+    return reduce(lambda inner, step: inner[step], path, values)
 
 
 def stand_in(value: Any, path: Path) -> Any:

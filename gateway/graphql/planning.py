@@ -11,10 +11,12 @@ from sqlalchemy import ColumnElement, Dialect
 
 from gateway.graphql.caching import Kept
 from gateway.graphql.compiler import Compiler
+from gateway.graphql.dependencies import dependencies
 from gateway.graphql.documents import Operation
 from gateway.graphql.errors import located
-from gateway.graphql.given import VIEWER, Given, any_viewer_like, shape, stand_in
-from gateway.graphql.plans import Parameter, Plan, Root, Values, found
+from gateway.graphql.given import VIEWER, Given, Values, any_viewer_like, found, shape, stand_in
+from gateway.graphql.hints import hint_of
+from gateway.graphql.plans import Parameter, Plan, Root
 from gateway.graphql.selection import Field
 from models import Viewer
 from models.base import Entity
@@ -83,17 +85,20 @@ class Planner:
                 roots.append(Root(field, len(columns) - 1))
             except Refusal as refusal:
                 roots.append(Root(field, None, located(refusal, compiler.at)))
-        return Plan(*self.compiled(compiler, columns), roots, complete)
+        fields = [field for field, _ in made]
+        sql, parameters, checks, tables = self.compiled(compiler, columns)
+        return Plan(sql, parameters, checks, roots, complete, dependencies(tables, fields), hint_of(fields))
 
     def compiled(
         self, compiler: Compiler, columns: list[ColumnElement]
-    ) -> tuple[str, list[Parameter], list[Parameter]]:
-        """The statement, its parameters in order, and what else is to be checked."""
+    ) -> tuple[str, list[Parameter], list[Parameter], frozenset[str]]:
+        """The statement, its parameters in order, what else is to be checked, and the tables that are read."""
         compiled = compiler.statement(columns).compile(dialect=self.dialect)
         bound = [compiled.binds[name] for name in compiled.positiontup]
         unbound = [given for given in compiler.checked if given not in set(bound)]
         parameters, checks = ([parameter(bind, self.dialect) for bind in some] for some in (bound, unbound))
-        return compiled.string if columns else "", parameters, checks
+        tables = frozenset(table.name for table, times in compiled.tables.items() if times)
+        return compiled.string if columns else "", parameters, checks, tables
 
 
 def with_stand_ins(variables: VariableValues) -> VariableValues:

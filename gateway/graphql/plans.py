@@ -1,20 +1,20 @@
 """A plan: one statement that answers some fields, for variables of one shape and one kind of viewer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property
 from typing import Any
 
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
+from gateway.graphql.dependencies import Dependencies
 from gateway.graphql.errors import located
+from gateway.graphql.given import Values
+from gateway.graphql.hints import Hint
 from gateway.graphql.selection import Field
 from models import Viewer
 from models.errors import NotFound, Refusal
-
-Values = dict[str, Any]
-"""What a request gives: its coerced variables, the viewer's id, and what an operation returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Root:
     refused: GraphQLError | None = None
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """One statement, how to find its parameters among a request's values, and what its columns answer."""
 
@@ -50,8 +50,10 @@ class Plan:
     """What may be refused though the statement does not need it: the size of a page of which only a count is asked."""
     roots: list[Root]
     complete: bool
+    dependencies: Dependencies
+    hint: Hint
 
-    @property
+    @cached_property
     def is_personal(self) -> bool:
         """Whether the answer depends on who asks, and not just on their role."""
         return any(parameter.is_viewer for parameter in self.parameters)
@@ -82,10 +84,6 @@ def taken(parameter: Parameter, values: Values, refused: dict[Any, GraphQLError]
 
 def values_of(variables: VariableValues, viewer: Viewer | None, result: Any = None) -> Values:
     return {"variables": variables.coerced, "viewer": viewer and viewer.id, "result": result}
-
-
-def found(values: Values, path: Sequence[str | int]) -> Any:
-    return reduce(lambda inner, step: inner[step], path, values)
 
 
 def missing(root: Root) -> GraphQLError:

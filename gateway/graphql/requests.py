@@ -1,7 +1,9 @@
 """What comes in and what goes out, whatever the transport."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -32,6 +34,19 @@ class GraphQLRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """How an answer may be used again by whoever has it."""
+
+    max_age: int = 0
+    """Seconds for which it need not be asked for again."""
+    is_private: bool = True
+    """Whether it is its viewer's alone."""
+
+
+TO_BE_ASKED_FOR = Reuse()
+
+
+@dataclass(frozen=True)
 class Answer:
     """The whole response, and what a log says of it."""
 
@@ -42,13 +57,29 @@ class Answer:
     """The code of each error."""
     operation: str | None = None
     """What the client calls the operation."""
+    reuse: Reuse = TO_BE_ASKED_FOR
+
+    @cached_property
+    def etag(self) -> str:
+        """Names these bytes."""
+        return f'"{digest(self.body)}"'
 
 
-def answered(data: bytes | None, errors: Sequence[Exception], operation: str | None, request_id: str) -> Answer:
+def answered(
+    data: bytes | None,
+    errors: Sequence[Exception],
+    operation: str | None,
+    request_id: str,
+    reuse: Reuse = TO_BE_ASKED_FOR,
+) -> Answer:
     """The response's JSON. Without `data` nothing was executed."""
     entries = [] if data is None else [b'"data":' + data]
     told = [rendered(error, request_id) for error in errors]
     if told:
         entries.append(b'"errors":' + orjson.dumps(told, default=str))
     codes = [entry["extensions"]["code"] for entry in told]
-    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation)
+    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse)
+
+
+def digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()

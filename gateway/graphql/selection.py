@@ -19,10 +19,12 @@ from graphql import (
     is_composite_type,
     is_list_type,
     is_non_null_type,
+    is_object_type,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues, get_argument_values
 
+from schema.caching import Cache
 from schema.reading import Computed, Reads
 
 Path = tuple[str | int, ...]
@@ -47,6 +49,8 @@ class Field:
     """What is done before the field is read."""
     needs: tuple[str, ...] | None = None
     """The columns that Python makes the value of."""
+    cache: Cache | None = None
+    """What is declared of how its answers may be kept."""
 
     @cached_property
     def below(self) -> list["Field"]:
@@ -64,6 +68,12 @@ class Field:
         definition = self.named.extensions.get("strawberry-definition")
         generic = getattr(definition, "concrete_of", None)
         return generic and generic.name
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is no row itself, but holds some, or says something of those that another holds."""
+        definition = self.named.extensions.get("strawberry-definition")
+        return is_object_type(self.named) and not hasattr(definition.origin, "entity")
 
     @property
     def required(self) -> bool:
@@ -131,6 +141,7 @@ class Selector:
             self.below(definition.type, details, (*path, 0) if is_many(definition.type) else path),
             declared.resolver,
             declared.operation,
+            cache=declared.cache or cache_of(definition.type),
         )
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
@@ -156,6 +167,12 @@ def is_readable(root: GraphQLObjectType, details: list[FieldDetails]) -> bool:
     name = details[0].node.name.value
     declared = root.fields[name].extensions.get("strawberry-definition") if name in root.fields else None
     return isinstance(declared, Reads) or name == "__typename"
+
+
+def cache_of(type_: Any) -> Cache | None:
+    """What a type declares."""
+    definition = get_named_type(type_).extensions.get("strawberry-definition")
+    return getattr(getattr(definition, "origin", None), "cache", None)
 
 
 def is_many(type_: Any) -> bool:

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Row
 
 from models import Viewer
-from models.events import START
+from models.events import CHANGED, START
 from resolvers.events import Fact
 
 NOBODY = UUID(int=0)
@@ -88,9 +88,9 @@ def wire(moment: datetime) -> str:
 def entries_of(rows: Iterable[Row], known: Sights) -> list[Entry]:
     """Rows as `reading.beyond` gives them. What is known of other entries about the same things is brought up to date.
 
-    The mark that pruning leaves is nobody's business.
+    What is written for servers is nobody else's business.
     """
-    return [entry(row, known) for row in rows if row.type != START]
+    return [entry(row, known) for row in rows if row.type not in (CHANGED, START)]
 
 
 def entry(row: Row, known: Sights) -> Entry:

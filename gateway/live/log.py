@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from copy import copy
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Row
@@ -34,6 +36,13 @@ APART = 0.01
 logger = logging.getLogger("gateway.live")
 
 
+class Witness(Protocol):
+    """Is told of each row as soon as it is seen, in any order, and again until it has settled."""
+
+    def __call__(self, rows: Sequence[Row], position: int, *, all_since: float | None) -> None:
+        """Rows beyond what had settled, and up to where that is now; when they were all there was, or None."""
+
+
 class Log:
     """Reads the log once for all who follow it in this process, and keeps its newest part in memory."""
 
@@ -45,6 +54,7 @@ class Log:
         """Whoever has heard everything up to here finds the rest in memory."""
         self.sights: Sights = WeakValueDictionary()
         self.listeners: set[Callable[[list[Entry]], None]] = set()
+        self.witnesses: set[Witness] = set()
         self._wake = asyncio.Event()
         self._waiting: set[asyncio.Future[None]] = set()
         """One for each who waits for growth: shielding one for all of them would cost several times as much."""
@@ -136,26 +146,31 @@ class Log:
 
     async def advance(self) -> bool:
         """Take in what has settled; says whether there may be more at once."""
-        horizon = copy(self.horizon)
+        horizon, began = copy(self.horizon), time.monotonic()
         async with self.db.reading() as session:
-            settled = await self.settled(session, horizon)
+            rows, settled = await self.settled(session, horizon)
             entries = entries_of(settled, self.sights)
         self.horizon = horizon
+        for witness in self.witnesses:
+            witness(rows, self.position, all_since=began if len(rows) < PAGE else None)
         if entries:
             self.publish(entries)
         return len(settled) == PAGE
 
-    async def settled(self, session: AsyncSession, horizon: Horizon) -> list[Row]:
-        """The next rows that nothing can come before any more. The order of what is asked here is what it rests on."""
+    async def settled(self, session: AsyncSession, horizon: Horizon) -> tuple[Sequence[Row], list[Row]]:
+        """The next rows, and those of them that nothing can come before any more.
+
+        The order of what is asked here is what it rests on.
+        """
         writing = await reading.writers(session) if horizon.missed else frozenset()
         rows = await reading.beyond(session, horizon.position, PAGE)
         if not reading.may_have_gaps(session):
             horizon.position = rows[-1].id if rows else horizon.position
-            return list(rows)
+            return rows, list(rows)
         settled = list(horizon.settled(rows, writing))
         if len(settled) < len(rows) and horizon.missed is None:
             horizon.missed = Missed(rows[-1].id, await reading.writers(session))
-        return settled
+        return rows, settled
 
     def publish(self, entries: list[Entry]) -> None:
         self.entries.extend(entries)

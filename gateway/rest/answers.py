@@ -1,22 +1,53 @@
 """Answers made of the engine's JSON text, which is never parsed on its way out."""
 
-import hashlib
 import re
+from dataclasses import dataclass
+from functools import cached_property
 
+from starlette.requests import Request
 from starlette.responses import Response
+
+from gateway.graphql.requests import Reuse, digest
+from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
 
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
-REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, X-API-Key"}
-"""What is seen depends on who asks, so only they may keep it, and must ask whether it still holds."""
 
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')
 """Text cannot hold this by chance: inside of it every quotation mark is escaped."""
-VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
-"""Weak or not: proxies weaken what they compress, and the version within is as good as before."""
 NEVER = 0
 """The version that no row has."""
 DIGITS = 18
+
+
+@dataclass(frozen=True)
+class Body:
+    """What was read, as it is sent."""
+
+    text: bytes
+    reuse: Reuse
+
+    @cached_property
+    def etag(self) -> str:
+        return f'"{digest(self.text)}"'
+
+
+class Entity(Body):
+    """One entity, whose tag also says which version it is."""
+
+    @cached_property
+    def etag(self) -> str:
+        """`"VERSION.DIGEST"`: the version says whether its author changed it, the digest whether anything did."""
+        data = self.text.removeprefix(DATA)[:-1]
+        version = VERSION.search(data)
+        return f'"{int(version.group(1)) if version else NEVER}.{digest(data)}"'
+
+
+DATA = b'{"data":'
+
+
+def wrapped(text: bytes) -> bytes:
+    return b"%b%b}" % (DATA, text)
 
 
 def json(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
@@ -24,33 +55,19 @@ def json(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) 
 
 
 def data(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
-    return json(b'{"data":%b}' % text, status, headers)
+    return json(wrapped(text), status, headers)
 
 
-def entity(text: bytes, status: int = 200, *, if_none_match: str | None = None, **headers: str) -> Response:
-    """One entity with its ETag; 304 to who has it already."""
-    etag = etag_of(text)
-    headers = {**REVALIDATED, "ETag": etag, **headers}
-    if if_none_match is not None and matches(if_none_match, etag):
-        return Response(status_code=304, headers=headers)
-    return data(text, status, headers)
+def read(request: Request, body: Body) -> Response:
+    """What a GET answers, to who does not have it already."""
+    asked = request.headers
+    headers = {"Cache-Control": cache_control(body.reuse, asked), "Vary": VARY}
+    return unless_known(body.text, body.etag, asked, headers, JSON)
 
 
-def etag_of(text: bytes) -> str:
-    """`"VERSION.DIGEST"`: the version says whether its author changed it, the digest whether anything did."""
-    version = VERSION.search(text)
-    digest = hashlib.blake2b(text, digest_size=12).hexdigest()
-    return f'"{int(version.group(1)) if version else NEVER}.{digest}"'
-
-
-def validators(text: str) -> list[str]:
-    """What a list of entity tags names; `*` names whatever there is."""
-    return [tag or star for tag, star in VALIDATOR.findall(text)]
-
-
-def matches(if_none_match: str, etag: str) -> bool:
-    named = validators(if_none_match)
-    return "*" in named or etag.strip('"') in named
+def written(body: Body, status: int = 200, **headers: str) -> Response:
+    """What a write answers: the entity as it is now, with its tag."""
+    return json(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
 
 
 def expected_version(if_match: str | None) -> int | None:

@@ -8,7 +8,7 @@ from gateway import limits
 from gateway.authentication import REFRESH, SESSION, by_cookie, clear, cookie
 from gateway.context import context_of, gateway_of
 from gateway.rest import answers, reads
-from gateway.rest.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, refusals
+from gateway.rest.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, conditional, refusals, tagged
 from gateway.rest.routes import router_of, without_cookies
 from gateway.rest.shapes import Data, Session, User
 from gateway.visits import visit_of
@@ -74,11 +74,16 @@ async def logout(request: Request, given: RefreshToken | None = None) -> Respons
     return Response(status_code=204)
 
 
-@router.get("/me", response_model=Data[User], responses=refusals(), openapi_extra=SIGNED_IN)
+@router.get(
+    "/me",
+    response_model=Data[User],
+    responses=refusals(also=tagged('`"DIGEST"`')),
+    openapi_extra=conditional(SIGNED_IN),
+)
 @limits.auth
 async def me(request: Request) -> Response:
     """The viewer's own account."""
-    return answers.data(await reads.viewer(request))
+    return answers.read(request, await reads.viewer(request))
 
 
 def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
@@ -94,6 +99,6 @@ async def session(request: Request, issued: Issued, status: int = 200) -> Respon
         "accessToken": issued.access_token,
         "refreshToken": issued.refresh_token,
         "expiresIn": issued.expires_in,
-        "user": orjson.Fragment(await reads.viewer(request)),
+        "user": orjson.Fragment(await reads.account(request)),
     }
     return answers.data(orjson.dumps(tokens), status, answers.NO_STORE)

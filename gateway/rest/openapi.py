@@ -79,6 +79,29 @@ def header_parameter(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, **header(description)}
 
 
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "An ETag, or several.",
+}
+
+
+def conditional(*extras: dict[str, Any]) -> dict[str, Any]:
+    """What else is said of a GET that has an ETag."""
+    parameters = [parameter for extra in extras for parameter in extra.get("parameters", ())]
+    return {
+        **{key: value for extra in extras for key, value in extra.items()},
+        "parameters": [*parameters, IF_NONE_MATCH],
+    }
+
+
+def tagged(form: str) -> Responses:
+    """Its answers."""
+    headers = {"headers": {"ETag": header(form)}}
+    return {200: headers, 304: {"description": "You have it already", **headers}}
+
+
 def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
     """A field's schema, with what it refers to in its place."""
     reference = field.pop("$ref", None)

@@ -16,12 +16,13 @@ from gateway.rest.openapi import (
     REPEATED,
     WITH_BODY,
     WRITING,
+    conditional,
     header,
-    header_parameter,
     parameters,
     path_id,
     query,
     refusals,
+    tagged,
 )
 from gateway.rest.routes import costs, router_of
 from gateway.rest.shapes import Data, Post, PostPage
@@ -61,13 +62,18 @@ class PostQuery(BaseModel):
 
 IfMatch = Annotated[str | None, Header(description="An ETag; only its version is compared.")]
 
-ETAG = {"headers": {"ETag": header('`"VERSION.DIGEST"`')}}
-UNCHANGED = {304: {"description": "You have it already", **ETAG}}
+TAGGED = tagged('`"VERSION.DIGEST"`')
+ETAG = TAGGED[200]
 CREATED = {201: {"headers": {"Location": header("Where the post is."), **ETAG["headers"]}}}
 WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 
 
-@router.get("", response_model=PostPage, responses=refusals(), openapi_extra={**ANYONE, **query(PostQuery)})
+@router.get(
+    "",
+    response_model=PostPage,
+    responses=refusals(also=tagged('`"DIGEST"`')),
+    openapi_extra=conditional(ANYONE, query(PostQuery)),
+)
 @limits.api
 @costs(0)
 async def list_posts(request: Request) -> Response:
@@ -75,7 +81,7 @@ async def list_posts(request: Request) -> Response:
     asked = validated(PostQuery, request.query_params)
     await context_of(request).charge(PAGE + ROW * asked.limit)
     filter = {"status": asked.status.name, "q": asked.q}
-    return answers.json(await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter))
+    return answers.read(request, await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter))
 
 
 @router.post(
@@ -89,20 +95,19 @@ async def list_posts(request: Request) -> Response:
 async def create_post(request: Request, input: CreatePost) -> Response:
     """Write a post; a draft, unless its status says otherwise."""
     id = await posts.create(context_of(request), input)
-    return answers.entity(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
+    return answers.written(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
 
 
 @router.get(
     "/{id}",
     response_model=Data[Post],
-    responses=refusals(NotFound, also=UNCHANGED | {200: ETAG}),
-    openapi_extra={**ANYONE, **parameters(path_id("id"), header_parameter("If-None-Match", "An ETag, or several."))},
+    responses=refusals(NotFound, also=TAGGED),
+    openapi_extra=conditional(ANYONE, parameters(path_id("id"))),
 )
 @limits.api
 async def get_post(request: Request) -> Response:
     """One post."""
-    id, if_none_match = lenient_id(request.path_params["id"]), request.headers.get("if-none-match")
-    return answers.entity(await reads.post(request, id), if_none_match=if_none_match)
+    return answers.read(request, await reads.post(request, lenient_id(request.path_params["id"])))
 
 
 @router.put(
@@ -115,7 +120,7 @@ async def get_post(request: Request) -> Response:
 async def replace_post(request: Request, id: Reference, input: CreatePost, if_match: IfMatch = None) -> Response:
     """Write a post anew; what is left out is reset."""
     await posts.replace(context_of(request), id, input, expected_version(if_match))
-    return answers.entity(await reads.post(request, id))
+    return answers.written(await reads.post(request, id))
 
 
 @router.patch(
@@ -128,7 +133,7 @@ async def replace_post(request: Request, id: Reference, input: CreatePost, if_ma
 async def update_post(request: Request, id: Reference, input: UpdatePost, if_match: IfMatch = None) -> Response:
     """Change some of a post; what is left out stays as it is."""
     await posts.update(context_of(request), id, input, expected_version(if_match))
-    return answers.entity(await reads.post(request, id))
+    return answers.written(await reads.post(request, id))
 
 
 @router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=WRITING)

@@ -1,4 +1,4 @@
-"""Reads as endpoints want them: JSON text, as the viewer may see it."""
+"""Reads as endpoints want them: finished bodies, as the viewer may see what is in them."""
 
 from typing import Any
 from uuid import UUID
@@ -6,28 +6,50 @@ from uuid import UUID
 from starlette.requests import Request
 
 from gateway.context import context_of, gateway_of
+from gateway.graphql.engine import Named
+from gateway.graphql.requests import Reuse
+from gateway.rest.answers import Body, Entity, wrapped
 from models.errors import NotFound
 
 NULL = b"null"
+Texts = dict[str, bytes]
 
 
-async def viewer(request: Request) -> bytes:
-    """The viewer's own account."""
+async def viewer(request: Request) -> Body:
+    """The viewer's own account, as an answer."""
+    context_of(request).signed_in()
+    return await read(request, gateway_of(request).documents.viewer, as_viewer)
+
+
+async def account(request: Request) -> bytes:
+    """The same, as part of one."""
     gateway = gateway_of(request)
     return (await gateway.engine.read(gateway.documents.viewer, {}, context_of(request).signed_in()))["viewer"]
 
 
-async def post(request: Request, id: UUID) -> bytes:
+async def post(request: Request, id: UUID) -> Body:
     """One post, for who may see it."""
-    gateway = gateway_of(request)
-    found = (await gateway.engine.read(gateway.documents.post, {"id": str(id)}, context_of(request).viewer))["post"]
-    if found == NULL:
-        raise NotFound.named("Post")
-    return found
+    return await read(request, gateway_of(request).documents.post, as_post, id=str(id))
 
 
-async def post_page(request: Request, **variables: Any) -> bytes:
+async def post_page(request: Request, **variables: Any) -> Body:
     """`{"data": […], "pagination": {…}}`."""
-    gateway = gateway_of(request)
-    read = await gateway.engine.read(gateway.documents.posts, variables, context_of(request).viewer)
-    return b'%b,"pagination":%b}' % (read["items"].rstrip()[:-1], read["pagination"])
+    return await read(request, gateway_of(request).documents.posts, as_page, **variables)
+
+
+async def read(request: Request, document: Named, make: Any, **variables: Any) -> Any:
+    return await gateway_of(request).engine.read(document, variables, context_of(request).viewer, make)
+
+
+def as_viewer(texts: Texts, reuse: Reuse) -> Body:
+    return Body(wrapped(texts["viewer"]), reuse)
+
+
+def as_post(texts: Texts, reuse: Reuse) -> Body:
+    if texts["post"] == NULL:
+        raise NotFound.named("Post")
+    return Entity(wrapped(texts["post"]), reuse)
+
+
+def as_page(texts: Texts, reuse: Reuse) -> Body:
+    return Body(b'%b,"pagination":%b}' % (texts["items"].rstrip()[:-1], texts["pagination"]), reuse)

@@ -1,12 +1,14 @@
 """Made-up data: much of it to measure with (`gateway seed`), and a little to look at (`gateway serve --demo`).
 
-The rows go past the operations, straight into the tables, so they write no events: nobody followed them being made.
+The rows go past the operations, straight into the tables, so they write no events, for nobody followed them being made;
+only one that has servers forget what they know.
 """
 
 from gateway.seeding.rows import Account, Amounts, Sheets
 from gateway.seeding.showcase import demo
 from gateway.seeding.writing import Progress, chance_of, clear, opened, quietly, settle, survey, write
 from models import utcnow
+from models.events import touch_everything
 
 __all__ = ["Account", "Amounts", "Progress", "demo", "quietly", "seed"]
 
@@ -20,4 +22,5 @@ async def seed(url: str, amounts: Amounts, *, seed: int = 1, fresh: bool = False
             there, chance = await survey(session), await chance_of(session, seed)
             for sheet in Sheets(amounts, there, chance=chance, now=utcnow()):
                 await write(session, sheet, progress)
+            touch_everything(session)
         await settle(db)

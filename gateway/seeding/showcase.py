@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from gateway.seeding.rows import Account, Amounts, Sheets, There
 from gateway.seeding.writing import chance_of, opened, quietly, settle, write
 from models import Post, PostStatus, User, utcnow
+from models.events import touch_everything
 from resolvers.slugs import slug_of
 
 DEMO = Account("Demo", "demo@dovetail.example", "USER", "dovetail-demo")
@@ -70,6 +71,7 @@ async def demo(url: str) -> Account | None:
             for sheet in sheets:
                 await write(session, sheet, quietly)
             session.add_all(by_hand(sheets))
+            touch_everything(session)
         await settle(db)
     return DEMO
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +18,7 @@ from gateway.limits import API, AUTH
 from gateway.media import EVENT_STREAM, JSON, is_json, is_legacy, preferred, preferred_stream, prefers_html
 from gateway.pages import graphiql_page
 from gateway.persisted.clients import client_of
+from gateway.reuse import VARY, cache_control, unless_known
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
 from gateway.transports.forms import FORMS, single
@@ -29,6 +31,7 @@ from resolvers.context import RequestContext
 METHODS = ["GET", "POST"]
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 """An answer is for who asked, in the form that they asked for."""
+VARY_OF_GET = f"Accept, {VARY}"
 
 
 class GraphQLEndpoint(Direct):
@@ -73,6 +76,8 @@ async def executed(
     answer = await (in_turn(engine, asked, ctx) if isinstance(asked, list) else engine.answer(asked, ctx))
     note(visit_of(request.scope), answer)
     enter(request, ctx)
+    if request.method == "GET" and media_type != EVENT_STREAM and answer.executed and not answer.errors:
+        return read_again(answer, request.headers, media_type)
     return answered(answer, media_type, request.scope)
 
 
@@ -93,6 +98,12 @@ async def batched(
     elif HEADER in request.headers:
         return await once(request, ctx, await request.body(), answer)
     return await answer()
+
+
+def read_again(answer: Answer, asked: Headers, media_type: str) -> Response:
+    """What a GET reads may be kept, and asked for again under the tag that it has."""
+    headers = {"Cache-Control": cache_control(answer.reuse, asked), "Vary": VARY_OF_GET}
+    return unless_known(answer.body, answer.etag, asked, headers, media_type)
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:

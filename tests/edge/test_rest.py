@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.rest.answers import etag_of, expected_version, matches
+from gateway.graphql.requests import TO_BE_ASKED_FOR
+from gateway.rest.answers import Entity, expected_version, wrapped
+from gateway.reuse import matches
 from models.errors import Refusal
 from tests.support.accounts import Account
 from tests.support.callers import Rest
@@ -60,7 +62,7 @@ def test_if_none_match_compares_all_of_a_tag(if_none_match: str) -> None:
 def test_no_content_passes_for_a_version() -> None:
     """A post may well be about JSON."""
     text = rb'{"content":"{\"version\":7, \"version\":8}","version" : 12}'
-    assert etag_of(text).startswith('"12.')
+    assert Entity(wrapped(text), TO_BE_ASKED_FOR).etag.startswith('"12.')
 
 
 @pytest.mark.anyio
