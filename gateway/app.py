@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan(settings),
         around=middleware(settings),
         routes=routes(settings),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -101,5 +102,6 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *files.router.routes,
         *health.router.routes,
         *metrics.router.routes,
+        Route("/openapi.json", openapi.described, include_in_schema=False),
         *page_routes(graphiql=settings.explorable),
     ]

@@ -18,6 +18,10 @@ class Bounded(Generic[Value]):
         self.weight = 0
         self.hits, self.misses = 0, 0
 
+    @property
+    def entries(self) -> int:
+        return len(self.values)
+
     def get(self, key: Hashable) -> Value | None:
         value = self.values.get(key)
         if value is None:

@@ -16,7 +16,7 @@ from graphql.execution.values import VariableValues
 
 from gateway.graphql.answers import Answers, Reading
 from gateway.graphql.bounds import DocumentLimits
-from gateway.graphql.caching import Kept
+from gateway.graphql.caching import Bounded, Kept
 from gateway.graphql.completion import completed, introspected
 from gateway.graphql.databases import ReadDatabase
 from gateway.graphql.documents import Operation, read
@@ -72,6 +72,11 @@ class Engine:
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
         self.subscriptions = Subscriptions(self.mutations, reads)
+
+    @property
+    def caches(self) -> dict[str, Bounded]:
+        """By what they keep."""
+        return {"response": self.answers, "document": self.documents, "plan": self.planner.plans}
 
     async def answer(self, request: GraphQLRequest, ctx: RequestContext) -> Answer:
         """The response to one request. Raises nothing: every refusal is in the body."""

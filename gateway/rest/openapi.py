@@ -3,10 +3,15 @@
 from collections import defaultdict
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway.authentication import REFRESH, SESSION
+from gateway.graphql.requests import TO_BE_ASKED_FOR
+from gateway.rest import answers
 from gateway.rest.shapes import Error
 from models.errors import (
     Conflict,
@@ -110,6 +115,11 @@ def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
 
 def header(description: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}}
+
+
+async def described(request: Request) -> Response:
+    """The document itself."""
+    return answers.read(request, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
 def install(app: FastAPI) -> None:

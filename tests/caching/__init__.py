@@ -1,0 +1,1 @@
+"""Answers that are given again: never when something that they show has changed."""
