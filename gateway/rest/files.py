@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.context import gateway_of
-from gateway.rest.answers import matches
 from gateway.rest.openapi import header, refusals
 from gateway.rest.routes import router_of
+from gateway.reuse import matches
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models import Upload
