@@ -23,6 +23,8 @@ DELIVERIES = 300
 ORDERS = 100
 """Each is paid, told of twice by different events, and every other one is refunded; the rest are repetitions."""
 AT_ONCE = 30
+ROUNDS = 3
+"""What is answered 503, or not in time, Stripe sends again; so a busy machine is no failure."""
 KILLED_AFTER = 60
 """Deliveries that were answered."""
 
@@ -59,6 +61,7 @@ async def delivered(address: str, told: Sequence[dict[str, Any]], answered: Call
             except httpx.TransportError:
                 again.append(event)
             else:
+                assert answer.status_code in (200, 503), answer.text
                 again.extend([event] if answer.status_code != 200 else [])
                 answered()
 
@@ -91,7 +94,10 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
         assert done
         assert done <= set(await kept(db))
         await server.start()
-        assert await delivered(server.address, told, lambda: None) == []
+        left = told
+        for _ in range(ROUNDS):
+            left = left and await delivered(server.address, left, lambda: None)
+        assert left == [], server.log.read_text()
     statuses = {id: OrderStatus.REFUNDED if number % 2 else OrderStatus.PAID for number, id in enumerate(orders)}
     assert await standing(db) == statuses
     assert await updates(db) == {id: 2 if status is OrderStatus.REFUNDED else 1 for id, status in statuses.items()}
