@@ -8,6 +8,8 @@ import orjson
 from gateway.graphql.requests import GraphQLRequest, Reference
 from models.errors import ValidationError
 
+TEXT, OBJECT = (str, type(None)), (dict, type(None))
+
 IDS = "documentId", "doc_id", "id"
 """What persisted documents are asked for by: the specification's name for it, and those of Relay's clients."""
 
@@ -43,14 +45,14 @@ def request_of(parameters: Any, *, only_queries: bool = False) -> GraphQLRequest
     if not isinstance(parameters, dict):
         raise ValidationError.of(body="must be a JSON object with a query")
     query, name = parameters.get("query"), parameters.get("operationName")
-    if not isinstance(query, str | None):
+    if not isinstance(query, TEXT):
         raise ValidationError.of(query="must be text or null")
     if query is not None and not query.strip():
         query = None
-    if not isinstance(name, str | None):
+    if not isinstance(name, TEXT):
         raise ValidationError.of(operationName="must be text or null")
     for field in ("variables", "extensions"):
-        if not isinstance(parameters.get(field), dict | None):
+        if not isinstance(parameters.get(field), OBJECT):
             raise ValidationError.of(**{field: "must be an object or null"})
     reference = None if query and not parameters.get("extensions") else reference_of(parameters, query)
     if query is None and reference is None:

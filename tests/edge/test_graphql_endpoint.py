@@ -112,6 +112,17 @@ async def test_what_cannot_be_given_is_406(server: Server) -> None:
     assert response.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
 
 
+@pytest.mark.parametrize("directive", ["defer", "stream"])
+async def test_answers_come_whole(server: Server, directive: str) -> None:
+    """One statement answers all of a document, so there is nothing to come later: its directives are unknown here."""
+    query = {"defer": "{ ... @defer { viewer { id } } }", "stream": "{ posts { nodes @stream { id } } }"}[directive]
+    incremental = "multipart/mixed; deferSpec=20220824, application/json"
+    for accept in (RESPONSE, incremental):
+        response = await post(server, json.dumps({"query": query}).encode(), Accept=accept)
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["message"] == f"Unknown directive '@{directive}'."
+
+
 async def test_an_error_beside_data_is_200(server: Server) -> None:
     """The request was executed, whatever came of it."""
     response = await post(server, b'{"query": "mutation {a: likePost(id: \\"x\\") {id}}"}')

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.pages.browser import Page, browsing
@@ -25,6 +26,11 @@ class GraphiQL:
 
     async def run(self, operation: str | None = None, variables: Any = None, headers: Any = None) -> dict[str, Any]:
         """Press Ctrl+Enter and wait for the answer; without an operation, run what a first visitor finds."""
+        await self.start(operation, variables, headers)
+        return json.loads(await self._page.until(SAID))
+
+    async def start(self, operation: str | None = None, variables: Any = None, headers: Any = None) -> None:
+        """Press Ctrl+Enter."""
         if operation is not None:
             await self._write("operation.graphql", operation)
             await self._write("variables.json", json.dumps(variables) if variables else "")
@@ -33,8 +39,10 @@ class GraphiQL:
         await self._write("response.json", "")
         await self._page.evaluate(f"{_editor('operation.graphql')}.focus()")
         await self._page.press(*ENTER, CTRL)
-        answer = f"{_editor('response.json')}.getValue()"
-        return json.loads(await self._page.until(f"{answer}.trim().endsWith('}}') && {answer}"))
+
+    async def said(self) -> str:
+        """The answer so far, once it is whole."""
+        return await self._page.evaluate(SAID)
 
     async def _write(self, name: str, text: str) -> None:
         await self._page.evaluate(f"{_editor(name)}.setValue({json.dumps(text)})")
@@ -43,6 +51,10 @@ class GraphiQL:
 def _editor(name: str) -> str:
     found = f"__MONACO.editor.getEditors().find((editor) => editor.getModel().uri.path.endsWith('{name}'))"
     return f"({found})"
+
+
+ANSWER = f"{_editor('response.json')}.getValue()"
+SAID = f"{ANSWER}.trim().endsWith('}}') && {ANSWER}"
 
 
 @pytest.fixture
@@ -85,6 +97,33 @@ async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Pag
 
     assert foreign(page, live_server) == []
     assert page.complaints == []
+
+
+async def test_graphiql_follows_a_subscription(graphiql: GraphiQL, page: Page, live_server: str):
+    """Live, over a socket that begins as the viewer of the moment; a mutation of the same page is heard."""
+    account = {"name": "Liv Live", "email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
+    register = "mutation Register($input: RegisterInput!) { register(input: $input) { accessToken } }"
+    token = (await graphiql.run(register, {"input": account}))["data"]["register"]["accessToken"]
+    await graphiql.start("subscription Drafts { postEvents(types: [CREATED]) { type post { title status } } }")
+    await page.until("document.querySelector('.graphiql-execute-button').getAttribute('aria-label').startsWith('Stop')")
+    async with httpx.AsyncClient(base_url=live_server) as http:
+        while not (said := await graphiql.said()):  # the socket tells nobody that it is heard
+            await create(http, token)
+            await asyncio.sleep(0.1)
+    assert json.loads(said) == {
+        "data": {"postEvents": {"type": "CREATED", "post": {"title": "A draft", "status": "DRAFT"}}}
+    }
+    assert any(address.startswith("ws") for address in page.requests)
+    assert foreign(page, live_server) == []
+    assert page.complaints == []
+
+
+async def create(http: httpx.AsyncClient, token: str) -> None:
+    """A draft, which is told to its author alone."""
+    post = '{title: "A draft", content: "Seen by its author alone."}'
+    body = {"query": f"mutation {{ createPost(input: {post}) {{ id }} }}"}
+    answer = await http.post("/graphql", json=body, headers={"Authorization": f"Bearer {token}"})
+    assert "errors" not in answer.json()
 
 
 async def test_the_rest_page_draws_every_endpoint(page: Page, live_server: str):
