@@ -13,6 +13,7 @@
     ├── PreconditionFailed         412  PRECONDITION_FAILED
     ├── PayloadTooLarge            413  PAYLOAD_TOO_LARGE
     ├── UnsupportedMediaType       415  UNSUPPORTED_MEDIA_TYPE
+    ├── RangeNotSatisfiable        416  RANGE_NOT_SATISFIABLE
     ├── IdempotencyMismatch        422  IDEMPOTENCY_MISMATCH
     ├── RateLimited                429  RATE_LIMITED         details: {"retryAfter": seconds}
     ├── PersistedQueryNotFound     200  PERSISTED_QUERY_NOT_FOUND
@@ -101,6 +102,10 @@ class PayloadTooLarge(Refusal):
 
 class UnsupportedMediaType(Refusal):
     status, code, words = 415, "UNSUPPORTED_MEDIA_TYPE", "That media type is not supported"
+
+
+class RangeNotSatisfiable(Refusal):
+    status, code, words = 416, "RANGE_NOT_SATISFIABLE", "The file has no such range"
 
 
 class IdempotencyMismatch(Refusal):

@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.context import gateway_of
+from gateway.errors import refused
 from gateway.rest.openapi import header, refusals
 from gateway.rest.routes import router_of
 from gateway.reuse import matches
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models import Upload
-from models.errors import NotFound, ValidationError
+from models.errors import NotFound, RangeNotSatisfiable, ValidationError
 from resolvers import uploads
 from resolvers.kinds import OF_MEDIA_TYPE
 from resolvers.widths import WIDTHS
@@ -37,7 +38,6 @@ FOUND = {
     200: {"description": "The file", **BYTES, **HEADERS},
     206: {"description": "A range of it", **BYTES, "headers": {"Content-Range": header("Which.")}},
     304: {"description": "You have it already"},
-    416: {"description": "It has no such range", "headers": {"Content-Range": header("How long it is.")}},
 }
 WIDTH = {
     "parameters": [
@@ -58,7 +58,7 @@ Range = Annotated[str | None, Header(description="One range of bytes.")]
 @router.get(
     "/{name}",
     response_class=Response,
-    responses=refusals(NotFound, also=FOUND),
+    responses=refusals(NotFound, RangeNotSatisfiable, also=FOUND),
     openapi_extra={"security": [{}], **WIDTH},
 )
 async def get_upload(
@@ -77,7 +77,7 @@ async def get_upload(
     wanted = (range and RANGE.fullmatch(range.strip())) if if_range in (None, etag) else None
     span = span_of(wanted, size) if wanted else (0, size)
     if span is None:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+        return refused(request.scope, RangeNotSatisfiable(), {"Content-Range": f"bytes */{size}"})
     partial = {"Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"} if wanted else {}
     body = await opened(gateway, stored, span)
     lengths = {"Content-Length": str(span[1] - span[0]), **partial}

@@ -25,6 +25,7 @@ DESIGN = {
     "CursorExpired": (410, "CURSOR_EXPIRED"),
     "PayloadTooLarge": (413, "PAYLOAD_TOO_LARGE"),
     "UnsupportedMediaType": (415, "UNSUPPORTED_MEDIA_TYPE"),
+    "RangeNotSatisfiable": (416, "RANGE_NOT_SATISFIABLE"),
     "IdempotencyMismatch": (422, "IDEMPOTENCY_MISMATCH"),
     "RateLimited": (429, "RATE_LIMITED"),
     "PersistedQueryNotFound": (200, "PERSISTED_QUERY_NOT_FOUND"),
