@@ -13,6 +13,7 @@ from gateway import errors, logs
 from gateway.entrance import Application
 from gateway.media import GRAPHQL_PATH
 from gateway.middleware import Guard, Visits
+from gateway.overload import Overload, Work
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
 from gateway.rest.multipart import most_bytes
@@ -43,12 +44,13 @@ EXPOSED = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
     settings = settings or Settings()
+    work = Work(settings.max_in_flight)
     app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings),
-        around=middleware(settings),
+        lifespan=lifespan(settings, work),
+        around=middleware(settings, work),
         routes=routes(settings),
         openapi_url=None,
         docs_url=None,
@@ -60,18 +62,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def lifespan(settings: Settings) -> Lifespan[FastAPI]:
+def lifespan(settings: Settings, work: Work) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(as_json=settings.in_production)
-        async with opened(settings) as app.state.gateway:
+        async with opened(settings, work) as app.state.gateway:
             settle()
             yield
 
     return running
 
 
-def middleware(settings: Settings) -> list[Middleware]:
+def middleware(settings: Settings, work: Work) -> list[Middleware]:
     """From the outermost in."""
     cross_origin = Middleware(
         CORSMiddleware,
@@ -84,6 +86,7 @@ def middleware(settings: Settings) -> list[Middleware]:
     return [
         Middleware(Visits),
         *([cross_origin] if settings.cors_origins else []),
+        Middleware(Overload, work),
         Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),
     ]
 

@@ -1,5 +1,6 @@
 """Connections, as uvicorn keeps them, that a request can break, and write to without going through every layer."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 
 from gateway.live.feed import CUT, DIRECT
+from gateway.patience import MOST_HEADERS, Patience
 
 logger = logging.getLogger("gateway.connections")
 logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
@@ -23,9 +25,62 @@ class Connection(AutoHTTPProtocol):
     Without httptools, uvicorn's other protocol does not come by here, and slow followers are closed in uvicorn's way.
     """
 
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self.sending, self.reading = Patience(self.give_up), Patience(transport.abort)
+        self.is_partial, self.head = True, 0
+        self.sending.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.sending.end()
+        self.reading.end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self.sending.moved += len(data)
+        super().data_received(data)
+        if not self.is_partial:
+            self.sending.end()
+        elif not self.transport.is_closing():
+            self.sending.begin()
+
+    def give_up(self) -> None:
+        """A client that does not finish its request is not waited for; one whose body we do not take yet is."""
+        if self.flow.read_paused:
+            self.sending.begin()
+        else:
+            self.transport.abort()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.is_partial, self.head = True, 0
         self.scope["extensions"] = {CUT: self.transport.abort, DIRECT: self.direct}
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self.measure(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self.measure(len(name) + len(value))
+
+    def measure(self, more: int) -> None:
+        """The parser takes headers without end."""
+        self.head += more
+        if self.head > MOST_HEADERS:
+            raise ValueError("The headers are too large")  # the parser stops, and the request is answered with 400
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.is_partial = False
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.reading.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.reading.end()
 
     def direct(self, scope: Scope) -> Send | None:
         """How uvicorn sends to the request of that scope, if that is the one being answered."""

@@ -222,6 +222,8 @@ class Settings(BaseSettings):
     shutdown_grace: Seconds = timedelta(seconds=10)
     """What a server that is told to stop takes at most."""
 
+    max_in_flight: Count = 128
+    """The requests that a process works on at once; one more is turned away."""
     max_body_bytes: Count = 1024 * 1024
     graphql_max_depth: Count = 12
     graphql_max_aliases: Count = 30

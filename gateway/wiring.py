@@ -30,6 +30,7 @@ from gateway.live.shutdown import heeding
 from gateway.live.streams import Streams
 from gateway.live.watch import Watch
 from gateway.migrating import migrated
+from gateway.overload import Work
 from gateway.persisted.ledger import Ledger
 from gateway.persisted.policy import Persisted
 from gateway.persisted.trusted import TrustedDocuments
@@ -54,6 +55,7 @@ class Gateway:
     """One server's parts."""
 
     settings: Settings
+    work: Work
     db: Database
     engine: Engine
     documents: Documents
@@ -80,7 +82,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+async def opened(settings: Settings, work: Work) -> AsyncIterator[Gateway]:
     """A server's parts, for as long as it runs."""
     await migrated(settings)
     async with AsyncExitStack() as stack:
@@ -114,6 +116,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         tokens = Tokens(signing_secret(settings))
         yield Gateway(
             settings=settings,
+            work=work,
             db=db,
             engine=engine,
             documents=compiled(engine),

@@ -35,6 +35,7 @@ class Readings(Collector):
         streams, log, pool = self.gateway.streams, self.gateway.log, self.gateway.db.engine.pool
         yield gauge("streams_open", "Streams that are open, whatever their transport", streams.count)
         yield gauge("log_position", "The newest event that has settled", log.position)
+        yield gauge("requests_in_flight", "Requests that are worked on now", self.gateway.work.now)
         yield gauge("database_connections_in_use", "Connections that an operation holds now", pool.checkedout())
         silence = self.gateway.engine.answers.silence
         yield gauge("log_silence_seconds", "Since the log was last read to its end; after 5 no cache answers", silence)

@@ -62,7 +62,7 @@ async def respond(request: Request) -> ASGIApp:
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
     media_type = media_type or EVENT_STREAM
-    if cost := sign_ins(asked.query, asked.operation_name):
+    if cost := await sign_ins(gateway.engine, asked):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     elif HEADER in request.headers:
         return await once(request, ctx, await request.body(), partial(executed, request, asked, ctx, media_type))
@@ -93,7 +93,7 @@ async def batched(
     requests = [await resolved(request, asked, ctx) for asked in requests]
     answer = partial(executed, request, requests, ctx, media_type)
     texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
-    if cost := sum(sign_ins(asked.query, asked.operation_name) for asked in texts):
+    if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     elif HEADER in request.headers:
         return await once(request, ctx, await request.body(), answer)

@@ -72,12 +72,14 @@ class Operating:
             self.request = await persisted.resolved(self.request, self.line.client)
 
     async def count_sign_ins(self) -> None:
-        if cost := sign_ins(self.request.query, self.request.operation_name):
-            await self.line.gateway.limits.count(AUTH, self.visit.caller, self.visit, cost)
+        gateway = self.line.gateway
+        if cost := await sign_ins(gateway.engine, self.request):
+            await gateway.limits.count(AUTH, self.visit.caller, self.visit, cost)
 
     async def answer(self, ctx: RequestContext) -> int:
-        self.may_write = True
-        answer = await self.line.gateway.engine.answer(self.request, ctx)
+        gateway, self.may_write = self.line.gateway, True
+        with gateway.work.one():
+            answer = await gateway.engine.answer(self.request, ctx)
         if not answer.executed:
             return await self.refuse(answer)
         self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)

@@ -1,0 +1,78 @@
+"""Overload: a process works on so many requests at once. One more is turned away now, rather than kept waiting."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import refused
+from models.errors import Unavailable
+
+ALWAYS = ("/api/health", "/api/health/live", "/api/health/ready", "/metrics")
+"""Whoever looks after a server that has too much to do must be able to see it."""
+
+BUSY = "Too many requests at once; try again"
+
+
+class Work:
+    """What a process has in hand."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.now, self.refused = most, 0, 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One piece of it more. Raises `Unavailable` where that would be too much."""
+        if self.now >= self.most:
+            raise self.too_much()
+        self.now += 1
+        try:
+            yield
+        finally:
+            self.now -= 1
+
+    def too_much(self) -> Unavailable:
+        self.refused += 1
+        return Unavailable(BUSY)
+
+
+class Overload:
+    """Counts the requests that are worked on: from when all of one has arrived until its answer begins.
+
+    Slow senders, slow readers and streams keep nobody busy, and so do not count.
+    """
+
+    def __init__(self, app: ASGIApp, work: Work) -> None:
+        self.app, self.work = app, work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        work = self.work
+        if scope["type"] != "http" or scope["path"] in ALWAYS:
+            return await self.app(scope, receive, send)
+        if work.now >= work.most:
+            return await refused(scope, work.too_much())(scope, receive, send)
+        work.now += 1
+        counts = True
+
+        async def receive_aside() -> Message:
+            """While it waits for its sender it is no work."""
+            if not counts:
+                return await receive()
+            work.now -= 1
+            try:
+                return await receive()
+            finally:
+                work.now += 1
+
+        async def send_noting(message: Message) -> None:
+            nonlocal counts
+            if counts:
+                counts = False
+                work.now -= 1
+            await send(message)
+
+        try:
+            return await self.app(scope, receive_aside, send_noting)
+        finally:
+            if counts:
+                work.now -= 1
