@@ -82,8 +82,10 @@ async def create(ctx: RequestContext, input: CreatePost) -> UUID:
         written = input.model_dump(include={"title", "content", "excerpt", "category_id"})
         post = Post(**written, author_id=viewer.id)
         await insert_with_slug(session, post)
-        await retag(session, post, input.tags or [])
-        await attach(session, viewer, post, input.upload_ids or [])
+        if input.tags:
+            await retag(session, post, input.tags)
+        if input.upload_ids:
+            await attach(session, viewer, post, input.upload_ids)
         facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
         tell(session, facts, viewer, post)
     return post.id

@@ -21,9 +21,12 @@ def slug_of(text: str) -> str:
 
 
 async def insert_with_slug(session: AsyncSession, post: Post) -> None:
-    """Write a new post under the first free slug of its title; another transaction may take one while we look."""
-    for _ in range(100):
-        post.slug = await free_slug(session, post)
+    """Write a new post under the first free slug of its title; another transaction may take one while we look.
+
+    Most titles are nobody's yet, so the first is tried without looking.
+    """
+    for attempt in range(100):
+        post.slug = await free_slug(session, post) if attempt else plain_slug(post)
         try:
             async with session.begin_nested():
                 session.add(post)
@@ -39,12 +42,16 @@ async def insert_with_slug(session: AsyncSession, post: Post) -> None:
 
 async def free_slug(session: AsyncSession, post: Post) -> str:
     """The title's own slug, or the same with the smallest number that makes it unique."""
-    for batch in candidates(slug_of(post.title) or "post"):
+    for batch in candidates(plain_slug(post)):
         taken = set(await session.scalars(select(Post.slug).where(Post.slug.in_(batch))))
         for slug in batch:
             if slug not in taken:
                 return slug
     return last_resort(post)
+
+
+def plain_slug(post: Post) -> str:
+    return slug_of(post.title) or "post"
 
 
 def candidates(slug: str) -> Iterator[list[str]]:
@@ -55,4 +62,4 @@ def candidates(slug: str) -> Iterator[list[str]]:
 
 def last_resort(post: Post) -> str:
     """Unique by the post's own id, for the thousandth post of one title."""
-    return f"{slug_of(post.title) or 'post'}-{post.id.hex[-12:]}"
+    return f"{plain_slug(post)}-{post.id.hex[-12:]}"
