@@ -44,11 +44,16 @@ def is_address(text: str) -> bool:
     return True
 
 
-def own_origin(connection: HTTPConnection, proxies: Networks) -> str:
-    """This server's origin, as the client addressed it."""
+def page_scheme(connection: HTTPConnection, proxies: Networks) -> str:
+    """`https` or `http`: by what the client came, or its page did."""
     scheme = connection.scope["scheme"]
     if connection.client and trusts(proxies, connection.client.host):
         scheme = connection.headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
-    scheme = OF_PAGES.get(scheme, scheme)
+    return OF_PAGES.get(scheme, scheme)
+
+
+def own_origin(connection: HTTPConnection, proxies: Networks) -> str:
+    """This server's origin, as the client addressed it."""
+    scheme = page_scheme(connection, proxies)
     host = connection.headers.get("host", "").lower()
     return f"{scheme}://{host.removesuffix(DEFAULT_PORTS.get(scheme, ':'))}"

@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.install(app)
-    openapi.install(app)
+    openapi.install(app, settings)
     return app
 
 
@@ -84,7 +84,7 @@ def middleware(settings: Settings, work: Work) -> list[Middleware]:
         expose_headers=EXPOSED,
     )
     return [
-        Middleware(Visits),
+        Middleware(Visits, settings.trusted_proxies if settings.in_production else None),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(Overload, work),
         Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),

@@ -16,6 +16,8 @@ from resolvers.tokens import Issued
 SESSION, REFRESH = "dovetail_session", "dovetail_refresh"
 PATHS = {SESSION: "/", REFRESH: "/api/auth"}
 """Where a browser sends each cookie: the refresh token goes only where it is exchanged."""
+PREFIXES = {SESSION: "__Host-", REFRESH: "__Secure-"}
+"""What browsers hold a cookie's setter to: `__Host-`, that it was this very host. It needs the path `/`."""
 API_KEY = "x-api-key"
 """The header for machines that cannot set `Authorization`."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -56,10 +58,15 @@ async def by_cookie(
 
 def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | None:
     """A cookie's value, where it counts."""
-    value = connection.cookies.get(name)
+    value = connection.cookies.get(called(name, settings))
     if value:
         check_origin(connection, settings)
     return value or None
+
+
+def called(name: str, settings: Settings) -> str:
+    """What browsers know a cookie by."""
+    return PREFIXES[name] + name if settings.prefixes_cookies else name
 
 
 def check_origin(connection: HTTPConnection, settings: Settings) -> None:
@@ -89,5 +96,11 @@ def clear(visit: Visit, name: str, settings: Settings) -> None:
 def set_cookie(visit: Visit, name: str, value: str, seconds: int, settings: Settings) -> None:
     response = Response()
     options: dict[str, Any] = {"path": PATHS[name], "httponly": True, "samesite": "lax"}
-    response.set_cookie(name, value, max_age=seconds, secure=settings.in_production, **options)
+    response.set_cookie(
+        called(name, settings),
+        value,
+        max_age=seconds,
+        secure=settings.in_production or settings.prefixes_cookies,
+        **options,
+    )
     visit.add_header("set-cookie", response.headers["set-cookie"])

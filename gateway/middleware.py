@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.addresses import Networks, page_scheme
 from gateway.errors import refusal_of, refused
 from gateway.limits import headers as standing
 from gateway.logs import log_request
@@ -17,11 +18,18 @@ from models.errors import Refusal
 
 logger = logging.getLogger("gateway")
 
-SECURITY = (
+Headers = tuple[tuple[bytes, bytes], ...]
+
+SECURITY: Headers = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
+"""The last two keep pages of other sites out of a process that holds what is answered here. CORS goes on as it was."""
+OVER_TLS = (*SECURITY, (b"strict-transport-security", b"max-age=31536000"))
+"""Without `includeSubDomains`: what else is under the name is not ours to decide on."""
 CLIENT_CLOSED_REQUEST = 499
 """Logged, after nginx's custom, for a client that left before there was an answer."""
 
@@ -40,8 +48,9 @@ class Visits:
     A HEAD is answered as a GET whose body is not sent.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, proxies: Networks | None = None) -> None:
+        """`proxies`: who is believed that a request came over TLS; None where browsers are not to insist on that."""
+        self.app, self.proxies = app, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,7 +65,7 @@ class Visits:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = with_ours(message.get("headers", ()), visit)
+                message["headers"] = with_ours(message.get("headers", ()), visit, self.general(scope))
             await send(message)
 
         try:
@@ -64,10 +73,16 @@ class Visits:
         finally:
             log_request(asked, visit, status, started)
 
+    def general(self, scope: Scope) -> Headers:
+        """The headers that every answer to such a request has."""
+        if self.proxies is None or page_scheme(HTTPConnection(scope), self.proxies) != "https":
+            return SECURITY
+        return OVER_TLS
 
-def with_ours(headers: Any, visit: Visit) -> list[tuple[bytes, bytes]]:
+
+def with_ours(headers: Any, visit: Visit, general: Headers) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said, ours = {name for name, _ in headers}, [*visit.headers, *standing(visit.standings), *SECURITY]
+    said, ours = {name for name, _ in headers}, [*visit.headers, *standing(visit.standings), *general]
     return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 

@@ -182,6 +182,8 @@ class Settings(BaseSettings):
 
     cors_origins: Origins = ()
     trusted_proxies: Networks = ()
+    cookie_prefixes: bool | None = None
+    """`__Host-` and `__Secure-` before the names of our cookies; unless it is set, in production."""
     graphiql: bool | None = None
     """GraphiQL, introspection and field suggestions; unless it is set, they are for development only."""
 
@@ -277,6 +279,11 @@ class Settings(BaseSettings):
     def explorable(self) -> bool:
         """Whether strangers may explore the schema: GraphiQL, introspection, suggestions."""
         return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def prefixes_cookies(self) -> bool:
+        """Whether browsers are to see to it that nobody else sets our cookies."""
+        return self.in_production if self.cookie_prefixes is None else self.cookie_prefixes
 
     @property
     def on_sqlite(self) -> bool:

@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.authentication import REFRESH, SESSION
+from gateway.authentication import REFRESH, SESSION, called
 from gateway.graphql.requests import TO_BE_ASKED_FOR
 from gateway.rest import answers
 from gateway.rest.shapes import Error
+from gateway.settings import Settings
 from models.errors import (
     Conflict,
     Forbidden,
@@ -43,12 +44,15 @@ NAMED = {
 WRITING = {**SIGNED_IN, "parameters": [NAMED]}
 ANYONE = {"security": [{}, BEARER, KEY, COOKIE]}
 REFRESHING = {"security": [{}, {"refreshCookie": []}]}
-SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": SESSION},
-    "refreshCookie": {"type": "apiKey", "in": "cookie", "name": REFRESH},
-}
+
+
+def schemes(settings: Settings) -> dict[str, Any]:
+    return {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": called(SESSION, settings)},
+        "refreshCookie": {"type": "apiKey", "in": "cookie", "name": called(REFRESH, settings)},
+    }
 
 
 def refusals(
@@ -122,7 +126,7 @@ async def described(request: Request) -> Response:
     return answers.read(request, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, settings: Settings) -> None:
     """Add what FastAPI cannot know, and take out the 422 that it adds: ours are 400."""
     generate = app.openapi
 
@@ -135,7 +139,7 @@ def install(app: FastAPI) -> None:
             for operation in path.values():
                 if "HTTPValidationError" in str(operation["responses"].get("422")):
                     del operation["responses"]["422"]
-        document["components"]["securitySchemes"] = SCHEMES
+        document["components"]["securitySchemes"] = schemes(settings)
         return document
 
     app.openapi = openapi

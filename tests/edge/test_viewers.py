@@ -110,9 +110,10 @@ async def test_signing_in_sets_both_cookies(make_server, protocol: str, producti
         response = await server.anonymous.post("/graphql", json=body)
     secure = "; Secure" if production else ""
     session, refresh = response.headers.get_list("Set-Cookie")
-    assert session.startswith(f"{SESSION}=ey")
+    host, named = ("__Host-", "__Secure-") if production else ("", "")
+    assert session.startswith(f"{host}{SESSION}=ey")
     assert session.endswith(f"; HttpOnly; Max-Age=900; Path=/; SameSite=lax{secure}")
-    assert refresh.startswith(f"{REFRESH}=")
+    assert refresh.startswith(f"{named}{REFRESH}=")
     assert refresh.endswith(f"; HttpOnly; Max-Age=2592000; Path=/api/auth; SameSite=lax{secure}")
 
 
