@@ -141,9 +141,9 @@ async def authenticate(sessions: Sessions, tokens: Tokens, access_token: str) ->
 
 
 def living(user_id: UUID | BindParameter[UUID], session_id: UUID | BindParameter[UUID]) -> Select[tuple[Role]]:
-    """The role of an account, while it and the session are there."""
-    family = exists().where(RefreshToken.family_id == session_id, RefreshToken.revoked_at.is_(None))
-    return select(User.role).where(User.id == user_id, family)
+    """The role of an account, while it and its session are there."""
+    family = RefreshToken.family_id == session_id, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
+    return select(User.role).where(User.id == user_id, exists().where(*family))
 
 
 def living_among(sessions: Collection[UUID]) -> CompoundSelect:

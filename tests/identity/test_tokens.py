@@ -107,6 +107,14 @@ async def test_a_session_that_never_was_is_nobody_s(server, author):
     assert await Rest(server.anonymous).me(stray) == Refusal("UNAUTHORIZED", "The session has ended; sign in again")
 
 
+async def test_another_s_session_does_not_lend_itself(server, author, stranger):
+    """A session is its account's."""
+    theirs = jwt.decode(stranger.access_token, SECRET, ["HS256"])
+    mixed = signed({**jwt.decode(author.access_token, SECRET, ["HS256"]), "sid": theirs["sid"]})
+    answer = await server.anonymous.get("/api/auth/me", headers={"Authorization": f"Bearer {mixed}"})
+    assert answer.status_code == 401
+
+
 async def test_sockets_believe_no_more_than_requests_do(listen, sqlite_url):
     """4401, with the same words."""
     live: Listening = await listen(sqlite_url)
