@@ -30,6 +30,8 @@ PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
 KEPT = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",  # they are public, and shown by front ends of other origins
+    "Vary": "Origin",
     "Accept-Ranges": "bytes",
 }
 BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}

@@ -33,6 +33,7 @@ HEADERS = {
     "content-disposition": 'inline; filename="a.png"',
     "content-security-policy": "default-src 'none'; sandbox",
     "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "cross-origin",
     "cache-control": KEPT,
     "accept-ranges": "bytes",
 }
