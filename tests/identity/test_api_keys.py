@@ -146,7 +146,7 @@ async def test_when_a_key_was_last_used_is_noted_once_a_minute(make_server):
         await server.anonymous.get("/api/posts", headers=robot.headers)
     usage = server.app.state.gateway.credentials.usage
     async with asyncio.timeout(5):
-        while (used := (await kept(server.db, robot.access_token)).last_used_at) is None:
+        while (used := (await kept(server.db, robot.access_token)).last_used_at) is None:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     assert abs((utcnow() - used).total_seconds()) < 60
     await server.anonymous.get("/api/posts", headers=robot.headers)
