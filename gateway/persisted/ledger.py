@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from gateway.background import alongside
 from gateway.persisted.clients import Client
@@ -48,14 +48,16 @@ class Ledger:
             self.texts[line.sha256] = text
 
     async def write(self) -> None:
+        """Write what waits; where that fails, or is broken off, it goes on waiting."""
         lines, texts, self.lines, self.texts = self.lines, self.texts, {}, {}
         if not lines:
             return
         try:
             await ledger.note(self.db, lines, texts)
-        except Unavailable:
+        except BaseException:
             for line, times in lines.items():
                 self.add(line, times, texts[line.sha256])
+            raise
 
     async def forget(self) -> None:
         if time.monotonic() - self.forgot > FORGETTING:
@@ -69,13 +71,14 @@ class Ledger:
                 await self.write()
                 await self.forget()
             except Unavailable:
-                logger.debug("Nothing was forgotten, as the database is away")
+                logger.debug("The ledger waits, as the database is away")
             except Exception:
-                logger.exception("Writing the ledger failed; going on with what comes")
+                logger.exception("Writing the ledger failed; trying again later")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Ledger"]:
         """Write in the background, and once more at the end."""
         async with alongside(self.now_and_then(), "ledger"):
             yield self
-        await self.write()
+        with suppress(Unavailable):
+            await self.write()

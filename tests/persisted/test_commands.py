@@ -9,7 +9,10 @@ from sqlalchemy import select, update
 
 from gateway.persisted.policy import digest
 from models import Database, DocumentId, DocumentUse, utcnow
+from models.errors import Unavailable
 from resolvers import ledger
+from tests.live.listening import listening
+from tests.live.subscribers import socket
 from tests.support.servers import serving
 
 VIEWER = "query Viewer { viewer { name } }"
@@ -121,6 +124,36 @@ async def test_the_ledger_says_who_asked(database_url, add):
         ("ios", "2", 1),
         ("web", "1.0", 3),
     ]
+
+
+async def test_a_socket_says_who_it_is_when_it_introduces_itself(database_url):
+    """Browsers send no headers of their own with a handshake; other clients do."""
+    async with listening(database_url, trusted_documents="log") as live:
+        async with socket(live.address, init=False) as client:
+            await client.say({"type": "connection_init", "payload": {"Apollographql-Client-Name": "page"}})
+            assert await client.heard() == {"type": "connection_ack"}
+            assert await client.asked(VIEWER) is None
+        headers = {"graphql-client-name": "machine", "graphql-client-version": "3"}
+        async with socket(live.address, additional_headers=headers) as client:
+            assert await client.asked(VIEWER) is None
+    assert await lines(database_url) == [("machine", "3", 1), ("page", "", 1)]
+
+
+async def test_what_could_not_be_written_is_written_later(database_url, monkeypatch):
+    """Each time that it was asked for counts once."""
+    async with serving(database_url, trusted_documents="log") as server:
+        kept = server.app.state.gateway.persisted.ledger
+        for _ in range(2):
+            await server.anonymous.post("/graphql", json={"query": VIEWER})
+            with monkeypatch.context() as away:
+                away.setattr(kept.db, "writing", unreachable)
+                with pytest.raises(Unavailable):
+                    await kept.write()
+    assert await lines(database_url) == [("", "", 2)]
+
+
+def unreachable():
+    raise Unavailable
 
 
 async def test_what_is_not_valid_or_only_explores_is_not_noted(database_url):
