@@ -29,5 +29,5 @@ class Mutation:
     add_comment: Comment = does(comments.add)
     delete_comment: UUID = does(comments.delete)
 
-    create_checkout: Checkout = does(payments.checkout)
+    create_checkout: Checkout = does(payments.checkout, points=50)
     replay_webhook_event: WebhookEvent = does(webhooks.replay)

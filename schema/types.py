@@ -148,7 +148,7 @@ class Post(Node):
     """What it is filed under."""
     tags: list[Tag] = reads(assumed=5)
     """By name."""
-    uploads: list[Upload] = reads(resolvers.uploads.attached_to)
+    uploads: list[Upload] = reads(resolvers.uploads.attached_to, assumed=2)
     comments: Connection[Comment] = reads(resolvers.comments.on)
     comment_count: int
     """How many comments there are."""

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from gateway.graphql.mutations import Mutations
 from gateway.graphql.outcomes import NULL, Outcome, spliced
 from gateway.graphql.planning import Planner
 from gateway.graphql.plans import values_of
-from gateway.graphql.requests import TO_BE_ASKED_FOR, Answer, GraphQLRequest, Reuse, answered
+from gateway.graphql.requests import TO_BE_ASKED_FOR, Answer, CostReport, GraphQLRequest, Reuse, answered, reported
 from gateway.graphql.subscriptions import Subscription, Subscriptions
 from gateway.live.log import Log
 from models import Viewer
@@ -88,25 +88,32 @@ class Engine:
                 raise NotAcceptable(STREAMS)
             asked = None if operation.is_mutation else self.asked(request)
             if asked and (known := self.answers.given(asked, ctx.viewer)):
+                await ctx.charge(known.points)
                 return known
             variables = operation.coerced(request.variables)
-            await ctx.charge(operation.points(variables))
+            points = operation.points(variables)
+            if request.cost is not CostReport.VALIDATE:
+                await ctx.charge(points)
         except RequestRefused as refused:
             return answered(None, refused.errors, name, ctx.request_id)
         except Exception as error:
             return answered(None, [error], name, ctx.request_id)
+        if request.cost is CostReport.VALIDATE:
+            return Answer(reported(b"{}", points, self.limits.cost), operation=name)
         try:
             data, errors, reading = await self.executed(operation, variables, request, ctx)
         except Exception as error:
             data, errors, reading = NULL.encode(), [error], None
-        answer = answered(data, errors, name, ctx.request_id, reading.reuse if reading else TO_BE_ASKED_FOR)
+        answer = answered(data, errors, name, ctx.request_id, reading.reuse if reading else TO_BE_ASKED_FOR, points)
+        if request.cost is CostReport.REPORT:
+            return replace(answer, body=reported(answer.body, points, self.limits.cost))
         if asked and not errors:
             self.answers.give(asked, reading, answer, len(answer.body) + len(request.query))
         return answer
 
     def asked(self, request: GraphQLRequest) -> Hashable:
         """A request as far as its answer depends on it; None where answers are not kept."""
-        if not self.answers.heaviest:
+        if not self.answers.heaviest or request.cost:
             return None
         return request.query, request.operation_name, orjson.dumps(request.variables or None)
 

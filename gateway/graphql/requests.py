@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,15 @@ class Reference:
     """Whether it is the hash of Apollo's automatic persisted queries, whose text may come along."""
 
 
+class CostReport(Enum):
+    """What a client wants to know of what its operation costs; Hot Chocolate's words."""
+
+    REPORT = "report"
+    """That, beside the answer."""
+    VALIDATE = "validate"
+    """That alone, and nothing is run."""
+
+
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
     """What a client asks."""
@@ -31,6 +41,7 @@ class GraphQLRequest:
     """A request that must change nothing, such as a GET."""
     reference: Reference | None = None
     """What names its document, until `gateway/persisted` has found the text."""
+    cost: CostReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,8 @@ class Answer:
     operation: str | None = None
     """What the client calls the operation."""
     reuse: Reuse = TO_BE_ASKED_FOR
+    points: int = 0
+    """What it costs."""
 
     @cached_property
     def etag(self) -> str:
@@ -71,6 +84,7 @@ def answered(
     operation: str | None,
     request_id: str,
     reuse: Reuse = TO_BE_ASKED_FOR,
+    points: int = 0,
 ) -> Answer:
     """The response's JSON. Without `data` nothing was executed."""
     entries = [] if data is None else [b'"data":' + data]
@@ -78,7 +92,13 @@ def answered(
     if told:
         entries.append(b'"errors":' + orjson.dumps(told, default=str))
     codes = [entry["extensions"]["code"] for entry in told]
-    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse)
+    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse, points)
+
+
+def reported(body: bytes, points: int, most: int) -> bytes:
+    """A response that says what it costs, and what one may."""
+    extensions = b'"extensions":{"cost":{"requested":%d,"maximum":%d}}}' % (points, most)
+    return (body[:-1] + b"," + extensions) if len(body) > 2 else b"{" + extensions
 
 
 def digest(body: bytes) -> str:

@@ -13,7 +13,7 @@ from gateway.context import context_of, gateway_of
 from gateway.rest import answers
 from gateway.rest.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
 from gateway.rest.openapi import SIGNED_IN, WITH_BODY, refusals
-from gateway.rest.routes import router_of
+from gateway.rest.routes import costs, router_of
 from gateway.rest.shapes import Uploaded, UploadedFiles
 from models import Upload
 from models.errors import Refusal, Unavailable
@@ -45,6 +45,7 @@ BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
     openapi_extra={**SIGNED_IN, **BODY},
 )
 @limits.upload
+@costs(50)
 async def upload(request: Request) -> Response:
     """Keep one file, as `file`, or up to ten as `files`, each of which is kept or refused by itself."""
     gateway = gateway_of(request)

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: the thin end that faces clients. The engine behind it knows nothing of HTTP."""
 
+from dataclasses import replace
 from functools import partial
 
 from starlette.datastructures import Headers
@@ -11,11 +12,13 @@ from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
+from gateway.graphql.requests import CostReport
 from gateway.graphql.requests import answered as refusing
 from gateway.graphql.subscriptions import event_id
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
 from gateway.media import EVENT_STREAM, JSON, is_json, is_legacy, preferred, preferred_stream, prefers_html
+from gateway.middleware import header
 from gateway.pages import graphiql_page
 from gateway.persisted.clients import client_of
 from gateway.reuse import VARY, cache_control, unless_known
@@ -29,6 +32,7 @@ from models.errors import MethodNotAllowed, NotAcceptable, Refusal, UnsupportedM
 from resolvers.context import RequestContext
 
 METHODS = ["GET", "POST"]
+COST = b"graphql-cost"
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 """An answer is for who asked, in the form that they asked for."""
 VARY_OF_GET = f"Accept, {VARY}"
@@ -57,6 +61,8 @@ async def respond(request: Request) -> ASGIApp:
         asked = await resolved(request, asked, ctx)
         if isinstance(asked, Answer):
             return refused(request, asked, stream)
+    if (wish := header(request.scope, COST)) is not None:
+        asked = replace(asked, cost=report_of(wish))
     if stream and await gateway.engine.is_subscription(asked):
         return await subscribed(request, asked, ctx, stream)
     if media_type is None and stream != EVENT_STREAM:
@@ -149,6 +155,14 @@ async def read(request: Request, most: int) -> GraphQLRequest | list[GraphQLRequ
     if isinstance(parameters, list):
         return [request_of(entry) for entry in entries(parameters, most)]
     return request_of(parameters)
+
+
+def report_of(wish: bytes) -> CostReport:
+    """What a client wants to know of the cost."""
+    try:
+        return CostReport(wish.decode("latin-1").strip().lower())
+    except ValueError as error:
+        raise ValidationError.of(**{"GraphQL-Cost": "must be report or validate"}) from error
 
 
 def note(visit: Visit, answer: Answer) -> None:

@@ -95,6 +95,38 @@ async def test_without_a_budget_nothing_is_counted_in_points(make_server: Make):
     assert not [name for name in (await server.anonymous.get("/api/posts")).headers if "ratelimit" in name]
 
 
+async def test_an_operation_says_what_it_costs_when_asked(make_server: Make):
+    """With its answer, or instead of it, which is free; what is wrong with it is told either way."""
+    server = await make_server(rate_limit_cost="50/minute", max_cost=40)
+
+    async def ask(wish: str, rows: int) -> Any:
+        body = {"query": PAGE, "variables": {"n": rows}}
+        return await server.anonymous.post("/graphql", json=body, headers={"GraphQL-Cost": wish})
+
+    cost = {"cost": {"requested": 30, "maximum": 40}}
+    assert (await ask("report", 28)).json() == {"data": {"posts": {"nodes": []}}, "extensions": cost}
+    for _ in range(3):
+        assert (await ask("validate", 28)).json() == {"extensions": cost}
+    assert left(await ask("report", 5))["cost"] == 13
+    refused = await ask("validate", 90)
+    assert (refused.status_code, refused.json()["errors"][0]["message"][:28]) == (400, "The operation costs 92 point")
+    assert (await ask("guess", 1)).status_code == 400
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_an_answer_costs_the_same_when_it_is_given_again(make_server: Make, cached: bool):
+    """Points are what was asked for, whatever it took to answer."""
+    server = await make_server(rate_limit_cost="100/minute", response_cache=cached)
+    body = {"query": PAGE, "variables": {"n": 28}}
+    answers = [await server.anonymous.post("/graphql", json=body) for _ in range(4)]
+    assert [(answer.status_code, left(answer)["cost"]) for answer in answers] == [
+        (200, 70),
+        (200, 40),
+        (200, 10),
+        (429, 10),
+    ]
+
+
 @settings(max_examples=60, deadline=None)
 @given(spends=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), max_size=40))
 def test_no_window_ever_holds_more_than_the_budget_by_much(spends: list[tuple[int, int]]):
