@@ -16,6 +16,7 @@ from tests.live.subscribers import socket
 from tests.persisted.test_automatic import hashed, told
 from tests.support.accounts import bearer
 from tests.support.servers import Server
+from tests.support.writing import file_category
 
 VIEWER = "query Viewer { viewer { name } }"
 EVENTS = "subscription Events($since: ID) { postEvents(since: $since) { type } }"
@@ -157,6 +158,26 @@ async def test_a_trusted_mutation_is_not_for_get(make_server, trust) -> None:
     server = await make_server()
     refused = await server.anonymous.get("/graphql", params={"documentId": "delete", "variables": '{"id": "x"}'})
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+
+
+async def test_a_cdn_may_keep_what_is_read_by_id_alone(make_server, trust) -> None:
+    """Shared where nobody said who they are and it makes no difference; a tag for whoever asks again."""
+    await trust({"categories": "{ categories { name } }", "viewer": VIEWER})
+    server = await make_server(trusted_documents="require")
+    await file_category(server.db, "Tools")
+
+    async def read(id: str, **headers: str) -> httpx.Response:
+        return await server.anonymous.get(f"/graphql?documentId={id}", headers=headers)
+
+    kept = await read("categories")
+    assert kept.json() == {"data": {"categories": [{"name": "Tools"}]}}
+    assert kept.headers["Cache-Control"] == "public, max-age=60"
+    again = await read("categories", **{"If-None-Match": kept.headers["ETag"]})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", kept.headers["ETag"])
+    account = await server.account()
+    assert (await read("categories", **account.headers)).headers["Cache-Control"] == "private, max-age=60"
+    assert (await read("viewer")).headers["Cache-Control"] == "private, no-cache"
+    assert (await read("nothing")).headers["Cache-Control"] == "no-store"
 
 
 async def test_browsers_that_open_a_documents_address_get_its_answer(make_server, trust) -> None:
