@@ -14,13 +14,14 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import ApiKey, Database, User, Viewer, utcnow
+from models import ApiKey, Database, User, utcnow
 from models.errors import NotFound, Unauthorized
 from resolvers.accounts import kept_as
 from resolvers.inputs import Input, PersonName
+from resolvers.ports import Sessions
 from resolvers.tokens import Claims, digest
 
 PREFIX = "dvt_"
@@ -109,22 +110,21 @@ def meant(named: str) -> ColumnElement[bool]:
         return ApiKey.key_hash == digest(named)
 
 
-async def authenticate(db: Database, key: str) -> Claims:
+async def authenticate(sessions: Sessions, key: str) -> Claims:
     """Whom a key acts as, with the role of this moment."""
-    row = await found(db, key) if is_well_formed(key) else None
-    if row is None or (row.expires_at is not None and row.expires_at <= utcnow()):
+    found = await sessions.key(digest(key)) if is_well_formed(key) else None
+    if found is None or (found.expires_at is not None and found.expires_at <= utcnow()):
         raise Unauthorized(INVALID)
-    ends = None if row.expires_at is None else int(row.expires_at.timestamp())
-    reads_only = Scope.WRITE.value not in row.scopes.split(",")
-    return Claims(Viewer(row.user_id, row.role), row.id, ends, key_id=row.id, reads_only=reads_only)
+    ends = None if found.expires_at is None else int(found.expires_at.timestamp())
+    reads_only = Scope.WRITE.value not in found.scopes.split(",")
+    return Claims(found.viewer, found.id, ends, key_id=found.id, reads_only=reads_only)
 
 
-async def found(db: Database, key: str) -> Any:
-    columns = ApiKey.id, ApiKey.user_id, ApiKey.scopes, ApiKey.expires_at, User.role
+def working(key_hash: str | BindParameter[str]) -> Select[Any]:
+    """The key with that hash, unless it was revoked: as `WorkingKey` has it, with its account and the role of that."""
+    columns = ApiKey.id, ApiKey.user_id, User.role, ApiKey.scopes, ApiKey.expires_at
     wanted = select(*columns).join(User, User.id == ApiKey.user_id)
-    async with db.reading() as session:
-        rows = await session.execute(wanted.where(ApiKey.key_hash == digest(key), ApiKey.revoked_at.is_(None)))
-        return rows.one_or_none()
+    return wanted.where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None))
 
 
 async def note_used(db: Database, moments: Mapping[UUID, datetime]) -> None:

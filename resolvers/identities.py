@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import BindParameter, Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Database, Identity, User, Viewer
+from models import Database, Identity, Role, User
 from models.upserts import insert_or_nothing
 from resolvers.accounts import address
 from resolvers.inputs import LONGEST_ADDRESS
+from resolvers.ports import Sessions
 from resolvers.tokens import Claims
 
 NAMELESS = "Somebody"
@@ -59,23 +60,21 @@ def image_of(value: Any) -> str | None:
     return value if usable and value.lower().startswith(("https://", "http://")) else None
 
 
-async def recognise(db: Database, somebody: Told, expires_at: int) -> Claims:
+async def recognise(db: Database, sessions: Sessions, somebody: Told, expires_at: int) -> Claims:
     """Whose account it is, with the role of this moment; made now, if they have not been seen before."""
-    known = await seen(db, somebody)
+    known = await sessions.identity(somebody.issuer, somebody.subject)
     if known is None:
         async with db.writing() as session:
             await welcome(session, somebody)
-        known = await seen(db, somebody)
+        known = await sessions.identity(somebody.issuer, somebody.subject)
     identity_id, viewer = known
     return Claims(viewer, identity_id, expires_at)
 
 
-async def seen(db: Database, somebody: Told) -> tuple[UUID, Viewer] | None:
-    named = Identity.issuer == somebody.issuer, Identity.subject == somebody.subject
-    async with db.reading() as session:
-        wanted = select(Identity.id, User.id, User.role).join(User, User.id == Identity.user_id).where(*named)
-        row = (await session.execute(wanted)).one_or_none()
-    return row and (row[0], Viewer(row[1], row[2]))
+def named(issuer: str | BindParameter[str], subject: str | BindParameter[str]) -> Select[tuple[UUID, UUID, Role]]:
+    """An identity, its account, and the role of that."""
+    wanted = select(Identity.id, Identity.user_id, User.role).join(User, User.id == Identity.user_id)
+    return wanted.where(Identity.issuer == issuer, Identity.subject == subject)
 
 
 async def welcome(session: AsyncSession, somebody: Told) -> None:

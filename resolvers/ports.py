@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
-from models import Order, Role
+from models import Order, Role, Viewer
 
 
 class Broker(Protocol):
@@ -24,11 +24,27 @@ class Broker(Protocol):
         """Have `wake` called, on the event loop, for every word that comes while in the scope."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkingKey:
+    """An API key that was not revoked, and whom it acts as, with the role of this moment."""
+
+    id: UUID
+    viewer: Viewer
+    scopes: str
+    expires_at: datetime | None
+
+
 class Sessions(Protocol):
-    """Knows which sessions live."""
+    """Knows which sessions live, and whom identities and API keys belong to."""
 
     async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
         """The account's role of this moment; None once the account or the session has ended."""
+
+    async def identity(self, issuer: str, subject: str) -> tuple[UUID, Viewer] | None:
+        """Whose an identity is, and its own id; None if nobody has been seen by that name."""
+
+    async def key(self, key_hash: str) -> WorkingKey | None:
+        """The API key with that hash."""
 
 
 class LanguageModel(Protocol):

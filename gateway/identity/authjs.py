@@ -112,5 +112,5 @@ def somebody(claims: dict[str, Any]) -> tuple[Told, int] | None:
     person = told(ISSUER, subject if isinstance(subject, str) else "", claims, known_by_email=True)
     if not person.subject and person.email:
         person = told(ISSUER, person.email, claims, known_by_email=True)
-    usable = 0 < len(person.subject) <= LONGEST_SUBJECT and "\0" not in person.subject
+    usable = 0 < len(person.subject) <= LONGEST_SUBJECT and person.subject.isprintable()
     return (person, int(claims["exp"])) if usable else None

@@ -32,7 +32,7 @@ class Credentials:
             return await self.key(token)
         if self.provider is not None and self.provider.claims_to_have_issued(token):
             somebody, expires_at = await self.provider.verified(token)
-            return await identities.recognise(self.db, somebody, expires_at)
+            return await identities.recognise(self.db, self.sessions, somebody, expires_at)
         return await self.session(token)
 
     async def session(self, token: str) -> Claims:
@@ -41,7 +41,7 @@ class Credentials:
 
     async def key(self, key: str) -> Claims:
         """The same of an API key, whatever it came in."""
-        claims = await api_keys.authenticate(self.db, key)
+        claims = await api_keys.authenticate(self.sessions, key)
         self.usage.note(claims.key_id)
         return claims
 
@@ -52,4 +52,4 @@ class Credentials:
     async def guest(self, cookies: Mapping[str, str]) -> Claims | None:
         """Who is signed in to a front end; nobody, if its cookies are stale."""
         told = self.authjs and self.authjs.told(cookies)
-        return await identities.recognise(self.db, *told) if told else None
+        return await identities.recognise(self.db, self.sessions, *told) if told else None

@@ -45,7 +45,7 @@ class Provider:
         except MALFORMED as error:
             raise Unauthorized(INVALID) from error
         # One that is bound to its sender's key is worth nothing without a proof of that key (RFC 9449).
-        if not subject or len(subject) > LONGEST_SUBJECT or "\0" in subject or "cnf" in claims:
+        if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable() or "cnf" in claims:
             raise Unauthorized(INVALID)
         return told(self.issuer, subject, claims), expires_at
 

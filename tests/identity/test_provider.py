@@ -149,6 +149,7 @@ def attacks(provider: IdentityProvider) -> dict[str, str]:
         "empty subject": provider.token(sub=""),
         "long subject": provider.token(sub="x" * 256),
         "subject with NUL": provider.token(sub="a\0b"),
+        "subject with half a letter": provider.token(sub="a\ud800b"),
         "no end": provider.token(exp=None),
         "end without end": forged({"alg": "ES256", "kid": "one"}, provider.claims(exp=float("inf")), b"x"),
         "huge": provider.token(padding="x" * 10_000),
