@@ -12,6 +12,9 @@ from starlette.types import Lifespan
 from gateway import errors, logs
 from gateway.entrance import Application
 from gateway.media import GRAPHQL_PATH
+from gateway.metrics.measures import Measures
+from gateway.metrics.readings import Readings
+from gateway.metrics.workers import telling
 from gateway.middleware import Guard, Visits
 from gateway.overload import Overload, Work
 from gateway.pages import page_routes
@@ -43,14 +46,14 @@ EXPOSED = (
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
-    settings = settings or Settings()
+    settings, measures = settings or Settings(), Measures()
     work = Work(settings.max_in_flight)
     app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings, work),
-        around=middleware(settings, work),
+        lifespan=lifespan(settings, work, measures),
+        around=middleware(settings, work, measures),
         routes=routes(settings),
         openapi_url=None,
         docs_url=None,
@@ -62,18 +65,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def lifespan(settings: Settings, work: Work) -> Lifespan[FastAPI]:
+def lifespan(settings: Settings, work: Work, measures: Measures) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(as_json=settings.in_production)
-        async with opened(settings, work) as app.state.gateway:
+        async with opened(settings, work, measures) as app.state.gateway, telling(Readings(app.state.gateway)):
             settle()
             yield
 
     return running
 
 
-def middleware(settings: Settings, work: Work) -> list[Middleware]:
+def middleware(settings: Settings, work: Work, measures: Measures) -> list[Middleware]:
     """From the outermost in."""
     cross_origin = Middleware(
         CORSMiddleware,
@@ -84,7 +87,7 @@ def middleware(settings: Settings, work: Work) -> list[Middleware]:
         expose_headers=EXPOSED,
     )
     return [
-        Middleware(Visits, settings.trusted_proxies if settings.in_production else None),
+        Middleware(Visits, measures, settings.trusted_proxies if settings.in_production else None),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(Overload, work),
         Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),

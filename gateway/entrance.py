@@ -47,7 +47,7 @@ class Shortcuts:
         self.app = app
         plain = [route for route in routes if isinstance(route, Route)]
         direct = [route for route in plain if isinstance(route.app, Direct) and is_first(route, plain)]
-        self.of_path = {(method, route.path): route.app for route in direct for method in route.methods or ()}
+        self.of_path = {(method, route.path): route for route in direct for method in route.methods or ()}
         self.templates = [route for route in direct if route.param_convertors]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,12 +56,13 @@ class Shortcuts:
     def found(self, scope: Scope) -> ASGIApp:
         if scope["type"] != "http":
             return self.app
-        if app := self.of_path.get((scope["method"], scope["path"])):
-            return app
+        if route := self.of_path.get((scope["method"], scope["path"])):
+            scope["route"] = route
+            return route.app
         for route in self.templates:
             match, matched = route.matches(scope)
             if match is Match.FULL:
-                scope.update(matched)
+                scope.update(matched, route=route)
                 return route.app
         return self.app
 

@@ -6,6 +6,7 @@ limits in the grammar of `limits`, slowapi's own foundation.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -56,6 +57,8 @@ class Limits:
         self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
         (self.budget,) = windows(settings.rate_limit_cost) or [None]
         self.windows = Shared(redis) if redis else Windows()
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """How often each limit let a request pass, and how often not."""
         self.budgets = SharedBudgets(self.windows) if redis else Budgets()
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
@@ -67,6 +70,7 @@ class Limits:
             return
         passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
         visit.standings[name] = standing
+        self.outcomes[name, outcome(passed)] += 1
         if not passed:
             raise RateLimited(wait(standing) if cost == 1 else max(window.seconds for window in limits))
 
@@ -75,6 +79,7 @@ class Limits:
         if self.budget is None:
             return
         passed, visit.standings[COST] = await self.budgets.spend(self.budget, f"{COST}/{visit.caller}", points)
+        self.outcomes[COST, outcome(passed)] += 1
         if not passed:
             refusal = RateLimited(wait(visit.standings[COST]))
             visit.add_header("retry-after", str(refusal.details["retryAfter"]))
@@ -101,6 +106,10 @@ def headers(standings: Mapping[str, Standing]) -> list[tuple[bytes, bytes]]:
         lines.append((b"x-ratelimit-remaining", b"%d" % remaining))
         lines.append((b"x-ratelimit-reset", b"%d" % math.ceil(reset)))
     return lines
+
+
+def outcome(passed: bool) -> str:
+    return "passed" if passed else "refused"
 
 
 def wait(standing: Standing) -> int:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import orjson
 
-from gateway.visits import Visit
+from gateway.visits import Visit, present
 
 access = logging.getLogger("gateway.access")
 
@@ -27,14 +27,14 @@ def configure(*, as_json: bool) -> None:
         logger.setLevel(logging.INFO)
 
 
-def log_request(scope: Any, visit: Visit, status: int, started: float) -> None:
+def log_request(scope: Any, visit: Visit, status: int, seconds: float) -> None:
     """Note a request that was answered. Its query string and headers stay out: they may hold secrets."""
     if not access.isEnabledFor(logging.INFO):
         return
     fields: dict[str, Any] = {"method": scope["method"], "path": scope["path"]}
     if visit.operation:
         fields["operation"] = visit.operation
-    fields |= {"status": status, "ms": round((time.perf_counter() - started) * 1000, 2)}
+    fields |= {"status": status, "ms": round(seconds * 1000, 2)}
     if visit.viewer:
         fields["viewer"] = str(visit.viewer)
     fields["requestId"] = visit.request_id
@@ -66,11 +66,17 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **(getattr(record, "fields", None) or whose()),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def whose() -> dict[str, str]:
+    """The id of the request that a line is about, as its client was told it."""
+    visit = present.get()
+    return {"requestId": visit.request_id} if visit else {}
 
 
 @lru_cache(2)
@@ -83,7 +89,10 @@ class Readable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
-        said = sentence(**fields) if fields and record.name == access.name else record.getMessage()
+        if fields and record.name == access.name:
+            said = sentence(**fields)
+        else:
+            said = " ".join([record.getMessage(), *(f"id={id}" for id in whose().values())])
         line = f"{self.formatTime(record, '%H:%M:%S')} {plain(said)}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

@@ -13,7 +13,8 @@ from gateway.addresses import Networks, page_scheme
 from gateway.errors import refusal_of, refused
 from gateway.limits import headers as standing
 from gateway.logs import log_request
-from gateway.visits import KEY, Visit, request_id, visit_of
+from gateway.metrics.measures import Measures
+from gateway.visits import KEY, Visit, present, request_id, visit_of
 from models.errors import Refusal
 
 logger = logging.getLogger("gateway")
@@ -48,15 +49,16 @@ class Visits:
     A HEAD is answered as a GET whose body is not sent.
     """
 
-    def __init__(self, app: ASGIApp, proxies: Networks | None = None) -> None:
+    def __init__(self, app: ASGIApp, measures: Measures, proxies: Networks | None = None) -> None:
         """`proxies`: who is believed that a request came over TLS; None where browsers are not to insist on that."""
-        self.app, self.proxies = app, proxies
+        self.app, self.measures, self.proxies = app, measures, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         started, status = time.perf_counter(), CLIENT_CLOSED_REQUEST
         visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
+        present.set(visit)
         asked = scope
         if scope["method"] == "HEAD":
             scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
@@ -71,7 +73,9 @@ class Visits:
         try:
             await self.app(scope, receive, send_with_headers)
         finally:
-            log_request(asked, visit, status, started)
+            seconds = time.perf_counter() - started
+            self.measures.visited(scope, visit, status, seconds)
+            log_request(asked, visit, status, seconds)
 
     def general(self, scope: Scope) -> Headers:
         """The headers that every answer to such a request has."""

@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     graphiql: bool | None = None
     """GraphiQL, introspection and field suggestions; unless it is set, they are for development only."""
 
+    metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)
+    """What who asks for `/metrics` must know. In production nobody is told without one; elsewhere anybody is."""
+
     trusted_documents: Literal["off", "log", "prefer", "require"] = "off"
     """What becomes of documents that are not trusted: see `gateway/persisted/policy.py`."""
 

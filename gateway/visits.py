@@ -2,6 +2,7 @@
 
 import random
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,10 @@ class Visit:
     request_id: str
     operation: str | None = None
     """The name of its GraphQL operation."""
+    kind: str = ""
+    """That operation's type; of several in one body, `batch`."""
+    stream: str = ""
+    """What kind of stream its answer is, where it is one."""
     viewer: UUID | None = None
     wants_body: bool = True
     """Not for a HEAD, which is answered as a GET otherwise."""
@@ -33,6 +38,10 @@ class Visit:
 
     def add_header(self, name: str, value: str) -> None:
         self.headers.append((name.encode("latin-1"), value.encode("latin-1")))
+
+
+present: ContextVar[Visit | None] = ContextVar("visit", default=None)
+"""The request that is being answered, for log lines that know nothing else of it."""
 
 
 def visit_of(scope: Any) -> Visit:

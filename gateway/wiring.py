@@ -29,6 +29,8 @@ from gateway.live.pruning import pruning
 from gateway.live.shutdown import heeding
 from gateway.live.streams import Streams
 from gateway.live.watch import Watch
+from gateway.metrics.measures import Measures
+from gateway.metrics.statements import time_operations, time_reads
 from gateway.migrating import migrated
 from gateway.overload import Work
 from gateway.persisted.ledger import Ledger
@@ -74,6 +76,7 @@ class Gateway:
     widths: Widths
     spool: Path | None
     """Where uploads wait for their end."""
+    measures: Measures
     started: float = field(default_factory=time.monotonic)
 
     def context(self, request_id: str) -> RequestContext:
@@ -82,7 +85,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, work: Work) -> AsyncIterator[Gateway]:
+async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIterator[Gateway]:
     """A server's parts, for as long as it runs."""
     await migrated(settings)
     async with AsyncExitStack() as stack:
@@ -91,6 +94,8 @@ async def opened(settings: Settings, work: Work) -> AsyncIterator[Gateway]:
         stack.push_async_callback(db.close)
         reads = await open_reads(settings.database_url, longest=longest)
         stack.push_async_callback(reads.close)
+        time_reads(reads, measures.statements["reads"])
+        time_operations(db.engine, measures.statements["operations"])
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
@@ -134,6 +139,7 @@ async def opened(settings: Settings, work: Work) -> AsyncIterator[Gateway]:
             storage=storage,
             widths=Widths(storage),
             spool=spool_of(settings),
+            measures=measures,
         )
 
 

@@ -69,20 +69,20 @@ def check_admin(viewer: Viewer | None) -> None:
         raise Forbidden("Webhook events are for admins")
 
 
-async def receive(db: Database, payload: Any) -> None:
-    """Take in an event whose signature was verified. A failure that can mend by itself is `Unavailable`."""
+async def receive(db: Database, payload: Any) -> WebhookStatus:
+    """Take in an event whose signature was verified; how it stands then. What can mend by itself is `Unavailable`."""
     event = validated(Event, payload if isinstance(payload, dict) else {})
     try:
         async with db.writing() as session:
-            await take_effect(session, event, storable(payload))
+            return await take_effect(session, event, storable(payload))
     except (IntegrityError, DataError) as error:
-        await bury(db, event, storable(payload), error)
+        return await bury(db, event, storable(payload), error)
     except SQLAlchemyError as error:
         raise Unavailable from error
     except Refusal:
         raise
     except Exception as error:
-        await bury(db, event, storable(payload), error)
+        return await bury(db, event, storable(payload), error)
 
 
 async def again(db: Database, id: str) -> WebhookEvent:
@@ -106,17 +106,19 @@ async def latest(db: Database, status: WebhookStatus | None, most: int) -> Seque
         return (await session.scalars(ledger(status).limit(most))).all()
 
 
-async def take_effect(session: AsyncSession, event: Event, payload: dict[str, Any]) -> None:
-    """The event's effect, unless it has it; or why it cannot."""
+async def take_effect(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookStatus:
+    """The event's effect, unless it has it; or why it cannot. How it stands then."""
     try:
         effect, said = meaning(event)
     except Undeliverable as error:
-        return fail(await held(session, event, payload), error)
+        row = await held(session, event, payload)
+        fail(row, error)
+        return row.status
     await take_turns(session, [name for name in (event.id, *(said.subjects if said else ())) if name])
     row = await held(session, event, payload)
     if row.status is not WebhookStatus.PROCESSED:
         await attempt(session, row, event, effect, said)
-    return None
+    return row.status
 
 
 async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
@@ -177,13 +179,14 @@ def fail(row: WebhookEvent, error: Exception) -> None:
     row.status, row.error, row.attempts = WebhookStatus.FAILED, str(error), row.attempts + 1
 
 
-async def bury(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> None:
+async def bury(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> WebhookStatus:
     """Keep an event that met a fault of ours, whose transaction was undone, for who mends that."""
     logger.error("Webhook event %s (%s) met a fault", event.id, event.type, exc_info=error)
     async with db.writing() as session:
         row = await held(session, event, payload)
         if row.status is not WebhookStatus.PROCESSED:
             fail(row, Undeliverable(f"A fault of this server: {type(error).__name__}; its log says more"))
+        return row.status
 
 
 def storable(value: Any) -> Any:

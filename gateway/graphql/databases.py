@@ -68,7 +68,7 @@ class Postgres:
     dialect = dialect_of(postgres_dialect)
 
     def __init__(self, pool: asyncpg.Pool, size: int, longest: float = LONGEST) -> None:
-        self.pool = pool
+        self.pool, self.size = pool, size
         self.coalescing = Coalescing(pool, size, longest)
 
     @classmethod

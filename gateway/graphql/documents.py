@@ -45,6 +45,10 @@ class Operation:
         return self.definition.name and self.definition.name.value
 
     @cached_property
+    def kind(self) -> str:
+        return self.definition.operation.value
+
+    @cached_property
     def is_mutation(self) -> bool:
         return self.definition.operation is OperationType.MUTATION
 

@@ -104,7 +104,8 @@ class Engine:
             data, errors, reading = await self.executed(operation, variables, request, ctx)
         except Exception as error:
             data, errors, reading = NULL.encode(), [error], None
-        answer = answered(data, errors, name, ctx.request_id, reading.reuse if reading else TO_BE_ASKED_FOR, points)
+        reuse = reading.reuse if reading else TO_BE_ASKED_FOR
+        answer = answered(data, errors, name, ctx.request_id, reuse, points, operation.kind)
         if request.cost is CostReport.REPORT:
             return replace(answer, body=reported(answer.body, points, self.limits.cost))
         if asked and not errors:

@@ -71,6 +71,8 @@ class Answer:
     reuse: Reuse = TO_BE_ASKED_FOR
     points: int = 0
     """What it costs."""
+    kind: str = ""
+    """The operation's type, where it was executed."""
 
     @cached_property
     def etag(self) -> str:
@@ -85,6 +87,7 @@ def answered(
     request_id: str,
     reuse: Reuse = TO_BE_ASKED_FOR,
     points: int = 0,
+    kind: str = "",
 ) -> Answer:
     """The response's JSON. Without `data` nothing was executed."""
     entries = [] if data is None else [b'"data":' + data]
@@ -92,7 +95,7 @@ def answered(
     if told:
         entries.append(b'"errors":' + orjson.dumps(told, default=str))
     codes = [entry["extensions"]["code"] for entry in told]
-    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse, points)
+    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse, points, kind)
 
 
 def reported(body: bytes, points: int, most: int) -> bytes:

@@ -40,6 +40,7 @@ class ChatStream(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.visit = visit_of(scope)
         with self.streams.open(self.visit.caller):
+            self.visit.stream = "chat"
             try:
                 await super().__call__(scope, receive, self.beginning_late(send))
             except SendTimeoutError:

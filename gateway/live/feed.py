@@ -49,6 +49,7 @@ class Feed(EventSourceResponse):
             await send(piece(b"", last=True))
             return
         with self.hub.streams.open(visit.caller):
+            visit.stream = "feed"
             cursor, opening = await self.opening()
             await self.start(send)
             await send(piece(opening))

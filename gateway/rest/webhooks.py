@@ -39,7 +39,8 @@ async def stripe(request: Request, signature: Signature = None) -> Response:
     """Take in an event of Stripe's. Whether it took effect is in the ledger; 503 asks Stripe to send it again."""
     gateway, body = gateway_of(request), await request.body()
     verify(body, signature, gateway.settings.stripe_webhook_secret)
-    await webhooks.receive(gateway.db, parsed(body))
+    status = await webhooks.receive(gateway.db, parsed(body))
+    gateway.measures.webhooks[status.value] += 1
     return answers.json(RECEIVED, headers=answers.NO_STORE)
 
 

@@ -23,4 +23,4 @@ async def in_turn(engine: Engine, requests: Sequence[GraphQLRequest | Answer], c
     """One after the other, so that each sees what those before it wrote. Whatever comes of each, it is an answer."""
     answers = [it if isinstance(it, Answer) else await engine.answer(it, ctx) for it in requests]
     body = b"[" + b",".join(answer.body for answer in answers) + b"]"
-    return Answer(body, errors=[code for answer in answers for code in answer.errors])
+    return Answer(body, kind="batch", errors=[code for answer in answers for code in answer.errors])

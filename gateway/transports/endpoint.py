@@ -166,7 +166,7 @@ def report_of(wish: bytes) -> CostReport:
 
 
 def note(visit: Visit, answer: Answer) -> None:
-    visit.operation, visit.codes = answer.operation, tuple(answer.errors)
+    visit.operation, visit.kind, visit.codes = answer.operation, answer.kind, tuple(answer.errors)
 
 
 def answered(answer: Answer, media_type: str, scope: Scope) -> Response:

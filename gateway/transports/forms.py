@@ -10,6 +10,8 @@ from gateway.live.shutdown import RETRY
 class Form(Protocol):
     """What is written when. Each piece is whole: a stream may end after any of them."""
 
+    name: str
+    """What its streams are counted as."""
     media_type: str
     silence: float
     """Seconds after which a client is told that the stream still stands."""
@@ -31,6 +33,7 @@ class Form(Protocol):
 class EventStream:
     """GraphQL over SSE in distinct connections mode. `id` is the cursor, which browsers send back by themselves."""
 
+    name = "sse"
     media_type = "text/event-stream; charset=utf-8"
     silence = 15.0
 
@@ -54,6 +57,7 @@ class EventStream:
 class Multipart:
     """Apollo's multipart subscriptions. Each part ends with the next one's boundary, or clients would wait for it."""
 
+    name = "multipart"
     media_type = 'multipart/mixed;boundary="graphql";subscriptionSpec="1.0"'
     silence = 5.0
 

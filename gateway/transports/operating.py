@@ -13,7 +13,7 @@ from gateway.logs import log_request
 from gateway.persisted.clients import Client
 from gateway.transports.messages import Envelope
 from gateway.transports.signing_in import sign_ins
-from gateway.visits import Visit
+from gateway.visits import Visit, present
 from gateway.wiring import Gateway
 from models import Viewer
 from models.errors import CursorExpired, RateLimited, Refusal
@@ -51,6 +51,7 @@ class Operating:
 
     async def run(self) -> None:
         started, status = time.perf_counter(), 200
+        present.set(self.visit)
         ctx = self.line.context(self.visit.request_id)
         ctx.charge = partial(self.line.gateway.limits.charge, self.visit)
         try:
@@ -63,7 +64,9 @@ class Operating:
             status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
         finally:
             self.line.forget(self)
-            log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, status, started)
+            seconds = time.perf_counter() - started
+            self.line.gateway.measures.operated(self.visit, seconds)
+            log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, status, seconds)
 
     async def resolve(self) -> None:
         """Learn which document is meant, and whether it may be asked."""
@@ -82,7 +85,7 @@ class Operating:
             answer = await gateway.engine.answer(self.request, ctx)
         if not answer.executed:
             return await self.refuse(answer)
-        self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)
+        self.visit.operation, self.visit.kind, self.visit.codes = answer.operation, answer.kind, tuple(answer.errors)
         if self.line.forget(self):
             await self.line.say(self.envelope.next(answer.body))
             await self.line.say(self.envelope.complete())

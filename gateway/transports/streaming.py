@@ -31,6 +31,7 @@ class Streamed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = visit_of(scope)
         with self.streams.open(visit.caller):
+            visit.stream = self.form.name
             headers = [(b"content-type", self.form.media_type.encode()), *HEADERS]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if not visit.wants_body:

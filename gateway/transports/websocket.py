@@ -17,7 +17,7 @@ from gateway.limits import API, caller
 from gateway.middleware import header
 from gateway.transports.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.transports.sockets import GOING, Socket
-from gateway.visits import KEY, Visit, request_id
+from gateway.visits import KEY, Visit, present, request_id
 from models.errors import Refusal, Unavailable
 
 
@@ -26,6 +26,7 @@ class GraphQLSockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
+        present.set(visit)
         websocket = WebSocket(scope, receive, send)
         with suppress(WebSocketDisconnect):
             try:
@@ -40,7 +41,8 @@ async def begin(websocket: WebSocket, visit: Visit) -> None:
     """Speak the protocol; without it, say so in the one way that there is then."""
     if PROTOCOL in websocket.scope["subprotocols"]:
         await websocket.accept(PROTOCOL)
-        await Socket(websocket, visit).run()
+        with gateway_of(websocket).measures.open("websocket"):
+            await Socket(websocket, visit).run()
     else:
         await websocket.accept()
         await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")

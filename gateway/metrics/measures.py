@@ -1,0 +1,57 @@
+"""What happens in this process, counted where it ends."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from gateway.metrics.histograms import LONG, Histogram
+from gateway.metrics.names import OTHER, Named
+from gateway.visits import Visit
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+SUBSCRIPTION = "subscription"
+
+
+class Measures:
+    """One process's counts since it started."""
+
+    def __init__(self) -> None:
+        self.requests: defaultdict[tuple[str, str, int], Histogram] = defaultdict(Histogram)
+        """By method, route, and the first digit of the status."""
+        self.streams: defaultdict[str, Histogram] = defaultdict(partial(Histogram, LONG))
+        """By kind, those that have ended."""
+        self.operations = Named()
+        self.refusals: Counter[str] = Counter()
+        """By code, in either protocol."""
+        self.webhooks: Counter[str] = Counter()
+        """By what came of each event."""
+        self.statements = {"reads": Histogram(), "operations": Histogram()}
+
+    def visited(self, scope: Any, visit: Visit, status: int, seconds: float) -> None:
+        """A request has been answered."""
+        if visit.stream:
+            self.streams[visit.stream].observe(seconds)
+        else:
+            method, route = scope["method"], scope.get("route")
+            path = route.path if route else OTHER
+            self.requests[method if method in METHODS else OTHER, path, status // 100].observe(seconds)
+        self.operated(visit, seconds)
+
+    @contextmanager
+    def open(self, kind: str) -> Iterator[None]:
+        """A stream that is no request, for the scope."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.streams[kind].observe(time.perf_counter() - started)
+
+    def operated(self, visit: Visit, seconds: float) -> None:
+        """An operation has come to its end, and what it was refused with. Of one that goes on its stream tells."""
+        if visit.kind and visit.kind != SUBSCRIPTION:
+            self.operations.observe(visit.kind, visit.operation or "", seconds)
+        for code in visit.codes:
+            self.refusals[code] += 1

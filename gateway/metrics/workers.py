@@ -1,0 +1,86 @@
+"""Several processes on one socket: whichever Prometheus happens to reach asks the others, and tells of all.
+
+Each listens on a socket of its own in a folder that their parent made. A series says in `worker` whose it is: added up
+here, they would seem to fall whenever one of them is replaced, and Prometheus takes a fall for a new beginning.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+FOLDER = "DOVETAIL_WORKERS"
+"""The environment variable that tells workers of the folder."""
+PATIENCE = 2.0
+"""Seconds that the others have to answer; who does not is left out."""
+
+logger = logging.getLogger("gateway.metrics")
+
+
+@asynccontextmanager
+async def telling(own: Collector) -> AsyncIterator[None]:
+    """Tell the other workers what they ask, where there are any, for the scope."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        yield
+        return
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(orjson.dumps([written(family) for family in own.collect()]))
+            await writer.drain()
+            writer.close()
+
+    path = Path(folder, str(os.getpid()))
+    async with await asyncio.start_unix_server(tell, path):
+        yield
+    forget(path)
+
+
+async def families(own: Collector) -> Iterable[Metric]:
+    """This process's families; or, where there are several processes, those of all."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        return own.collect()
+    told = await asyncio.gather(*(ask(path) for path in workers(folder)))
+    merged: dict[str, Metric] = {}
+    for worker, entries in told:
+        for name, meaning, type_, samples in entries:
+            family = merged.setdefault(name, Metric(name, meaning, type_))
+            for sample, labels, value in samples:
+                family.add_sample(sample, {**labels, "worker": worker}, value)
+    return merged.values()
+
+
+async def ask(path: Path) -> tuple[str, list[Any]]:
+    """What a worker has to tell, and which it is; nothing, if it is gone."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_unix_connection(path)
+            said = await reader.read()
+            writer.close()
+        return path.name, orjson.loads(said)
+    except ConnectionRefusedError:
+        forget(path)  # it was killed
+    except (OSError, TimeoutError, orjson.JSONDecodeError) as error:
+        logger.warning("Worker %s does not say how it is (%s)", path.name, type(error).__name__)
+    return path.name, []
+
+
+def workers(folder: str) -> list[Path]:
+    return sorted(Path(folder).iterdir())
+
+
+def forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def written(family: Metric) -> tuple[str, str, str, list[Any]]:
+    return family.name, family.documentation, family.type, [(it.name, it.labels, it.value) for it in family.samples]

@@ -1,0 +1,1 @@
+"""What who runs a server is told of it."""

@@ -1,0 +1,135 @@
+"""`/metrics`: everything that happens is counted once, under names that strangers cannot multiply."""
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.metrics import names
+from gateway.metrics.names import Named
+from tests.house.processes import started
+from tests.support.payments import SECRET, deliver, event
+from tests.support.scraping import Scrape, scrape
+from tests.support.servers import serving
+
+TITLES = "query Titles { posts { nodes { title } } }"
+TOKEN = "a token for Prometheus alone"
+
+
+@pytest.fixture
+async def fresh(make_server):
+    """A server that has counted nothing yet."""
+    return await make_server()
+
+
+async def ask(server, query: str, **more) -> httpx.Response:
+    return await server.anonymous.post("/graphql", json={"query": query, **more})
+
+
+async def test_requests_are_counted_by_route_and_class_of_status(fresh, author):
+    await fresh.anonymous.get("/api/posts?page=1")
+    await fresh.anonymous.get("/api/posts/one-thing")
+    await fresh.anonymous.get("/api/posts/another")
+    await fresh.anonymous.get("/wp-admin/setup.php")
+    await fresh.anonymous.request("BREW", "/api/posts")
+    await ask(fresh, TITLES)
+    found = await scrape(fresh.anonymous)
+    assert {
+        tuple(each.labels.values()): each.value
+        for each in found.samples
+        if each.name == "dovetail_http_request_seconds_count"
+    } == {
+        ("GET", "/api/posts", "2xx"): 1,
+        ("GET", "/api/posts/{id}", "4xx"): 2,
+        ("GET", "other", "4xx"): 1,
+        ("other", "/api/posts", "4xx"): 1,
+        ("POST", "/graphql", "2xx"): 1,
+    }
+    assert found.by("code", "refusals_total") == {"NOT_FOUND": 3, "METHOD_NOT_ALLOWED": 1}
+
+
+async def test_operations_are_counted_by_type_and_name(fresh, author):
+    post = "mutation Write($input: CreatePostInput!) { createPost(input: $input) { id } }"
+    given = {"input": {"title": "A post", "content": "Long enough to be one."}}
+    for _ in range(2):
+        await ask(fresh, TITLES)
+    await ask(fresh, "{ __typename }")
+    await ask(fresh, "query Broken { nothing }")
+    headers = author.headers
+    await fresh.anonymous.post("/graphql", json={"query": post, "variables": given}, headers=headers)
+    found = await scrape(fresh.anonymous)
+    assert found.by("name", "operation_seconds_count") == {"Titles": 2, "": 1, "Write": 1}
+    assert found.by("type", "operation_seconds_count") == {"query": 3, "mutation": 1}
+    assert found.value("statement_seconds_count", by="reads") >= 2
+    assert found.value("statement_seconds_count", by="operations") >= 2
+    assert found.by("code", "refusals_total") == {"VALIDATION_ERROR": 1}
+
+
+async def test_names_that_strangers_make_up_share_one_series(fresh):
+    for number in range(names.MOST + 20):
+        await ask(fresh, f"query Made{number} {{ __typename }}")
+    found = await scrape(fresh.anonymous)
+    series = found.by("name", "operation_seconds_count")
+    assert len(series) == names.MOST + 1
+    assert series["other"] == 20
+
+
+def test_a_name_that_nobody_used_for_an_hour_gives_way(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(names.time, "monotonic", lambda: now)
+    named = Named(most=2)
+    for name in ("old", "busy"):
+        named.observe("query", name, 0.1)
+    now = names.SILENCE - 1
+    for name in ("busy", "early", "x" * 1000):
+        named.observe("query", name, 0.1)
+    assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"old": 1, "busy": 2, "other": 2}
+    now = names.SILENCE + 1
+    named.observe("query", "late", 0.1)
+    assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"busy": 2, "late": 1, "other": 2}
+
+
+async def test_limits_webhooks_and_streams_are_counted(make_server):
+    server = await make_server(rate_limit_api="2/minute", stripe_webhook_secret=SECRET)
+    for _ in range(4):
+        await server.anonymous.get("/api/posts")
+    await deliver(server.anonymous, event("customer.created", {"object": "customer", "id": "cus_1"}))
+    found = await scrape(server.anonymous)
+    assert found.by("outcome", "limit_checks_total") == {"passed": 2, "refused": 2}
+    assert found.by("code", "refusals_total") == {"RATE_LIMITED": 2}
+    assert found.by("status", "webhook_events_total") == {"IGNORED": 1}
+    assert found.value("streams_open") == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "token", "sent", "status"),
+    [
+        ("development", None, "", 200),
+        ("development", TOKEN, "", 401),
+        ("production", None, "", 404),
+        ("production", TOKEN, "Bearer something else", 401),
+        ("production", TOKEN, f"Bearer {TOKEN}", 200),
+    ],
+)
+async def test_strangers_are_told_nothing_in_production(sqlite_url, environment, token, sent, status):
+    async with serving(sqlite_url, environment=environment, metrics_token=token) as server:
+        answer = await server.anonymous.get("/metrics", headers={"Authorization": sent} if sent else {})
+        assert answer.status_code == status
+
+
+async def test_any_worker_tells_of_all(unused_database, tmp_path: Path):
+    url = await unused_database("sqlite")
+    with started("--workers", "2", folder=tmp_path, database_url=url) as (_, address, _said):
+
+        async def once() -> Scrape:
+            async with httpx.AsyncClient(base_url=address) as http:  # whichever takes the connection
+                await http.get("/api/health/live")
+                return await scrape(http)
+
+        async with asyncio.timeout(30):
+            while len((found := await once()).by("worker", "http_request_seconds_count")) < 2:
+                pass
+        before = found.value("http_request_seconds_count", route="/api/health/live")
+        after = (await once()).value("http_request_seconds_count", route="/api/health/live")
+        assert after == before + 1

@@ -1,0 +1,38 @@
+"""What `/metrics` says, as Prometheus would read it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+
+class Scrape:
+    """One answer of `/metrics`."""
+
+    def __init__(self, text: str) -> None:
+        self.samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+
+    @property
+    def names(self) -> set[str]:
+        return {each.name for each in self.samples}
+
+    def value(self, name: str, /, **labels: str) -> float:
+        """The sum of the series of that name and those labels, our own prefix left out."""
+        found = [each for each in self.samples if each.name == f"dovetail_{name}" and has(each.labels, labels)]
+        return sum(each.value for each in found)
+
+    def by(self, label: str, name: str) -> dict[str, float]:
+        """Each value of a label, with the sum of its series."""
+        values = {each.labels[label] for each in self.samples if each.name == f"dovetail_{name}"}
+        return {value: self.value(name, **{label: value}) for value in values}
+
+
+def has(labels: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
+    return all(labels.get(name) == value for name, value in wanted.items())
+
+
+async def scrape(http: httpx.AsyncClient, **headers: str) -> Scrape:
+    response = await http.get("/metrics", headers=headers)
+    assert response.status_code == 200, response.text
+    return Scrape(response.text)
