@@ -1,7 +1,7 @@
 """What a plan must not do, checked while it is made: mistakes that would otherwise leak rows or read the wrong ones."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from sqlalchemy import Boolean, Column, ColumnElement, False_, Select, UnaryExpression
@@ -9,6 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import asc_op, desc_op
 
+from gateway.graphql.absorption import absorbed
 from models.base import Entity
 
 
@@ -29,6 +30,11 @@ class Ruled(FunctionElement):
     def __init__(self, entity: type[Entity], rule: ColumnElement[bool]) -> None:
         self.entity, self.type = entity, Boolean()
         super().__init__(rule)
+
+    def beside(self, others: Iterable[ColumnElement[bool]]) -> "Ruled":
+        """The same, as it is written beside other conditions."""
+        (rule,) = self.clauses
+        return Ruled(self.entity, absorbed(rule, others))
 
     def self_group(self, against: Any = None) -> Self:
         """Stands as it is among other conditions: a database without booleans would compare it with one."""
@@ -64,6 +70,8 @@ class Sound:
         """Beside a condition that is false the others are not written; a rule among them was heeded all the same."""
         if any(isinstance(clause, False_) for clause in clauses):
             self.rules.update(clause.entity.__table__ for clause in clauses if isinstance(clause, Ruled))
+        others = [clause for clause in clauses if not isinstance(clause, Ruled)]
+        clauses = [clause.beside(others) if isinstance(clause, Ruled) else clause for clause in clauses]
         return super()._generate_delimited_and_list(clauses, **kw)
 
     def vouch(self) -> None:
