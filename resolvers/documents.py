@@ -1,6 +1,5 @@
 """Trusted documents: those that an operator added, each under the id that clients ask for it by."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,10 +92,6 @@ def listing() -> Select:
     last = select(func.max(DocumentUse.last_used_at)).where(DocumentUse.sha256 == Document.sha256).scalar_subquery()
     columns = DocumentId.id, Document.operation, DocumentId.added_at, last
     return select(*columns).join(Document, Document.sha256 == DocumentId.sha256).order_by(DocumentId.id)
-
-
-def repeated(ids: Iterable[str]) -> list[str]:
-    return [id for id, times in Counter(ids).items() if times > 1]
 
 
 def portions(rows: list[Trusted]) -> Iterable[list[Trusted]]:

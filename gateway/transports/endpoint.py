@@ -28,7 +28,7 @@ from gateway.transports.forms import FORMS, single
 from gateway.transports.signing_in import sign_ins
 from gateway.transports.streaming import Streamed
 from gateway.visits import Visit, visit_of
-from models.errors import MethodNotAllowed, NotAcceptable, Refusal, UnsupportedMediaType, ValidationError
+from models.errors import MethodNotAllowed, NotAcceptable, Refusal, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext
 
 METHODS = ["GET", "POST"]
@@ -127,6 +127,8 @@ async def resolved(request: Request, asked: GraphQLRequest, ctx: RequestContext)
     """The request with the text of the document that it names, or the answer that says why there is none."""
     try:
         return await gateway_of(request).persisted.resolved(asked, client_of(request.headers))
+    except Unavailable:
+        raise  # it passes by itself, which clients are told by its status and `Retry-After`
     except Refusal as refusal:
         return refusing(None, [refusal], asked.operation_name, ctx.request_id)
 

@@ -180,6 +180,18 @@ async def test_a_cdn_may_keep_what_is_read_by_id_alone(make_server, trust) -> No
     assert (await read("nothing")).headers["Cache-Control"] == "no-store"
 
 
+async def test_where_documents_cannot_be_looked_up_clients_are_told_when_to_come_back(make_server, monkeypatch) -> None:
+    server = await make_server()
+
+    def away():
+        raise Unavailable
+
+    monkeypatch.setattr(server.app.state.gateway.db, "reading", away)
+    refused = await ask(server, documentId="anything")
+    assert told(refused)[:2] == (503, "UNAVAILABLE")
+    assert refused.headers["Retry-After"] == "1"
+
+
 async def test_browsers_that_open_a_documents_address_get_its_answer(make_server, trust) -> None:
     await trust({"viewer": VIEWER})
     server = await make_server()
