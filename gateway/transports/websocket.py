@@ -14,6 +14,7 @@ from gateway.addresses import client_address
 from gateway.context import gateway_of
 from gateway.errors import refused
 from gateway.limits import API, caller
+from gateway.limits import headers as standing
 from gateway.middleware import header
 from gateway.transports.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.transports.sockets import GOING, Socket
@@ -58,5 +59,6 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
 
 
 async def deny(websocket: WebSocket, visit: Visit, response: Response) -> None:
-    response.raw_headers.extend([*visit.headers, (b"x-request-id", visit.request_id.encode())])
+    ours = *visit.headers, *standing(visit.standings), (b"x-request-id", visit.request_id.encode())
+    response.raw_headers.extend(ours)
     await websocket.send_denial_response(response)
