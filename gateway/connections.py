@@ -10,7 +10,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 
 from gateway.live.feed import CUT, DIRECT
-from gateway.patience import MOST_HEADERS, Patience
+from gateway.patience import MOST_HEAD, Patience
 
 logger = logging.getLogger("gateway.connections")
 logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
@@ -28,7 +28,8 @@ class Connection(AutoHTTPProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.sending, self.reading = Patience(self.give_up), Patience(transport.abort)
-        self.is_partial, self.head = True, 0
+        self.is_partial, self.in_head, self.head = True, True, 0
+        """Whether a request has begun to arrive, or its line and headers, of which the parser takes any number."""
         self.sending.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -37,12 +38,17 @@ class Connection(AutoHTTPProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self.sending.moved += len(data)
         super().data_received(data)
         if not self.is_partial:
-            self.sending.end()
+            return self.sending.end()
+        if self.in_head:
+            self.head += len(data)
+        if self.head > MOST_HEAD:
+            self.send_400_response("The headers are too large")
         elif not self.transport.is_closing():
             self.sending.begin()
+            self.sending.moved += len(data)
+        return None
 
     def give_up(self) -> None:
         """A client that does not finish its request is not waited for; one whose body we do not take yet is."""
@@ -53,26 +59,21 @@ class Connection(AutoHTTPProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.is_partial, self.head = True, 0
+        self.is_partial, self.in_head, self.head = True, True, 0
         self.scope["extensions"] = {CUT: self.transport.abort, DIRECT: self.direct}
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self.measure(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self.measure(len(name) + len(value))
-
-    def measure(self, more: int) -> None:
-        """The parser takes headers without end."""
-        self.head += more
-        if self.head > MOST_HEADERS:
-            raise ValueError("The headers are too large")  # the parser stops, and the request is answered with 400
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.in_head, self.head = False, 0
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self.is_partial = False
+
+    def handle_websocket_upgrade(self) -> None:
+        """From now on it is a socket's."""
+        self.is_partial = False
+        super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -7,8 +7,8 @@ PERIOD = 20.0
 """Seconds for all of a request, or for as much of it as makes good progress; and for a client to take an answer."""
 PROGRESS = 20 * 1024
 """Bytes of a body that are progress: one kibibyte a second."""
-MOST_HEADERS = 64 * 1024
-"""Bytes of a request's first line and headers."""
+MOST_HEAD = 64 * 1024
+"""Bytes of a request's first line and headers, where they do not come all at once."""
 
 
 class Patience:

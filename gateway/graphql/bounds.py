@@ -1,5 +1,6 @@
 """How much a document may ask for, and what its text may hold: seen by walking it, before it is validated."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,11 @@ from graphql import (
     ArgumentNode,
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    IntValueNode,
     ObjectFieldNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -23,6 +26,8 @@ from models.errors import ValidationError
 
 INTROSPECTION = ("__schema", "__type")
 NUL = "must not contain the character U+0000"
+LONG_NUMBER = re.compile(r"\d{400}")
+"""No number that anything here takes is as long, and Python would rather not read one that is much longer."""
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
@@ -101,12 +106,13 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
 
 
-def ill_texts(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
-    """Where a document has text that Postgres cannot keep, spelled by an escape or as it is."""
-    if "\\u" in source or "\0" in source:
-        texts = Texts()
-        visit(document, texts)
-        yield from (ill_text(place, node) for node, place in texts.nul)
+def ill_values(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
+    """Where a document has text that Postgres cannot keep, by an escape or as it is, or a number without end."""
+    if "\\u" in source or "\0" in source or LONG_NUMBER.search(source):
+        values = Values()
+        visit(document, values)
+        yield from (ill_text(place, node) for node, place in values.nul)
+        yield from (GraphQLError("A number has too many digits", node) for node in values.long)
 
 
 def ill_text(place: Sequence[str], node: StringValueNode | None = None) -> GraphQLError:
@@ -124,12 +130,21 @@ def nul_places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, .
         yield from nul_places(below, (*place, str(name)))
 
 
-class Texts(Visitor):
-    """Finds text that no database of ours can keep, and the names of the fields that it stands in."""
+class Values(Visitor):
+    """Finds text that no database of ours can keep, with the fields that it stands in, and numbers without end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.nul: list[tuple[StringValueNode, list[str]]] = []
+        self.long: list[IntValueNode | FloatValueNode] = []
+
+    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
+        if LONG_NUMBER.search(node.value):
+            self.long.append(node)
+
+    def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
+        if LONG_NUMBER.search(node.value):
+            self.long.append(node)
 
     def enter_string_value(self, node: StringValueNode, key: Any, parent: Any, path: Any, ancestors: list[Any]) -> None:
         if "\0" in node.value:

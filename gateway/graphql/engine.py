@@ -34,8 +34,9 @@ from resolvers.context import RequestContext
 
 __all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "Named"]
 
-MOST_DOCUMENTS, DOCUMENT_BYTES = 1_000, 8 * 2**20
-MOST_INTROSPECTIONS = 20
+MOST_DOCUMENTS, DOCUMENT_TOKENS = 1_000, 200_000
+"""A token takes 400 bytes of memory once it has been read, however few it has of text."""
+MOST_INTROSPECTIONS, INTROSPECTION_BYTES = 20, 8 * 2**20
 Made = TypeVar("Made")
 
 STREAMS = "A subscription is answered as text/event-stream or multipart/mixed;subscriptionSpec=1.0, or over a WebSocket"
@@ -67,8 +68,10 @@ class Engine:
         self.answers = answers or Answers()
         aside = ThreadPoolExecutor(1, "compiling")
         """Documents that nobody has met wait for each other; those that are known never wait for them."""
-        self.documents = Kept[Operation](aside, MOST_DOCUMENTS, DOCUMENT_BYTES, lambda key, operation: len(key[0]))
-        self.introspections = Kept[bytes](aside, MOST_INTROSPECTIONS, DOCUMENT_BYTES, lambda key, text: len(text))
+        self.documents = Kept[Operation](
+            aside, MOST_DOCUMENTS, DOCUMENT_TOKENS, lambda key, operation: operation.tokens
+        )
+        self.introspections = Kept[bytes](aside, MOST_INTROSPECTIONS, INTROSPECTION_BYTES, lambda key, text: len(text))
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
         self.subscriptions = Subscriptions(self.mutations, reads)

@@ -34,6 +34,7 @@ class Listening:
 
     gateway: Gateway
     db: Database
+    server: uvicorn.Server
     address: str
     http: httpx.AsyncClient
     """Keeps no cookies."""
@@ -68,7 +69,7 @@ async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listeni
     db = Database(database_url, pool_size=2)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=address, timeout=10, limits=limits) as http:
-        yield Listening(app.state.gateway, db, address, http)
+        yield Listening(app.state.gateway, db, server, address, http)
     app.state.gateway.streams.drain()
     server.should_exit = True
     await task

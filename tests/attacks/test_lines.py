@@ -1,0 +1,167 @@
+"""What comes over a connection byte by byte: requests that are two, that never end, or whose answer nobody takes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway import patience
+from tests.live.listening import Listening, listening
+from tests.live.subscribers import socket, until
+from tests.support.accounts import Account
+from tests.support.writing import CONTENT
+
+pytestmark = pytest.mark.anyio
+
+START = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+BODY = b'{"query":"{ __typename }"}'
+HIDDEN = b"GET /api/posts HTTP/1.1\r\nHost: x\r\n\r\n"
+
+REFUSED = {
+    "two lengths": START + b"Content-Length: 26\r\nContent-Length: 5\r\n\r\n" + BODY,
+    "a length and chunks": START
+    + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n" + HIDDEN,
+    "chunks and a length": START
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n" + HIDDEN,
+    "chunks by another name": START + b"Transfer-Encoding: xchunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "chunks twice": START + b"Transfer-Encoding: chunked, identity\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "a length with a sign": START + b"Content-Length: +26\r\n\r\n" + BODY,
+    "a length below nothing": START + b"Content-Length: -1\r\n\r\n" + BODY,
+    "a length in hexadecimal": START + b"Content-Length: 0x1a\r\n\r\n" + BODY,
+    "a chunk of no size": START + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "a chunk beyond all size": START + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\n" + BODY,
+    "a header that goes on in the next line": START + b"X-A: b\r\n c: d\r\nContent-Length: 26\r\n\r\n" + BODY,
+    "a space before a colon": START + b"Content-Length : 26\r\n\r\n" + BODY,
+    "a header with a NUL": START + b"X-A: b\x00c\r\nContent-Length: 26\r\n\r\n" + BODY,
+    "a line that ends with CR alone": b"GET / HTTP/1.1\rHost: x\r\r",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
+    "a method that is none": b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "headers without end": START + b"X-A: " + b"a" * 70_000,
+    "more headers than anyone reads": START + b"".join(b"X-%d: a\r\n" % n for n in range(20_000)),
+    "an address without end": b"GET /" + b"a" * 70_000,
+}  # fmt: skip
+
+
+@pytest.fixture
+async def live(sqlite_url: str) -> AsyncIterator[Listening]:
+    async with listening(sqlite_url) as server:
+        yield server
+
+
+async def connected(live: Listening, **options: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    place = urlsplit(live.address)
+    return await asyncio.open_connection(place.hostname, place.port, **options)
+
+
+async def said(live: Listening, *pieces: bytes) -> bytes:
+    """All that the server answers until it closes the connection."""
+    reader, writer = await connected(live)
+    heard = b""
+    with suppress(ConnectionError):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            while piece := await reader.read(65536):
+                heard += piece
+    writer.close()
+    return heard
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_request_that_can_be_read_in_two_ways_is_read_in_none(live: Listening, name: str) -> None:
+    """400, once, and the connection is closed: nothing that follows is taken for a request."""
+    heard = await said(live, REFUSED[name])
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert heard.count(b"HTTP/1.1 ") == 1
+    assert (await live.http.get("/api/health")).json()["status"] == "healthy"
+
+
+async def test_extensions_of_chunks_are_nothing(live: Listening) -> None:
+    """They are read past; one that goes on without end is no progress, and is waited for no longer than that."""
+    chunks = b'1a;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\nX-Trailer: f\r\n\r\n"
+    closing = b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert b'{"data":{"__typename":"Query"}}' in await said(live, START + closing + chunks)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"",
+        b"GET /api/po",
+        START,
+        START + b"Content-Length: 26\r\n\r\n" + BODY[:9],
+        START + b"Transfer-Encoding: chunked\r\n\r\n5",
+    ],
+    ids=["nothing", "a line", "headers", "half a body", "half a chunk"],
+)  # fmt: skip
+async def test_a_request_that_never_ends_is_not_waited_for(
+    live: Listening, piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever part of it is missing, and though a byte comes now and then."""
+    monkeypatch.setattr(patience, "PERIOD", 0.3)
+    reader, writer = await connected(live)
+    writer.write(piece)
+    with suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_who_sends_slowly_but_surely_is_waited_for(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kibibyte a second is progress."""
+    monkeypatch.setattr(patience, "PERIOD", 0.2)
+    monkeypatch.setattr(patience, "PROGRESS", 10)
+    length = 200
+    head = START + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % length
+    reader, writer = await connected(live)
+    for piece in (head, *[b" " * 20] * 8, BODY.ljust(length - 160)):
+        writer.write(piece)
+        await asyncio.sleep(0.08)
+    assert b'{"data":{"__typename":"Query"}}' in await reader.read()
+    writer.close()
+
+
+async def test_a_reader_that_never_reads_is_disconnected(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for it goes with it."""
+    monkeypatch.setattr(patience, "PERIOD", 0.5)
+    author: Account = await live.account()
+    for n in range(30):
+        post = {"title": f"Long {n}", "content": CONTENT + "x" * 300_000, "status": "PUBLISHED"}
+        assert isinstance(await live.graphql.create(author, **post), dict)
+    query = b'{"query":"{ posts(first: 30) { nodes { content } } }"}'
+    _, writer = await connected(live, limit=1)
+    for _ in range(3):
+        writer.write(START + b"Content-Length: %d\r\n\r\n" % len(query) + query)
+    await until(lambda: answering(live) == 1)
+    await until(lambda: answering(live) == 0)
+    writer.close()
+
+
+def answering(live: Listening) -> int:
+    """How many requests the server has a task for."""
+    return len(live.server.server_state.tasks)
+
+
+async def test_sockets_are_no_requests_that_never_end(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has been let in stays, though it says nothing for longer than a request may take."""
+    monkeypatch.setattr(patience, "PERIOD", 0.2)
+    async with socket(live.address) as client:
+        await asyncio.sleep(0.6)
+        assert await client.asked("{ __typename }") == "Query"
+
+
+async def test_a_socket_that_never_introduces_itself_is_closed(sqlite_url: str) -> None:
+    """4408, and it counts as nobody's stream until then."""
+    async with listening(sqlite_url, graphql_init_timeout="0.3s") as live:
+        clients = [socket(live.address, init=False) for _ in range(20)]
+        opened = [await client.__aenter__() for client in clients]
+        assert live.gateway.streams.count == 0
+        for client in opened:
+            async with asyncio.timeout(10):
+                await client.connection.wait_closed()
+            assert client.connection.close_code == 4408
+        for client in clients:
+            await client.__aexit__(None, None, None)
