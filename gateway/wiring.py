@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
 from gateway.adapters.storage import storage_of
-from gateway.adapters.stripe import checkouts
+from gateway.adapters.stripe import checkouts, signatures
 from gateway.graphql.answers import Answers
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
@@ -43,7 +43,7 @@ from gateway.sweeping import sweeping
 from gateway.windows import connect
 from models import Database
 from resolvers.context import RequestContext
-from resolvers.ports import LanguageModel, Payments, Storage
+from resolvers.ports import LanguageModel, Payments, Signatures, Storage
 from resolvers.tokens import Tokens
 from resolvers.widths import Widths
 from schema import schema
@@ -68,6 +68,7 @@ class Gateway:
     tokens: Tokens
     credentials: Credentials
     payments: Payments | None
+    signatures: Signatures
     limits: Limits
     redis: Redis | None
     log: Log
@@ -130,6 +131,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             documents=compiled(engine),
             tokens=tokens,
             payments=payments,
+            signatures=signatures(settings),
             persisted=Persisted(engine, TrustedDocuments(db), ledger, settings),
             credentials=Credentials(db, Sessions(reads), tokens, usage, provider, authjs),
             limits=Limits(settings, redis),

@@ -81,6 +81,13 @@ class Payments(Protocol):
         """
 
 
+class Signatures(Protocol):
+    """Knows who signed what we are told."""
+
+    def verify(self, body: bytes, signature: str | None) -> None:
+        """Refuses with `InvalidSignature` what the payment provider did not sign, or not lately; `NotConfigured`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A thing in storage."""

@@ -7,7 +7,6 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.adapters.stripe import verify
 from gateway.context import gateway_of
 from gateway.rest import answers
 from gateway.rest.openapi import refusals
@@ -38,7 +37,7 @@ Signature = Annotated[str | None, Header(alias="Stripe-Signature", description="
 async def stripe(request: Request, signature: Signature = None) -> Response:
     """Take in an event of Stripe's. Whether it took effect is in the ledger; 503 asks Stripe to send it again."""
     gateway, body = gateway_of(request), await request.body()
-    verify(body, signature, gateway.settings.stripe_webhook_secret)
+    gateway.signatures.verify(body, signature)
     status = await webhooks.receive(gateway.db, parsed(body))
     gateway.measures.webhooks[status.value] += 1
     return answers.json(RECEIVED, headers=answers.NO_STORE)

@@ -1,16 +1,14 @@
-"""Stripe: its pages where orders are paid, and the signatures of what it tells."""
+"""Stripe's pages, where orders are paid."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import stripe
 
-from gateway.settings import Settings
 from models import Order
-from models.errors import InvalidSignature, NotConfigured, Unavailable, UpstreamError, ValidationError
+from models.errors import Unavailable, UpstreamError, ValidationError
 from resolvers.ports import PaymentPage
 
 PATIENCE = 10.0
@@ -18,8 +16,6 @@ PATIENCE = 10.0
 RETRIES = 2
 ALTOGETHER = 25.0
 """Seconds that all tries may take, and the pauses between them."""
-TOLERANCE = 300
-"""Seconds for which a signature is good."""
 
 FIELDS = {"success_url": "successUrl", "cancel_url": "cancelUrl", "mode": "mode"}
 """Ours, for the parameters of Stripe's that it may refuse."""
@@ -85,35 +81,3 @@ def refusal(error: stripe.StripeError) -> Exception:
     if isinstance(error, stripe.APIConnectionError):
         return Unavailable("Stripe cannot be reached; try again")
     return UpstreamError("Stripe failed; try again later")
-
-
-@asynccontextmanager
-async def checkouts(settings: Settings) -> AsyncIterator[Checkouts | None]:
-    """Stripe's Checkout, where there is a key to it."""
-    if settings.stripe_secret_key is None:
-        yield None
-        return
-    address, prices = settings.stripe_api_base, settings.stripe_prices
-    payments = Checkouts(settings.stripe_secret_key, address=address, prices=prices)
-    try:
-        yield payments
-    finally:
-        await payments.close()
-
-
-def verify(body: bytes, signature: str | None, secrets: Iterable[str]) -> None:
-    """Refuses a body that none of the secrets signed, or not lately."""
-    secrets = list(secrets)
-    if not secrets:
-        raise NotConfigured("Webhooks are not configured here")
-    if not any(is_signed(body, signature, secret) for secret in secrets):
-        raise InvalidSignature
-
-
-def is_signed(body: bytes, signature: str | None, secret: str) -> bool:
-    if not signature or not signature.isascii():
-        return False
-    try:
-        return stripe.WebhookSignature.verify_header(body.decode(), signature, secret, TOLERANCE)
-    except (stripe.SignatureVerificationError, UnicodeDecodeError):
-        return False
