@@ -1,7 +1,9 @@
 """`POST /api/chat`: a language model's answer as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from typing import Any
 
 import orjson
@@ -11,11 +13,14 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.live.feed import cut
 from gateway.live.streams import Streams
+from gateway.live.watch import Guarded
 from gateway.visits import visit_of
-from models.errors import Refusal, Unavailable
+from models.errors import Refusal, Unavailable, UpstreamError
 
 SILENCE = 4.0
 """Seconds that an answer is silent for at most: from then on comments break it. Clients that wait five are common."""
+LONGEST = 600.0
+"""Seconds that a whole answer may take, for a model that drips and never ends is as bad as one that says nothing."""
 STALL = 10.0
 """Seconds that a client may take over what it was sent, before it is disconnected."""
 DONE = "[DONE]"
@@ -26,21 +31,22 @@ class ChatStream(EventSourceResponse):
 
     Its head goes out with the first frame or comment, whichever comes first. So what fails within the first `SILENCE`
     is refused with a status of its own, and a model that thinks for longer has begun its answer: what fails after that,
-    its very first words included, is an event.
+    its very first words included, is an event. So is the end of the session, or of the token, that asked.
 
     The streaming is sse-starlette's, which would cost the feed too much: of these a viewer has a few an hour.
     """
 
-    def __init__(self, words: AsyncGenerator[str, None], streams: Streams) -> None:
+    def __init__(self, words: AsyncGenerator[str, None], streams: Streams, guard: Callable[[], Guarded]) -> None:
+        """`guard`: who asks is watched from when the stream begins, and an answer to nobody any more ends."""
         super().__init__(self.frames(), ping=SILENCE, ping_message_factory=ping, sep="\n", send_timeout=STALL)
-        self.words, self.streams = words, streams
+        self.words, self.streams, self.guard = words, streams, guard
         self.coming: asyncio.Future[str | None] | None = None
         self.has_begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.visit = visit_of(scope)
-        with self.streams.open(self.visit.caller):
-            self.visit.stream = "chat"
+        with self.streams.open(self.visit.caller), closing(self.guard()) as self.guarded:
+            self.visit.stream, self.until = "chat", time.monotonic() + LONGEST
             try:
                 await super().__call__(scope, receive, self.beginning_late(send))
             except SendTimeoutError:
@@ -80,10 +86,16 @@ class ChatStream(EventSourceResponse):
     async def next(self) -> str | None:
         """What the model says next; None once it has said all."""
         self.coming = asyncio.ensure_future(anext(self.words, None))
-        await asyncio.wait((self.coming, self.streams.draining), return_when=asyncio.FIRST_COMPLETED)
-        if not self.coming.done():
+        ends = self.coming, self.streams.draining, self.guarded.ended
+        left = self.until - time.monotonic()
+        await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if self.guarded.ended.done():
+            raise self.guarded.ended.result()
+        if self.coming.done() and left > 0:
+            return self.coming.result()
+        if self.streams.is_draining:
             raise Unavailable("The server is going down; ask again, and another will answer")
-        return self.coming.result()
+        raise UpstreamError("The language model took too long")
 
     async def hang_up(self) -> None:
         """Whoever left, the model need not go on."""

@@ -1,5 +1,7 @@
 """Questions to a language model."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,5 +37,6 @@ STREAM = {
 @costs(100)
 async def answer(request: Request, input: Conversation) -> Response:
     """What a language model says next in a conversation, as it says it."""
-    gateway = gateway_of(request)
-    return ChatStream(chat.answer(context_of(request), gateway.model, input), gateway.streams)
+    gateway, ctx = gateway_of(request), context_of(request)
+    guard = partial(gateway.watch.guard, ctx.session_id, ctx.viewer, ctx.expires_at)
+    return ChatStream(chat.answer(ctx, gateway.model, input), gateway.streams, guard)

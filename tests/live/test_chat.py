@@ -6,16 +6,21 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from openai import APIError, AsyncOpenAI, AsyncStream
 
+from resolvers.tokens import Tokens
+from tests.identity.machines import READ, machine
 from tests.live.listening import Listening
 from tests.support.accounts import Account
+from tests.support.callers import Rest
 from tests.support.language_models import Call, ModelServer, language_model
+from tests.support.servers import SECRET as SIGNING
 from tests.support.stores import free_port
 
 pytestmark = pytest.mark.anyio
@@ -387,6 +392,68 @@ async def test_a_server_that_goes_refuses_what_it_has_not_begun_to_answer(chat: 
     chat.live.gateway.streams.drain()
     assert refused(await asking) == (503, "UNAVAILABLE", GOING)
     await call.left.wait()
+
+
+async def test_logging_out_ends_an_answer(chat: Chat) -> None:
+    """As it ends the streams of the feed, and the model need not go on."""
+    chat.model.script = after_a_word(stall)
+    async with chat.asking() as response:
+        lines = response.aiter_lines()
+        assert await anext(lines) == 'data: {"content":"Leather"}'
+        await Rest(chat.live.http).logout(chat.viewer.refresh_token)
+        rest = [line async for line in lines if line and not line.startswith(":")]
+    words = "The session has ended; sign in again"
+    assert rest == ["event: error", f'data: {{"error":"{words}","code":"UNAUTHORIZED"}}']
+    await chat.model.calls.get_nowait().left.wait()
+    await chat.opens(0)
+    assert chat.live.gateway.watch.sessions == {}
+
+
+async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:
+    """While the model goes on talking, too."""
+
+    async def going_on(call: Call) -> None:
+        await call.head()
+        while True:
+            await call.say("on and ")
+            await asyncio.sleep(0.05)
+
+    chat.model.script = going_on
+    said = Tokens(SIGNING).verify(chat.viewer.access_token)
+    short = Tokens(SIGNING, access_life=timedelta(seconds=2)).access(said.viewer, said.session_id)
+    chat.viewer = replace(chat.viewer, access_token=short)
+    answer = await chat.ask()
+    *_, error, nothing = answer.text.split("\n\n")
+    assert error == 'event: error\ndata: {"error":"The access token has expired","code":"UNAUTHORIZED"}'
+    assert (answer.status_code, nothing) == (200, "")
+
+
+@pytest.mark.parametrize("pause", [60, 0.01], ids=["that says one word", "that drips"])
+async def test_a_model_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, chat: Chat, pause: float) -> None:
+    monkeypatch.setattr("gateway.live.chat.LONGEST", 0.3)
+
+    async def dripping(call: Call) -> None:
+        await call.head()
+        while True:
+            await call.say("and ")
+            await asyncio.sleep(pause)
+
+    chat.model.script = dripping
+    answer = await chat.ask()
+    first, *_, error, nothing = answer.text.split("\n\n")
+    assert first == 'data: {"content":"and "}'
+    assert error == 'event: error\ndata: {"error":"The language model took too long","code":"UPSTREAM_ERROR"}'
+    assert (answer.status_code, nothing) == (200, "")
+    await chat.model.calls.get_nowait().left.wait()
+
+
+async def test_a_key_that_reads_asks_no_model(chat: Chat) -> None:
+    """An answer is paid for, and so is more than reading."""
+    chat.viewer = await machine(chat.live.db, READ)
+    assert refused(await chat.ask()) == (403, "FORBIDDEN", "This API key may only read")
+    chat.viewer = await machine(chat.live.db)
+    assert (await chat.ask()).text == ANSWER
+    assert chat.model.calls.qsize() == 1
 
 
 async def test_answers_count_among_the_open_streams(sqlite_url: str, listen: Any, model: ModelServer) -> None:
