@@ -218,6 +218,8 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-5-mini"
 
     response_cache: bool = True
+    count_cache: bool = True
+    """Whether the totals of lists are kept until a post changes."""
     response_cache_bytes: Count = 64 * 1024 * 1024
     """What answers may take that are kept to be given again."""
 

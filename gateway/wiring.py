@@ -3,9 +3,10 @@
 import gc
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -41,13 +42,15 @@ from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.sweeping import sweeping
 from gateway.windows import connect
-from models import Database
+from models import Database, Event
 from resolvers.context import RequestContext
 from resolvers.ports import LanguageModel, Payments, Signatures, Storage
 from resolvers.tokens import Tokens
 from resolvers.widths import Widths
 from schema import schema
 
+COUNT_BYTES = 4 * 1024 * 1024
+"""What totals may take that are kept: some thousands of them."""
 COLLECT = 20_000, 5, 400
 """How many objects more, then how many collections of the young, then of those, bring on a collection.
 
@@ -104,11 +107,12 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         if redis:
             stack.push_async_callback(redis.aclose)
         payments = await stack.enter_async_context(checkouts(settings))
-        answers, log = Answers(settings.response_cache_bytes if settings.response_cache else 0), Log(db)
-        engine = Engine(schema, reads, document_limits(settings), answers)
+        answers = Answers(settings.response_cache_bytes if settings.response_cache else 0)
+        counts, log = Answers(COUNT_BYTES if settings.count_cache else 0), Log(db)
+        engine = Engine(schema, reads, document_limits(settings), answers, counts)
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
-        db.announce, db.committed = broker.announce, answers.wrote
-        log.witnesses.add(answers.heard)
+        db.announce, db.committed = broker.announce, partial(tell, (answers, counts))
+        log.witnesses |= {answers.heard, counts.heard}
         await stack.enter_async_context(log.running())
         await stack.enter_async_context(broker.listening(log.wake))
         watch = await stack.enter_async_context(Watch(db).running())
@@ -155,6 +159,12 @@ def spool_of(settings: Settings) -> Path | None:
     except OSError:
         return None
     return settings.data_folder if os.access(settings.data_folder, os.W_OK) else None
+
+
+def tell(kept: Iterable[Answers], events: Sequence[Event]) -> None:
+    """Drop what a transaction of this server has just made untrue, wherever it is kept."""
+    for answers in kept:
+        answers.wrote(events)
 
 
 def document_limits(settings: Settings) -> DocumentLimits:

@@ -34,7 +34,7 @@ from models import Database, Role
 from tests.support import databases, stores
 from tests.support.accounts import Account
 from tests.support.callers import Caller, GraphQL, Rest
-from tests.support.servers import Server, live, serving
+from tests.support.servers import Server, forget, live, serving
 
 DATABASES = ["sqlite", "postgres"]
 PROTOCOLS = {"graphql": GraphQL, "rest": Rest}
@@ -148,7 +148,7 @@ class Servers:
     async def on(self, url: str) -> Server:
         if url not in self.running:
             self.running[url] = await self.stack.enter_async_context(serving(url))
-        self.running[url].app.state.gateway.engine.answers.clear()
+        forget(self.running[url].app)
         return self.running[url]
 
 

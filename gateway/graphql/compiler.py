@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, func, literal, literal_column, null, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, func, literal, literal_column, null, select
 from sqlalchemy import inspect as mapped
 from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlalchemy.types import TypeEngine
@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from gateway.graphql.checks import Ruled, every, is_ruled
 from gateway.graphql.given import Given
 from gateway.graphql.json import Array, Object, wire
-from gateway.graphql.paging import Connection, Page, several
+from gateway.graphql.paging import Connection, Page, Paged, several
 from gateway.graphql.selection import Field
 from models import Viewer
 from models.base import Entity
@@ -39,6 +39,8 @@ class Compiler:
         """The field being compiled: the one to blame if it is refused."""
         self.checked: list[Given] = []
         """What requests give that may be refused, whether or not the statement needs it."""
+        self.counted: list[Paged] = []
+        """The root's lists of which a total is asked."""
 
     def statement(self, columns: list[ColumnElement]) -> Select:
         """One row, with one column of JSON per field of the operation."""
@@ -64,7 +66,7 @@ class Compiler:
         if not isinstance(selected, Select):
             return wire(selected)
         if field.container in PAGED:
-            return PAGED[field.container](self, field, selected).answer()
+            return PAGED[field.container](self, field, selected, is_root=row is None).answer()
         return self.all(field, several(self, field, selected)) if field.many else self.one(field, selected)
 
     def selected(self, field: Field, row: Row) -> ColumnElement | Select | list[Select]:
@@ -87,6 +89,11 @@ class Compiler:
             return literal(read(value), type_)
         self.checked.append(Given(value.path, type_, read, field, instead))
         return self.checked[-1]
+
+    def known(self, list: Paged) -> Given:
+        """The total of a list of the root's, as a request may give it."""
+        self.counted.append(list)
+        return Given(("counts", len(self.counted) - 1), BigInteger())
 
     def one(self, field: Field, rows: Select) -> ColumnElement:
         row = aliased(entity_of(rows), rows.subquery())

@@ -18,6 +18,7 @@ from gateway.graphql.answers import Answers, Reading
 from gateway.graphql.bounds import DocumentLimits
 from gateway.graphql.caching import Bounded, Kept
 from gateway.graphql.completion import completed, introspected
+from gateway.graphql.counts import Counts
 from gateway.graphql.databases import ReadDatabase
 from gateway.graphql.documents import Operation, read
 from gateway.graphql.errors import RequestRefused, refusal_of
@@ -62,10 +63,11 @@ class Engine:
         reads: ReadDatabase,
         limits: DocumentLimits | None = None,
         answers: Answers | None = None,
+        counts: Answers | None = None,
     ) -> None:
         self.schema: GraphQLSchema = schema._schema
         self.reads, self.limits = reads, limits or DocumentLimits()
-        self.answers = answers or Answers()
+        self.answers, self.counts = answers or Answers(), Counts(counts or Answers())
         aside = ThreadPoolExecutor(1, "compiling")
         """Documents that nobody has met wait for each other; those that are known never wait for them."""
         self.documents = Kept[Operation](
@@ -79,7 +81,12 @@ class Engine:
     @property
     def caches(self) -> dict[str, Bounded]:
         """By what they keep."""
-        return {"response": self.answers, "document": self.documents, "plan": self.planner.plans}
+        return {
+            "response": self.answers,
+            "count": self.counts.answers,
+            "document": self.documents,
+            "plan": self.planner.plans,
+        }
 
     async def answer(self, request: GraphQLRequest, ctx: RequestContext) -> Answer:
         """The response to one request. Raises nothing: every refusal is in the body."""
@@ -201,7 +208,9 @@ class Engine:
     ) -> tuple[Outcome, Reading]:
         """All the root fields of a query, by one statement."""
         plan, values = await self.planner.query(operation, variables, viewer), values_of(variables, viewer)
+        taken = self.counts.known(plan, values, viewer) if plan.counts else ()
         parameters, refused = plan.bind(values)
         reading = self.answers.reading(plan, values, viewer)
         row = await self.reads.row(plan.sql, parameters) if plan.sql else ()
+        self.counts.learn(taken, row)
         return spliced(plan, row, refused), reading

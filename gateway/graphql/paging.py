@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, func, lite
 from sqlalchemy.orm import aliased
 
 from gateway.graphql.checks import ordered
+from gateway.graphql.given import Given
 from gateway.graphql.json import Array, Object, Token, wire
 from gateway.graphql.selection import Field
 from models.errors import ValidationError
@@ -28,8 +29,8 @@ NO_CURSOR = "is not a cursor of this list"
 class Paged:
     """What both kinds of page share: their fields are this object's methods, called by name."""
 
-    def __init__(self, compiler: "Compiler", field: Field, rows: Select) -> None:
-        self.compiler, self.field, self.rows = compiler, field, rows
+    def __init__(self, compiler: "Compiler", field: Field, rows: Select, *, is_root: bool) -> None:
+        self.compiler, self.field, self.rows, self.is_root = compiler, field, rows, is_root
         self.arguments = field.arguments
         self.keys, self.descending = ordered(rows)
 
@@ -43,15 +44,24 @@ class Paged:
         return self.compiler.value(field) if field.name == "__typename" else getattr(self, field.name)(field)
 
     def counted(self) -> ColumnElement:
+        count = self.count()
+        return func.coalesce(self.known, count) if self.is_root else count
+
+    def count(self) -> ColumnElement:
         everything = self.rows.order_by(None).with_only_columns(self.keys[-1]).subquery()
         return select(func.count()).select_from(everything).scalar_subquery()
+
+    @cached_property
+    def known(self) -> Given:
+        """The count, as the request may bring it. The lists of rows are counted each time, for there are many."""
+        return self.compiler.known(self)
 
 
 class Page(Paged):
     """`data`, `page`, `limit`, `total`, `pages`."""
 
-    def __init__(self, compiler: "Compiler", field: Field, rows: Select) -> None:
-        super().__init__(compiler, field, rows)
+    def __init__(self, compiler: "Compiler", field: Field, rows: Select, *, is_root: bool) -> None:
+        super().__init__(compiler, field, rows, is_root=is_root)
         self.size = whole(compiler, field, "limit", self.arguments.get("limit", USUAL), MOST)
         self.number = whole(compiler, field, "page", self.arguments.get("page", 1), MOST_PAGES)
 
@@ -74,8 +84,8 @@ class Page(Paged):
 class Connection(Paged):
     """`edges`, `nodes`, `pageInfo` and `totalCount`, each of them read only when asked for."""
 
-    def __init__(self, compiler: "Compiler", field: Field, rows: Select) -> None:
-        super().__init__(compiler, field, rows)
+    def __init__(self, compiler: "Compiler", field: Field, rows: Select, *, is_root: bool) -> None:
+        super().__init__(compiler, field, rows, is_root=is_root)
         given = self.arguments
         if "first" in given and "last" in given:
             raise ValidationError.of(last="cannot be given together with first")

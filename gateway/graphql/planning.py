@@ -1,7 +1,8 @@
 """Makes plans and keeps them: resolvers run here, once per document, shape of variables and kind of viewer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +17,15 @@ from gateway.graphql.documents import Operation
 from gateway.graphql.errors import located
 from gateway.graphql.given import VIEWER, Given, Values, any_viewer_like, found, shape, stand_in
 from gateway.graphql.hints import hint_of
-from gateway.graphql.plans import Parameter, Plan, Root
+from gateway.graphql.plans import Count, Parameter, Plan, Root
 from gateway.graphql.selection import Field
 from models import Viewer
 from models.base import Entity
 from models.errors import Refusal
 
 MOST_PLANS, PLAN_BYTES = 4_000, 64 * 2**20
+
+TOTALS = "total", "total_count"
 
 Making = tuple[Field, Callable[[], ColumnElement]]
 """A field, and what compiles its column or refuses to."""
@@ -87,7 +90,18 @@ class Planner:
                 roots.append(Root(field, None, located(refusal, compiler.at)))
         fields = [field for field, _ in made]
         sql, parameters, checks, tables = self.compiled(compiler, columns)
-        return Plan(sql, parameters, checks, roots, complete, dependencies(tables, fields), hint_of(fields))
+        plan = Plan(sql, parameters, checks, roots, complete, dependencies(tables, fields), hint_of(fields))
+        return replace(plan, counts=tuple(self.counts(compiler, roots)))
+
+    def counts(self, compiler: Compiler, roots: Sequence[Root]) -> Iterator[Count]:
+        """The totals that the statement takes, each as a plan of its own."""
+        columns = {root.field.key: root.column for root in roots if root.column is not None}
+        for list in compiler.counted:
+            keys = [below.key for below in list.field.below if below.name in TOTALS]
+            column = columns.get(list.field.key)
+            sql, parameters, _, tables = self.compiled(compiler, [list.count()])
+            plan = Plan(sql, parameters, [], [], True, dependencies(tables, [list.field]), hint_of([]))
+            yield Count(column, keys[0] if keys else None, plan)
 
     def compiled(
         self, compiler: Compiler, columns: list[ColumnElement]

@@ -39,6 +39,16 @@ class Root:
     refused: GraphQLError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A total that a statement takes, unless it is given: where it stands in the answer, and how to take it alone."""
+
+    column: int | None
+    key: str | None
+    """None where it stands nowhere, as of a list that was refused, or of which only the number of pages is asked."""
+    plan: "Plan"
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """One statement, how to find its parameters among a request's values, and what its columns answer."""
@@ -52,6 +62,7 @@ class Plan:
     complete: bool
     dependencies: Dependencies
     hint: Hint
+    counts: tuple[Count, ...] = ()
 
     @cached_property
     def is_personal(self) -> bool:

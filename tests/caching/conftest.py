@@ -20,4 +20,4 @@ async def published(anyio_backend: str, server: Server, author: Account) -> dict
 @pytest.fixture
 async def uncached(anyio_backend: str, make_server: Callable[..., Awaitable[Server]]) -> Server:
     """Another server on the same database, which keeps no answers."""
-    return await make_server(response_cache="off")
+    return await make_server(response_cache="off", count_cache="off")

@@ -4,7 +4,7 @@ import pytest
 
 from models import Category
 from tests.caching.metrics import caches, hits
-from tests.support.callers import Refusal
+from tests.support.callers import GraphQL, Refusal
 from tests.support.writing import CONTENT, change_row, file_category
 
 
@@ -66,6 +66,27 @@ async def test_nothing_is_kept_where_that_is_switched_off(uncached, published):
         assert (await uncached.anonymous.get(f"/api/posts/{published['id']}")).status_code == 200
     found = (await caches(uncached))["response"]
     assert (found["hits"], found["entries"], found["bytes"]) == (0, 0, 0)
+
+
+async def test_a_list_is_counted_once_for_all_its_pages(make_server, server, graphql, author):
+    """In either form of page, until a post comes or goes; whoever sees other posts has another count."""
+    posts = [await graphql.create(author, title=f"P {n}", content=CONTENT, status="PUBLISHED") for n in range(3)]
+    await graphql.create(author, title="A draft", content=CONTENT)
+    server = await make_server(response_cache="off")
+    http = GraphQL(server.anonymous)
+
+    async def totals(viewer) -> list[int]:
+        pages = [await http.page(viewer, page=page, limit=1) for page in (1, 2, 9)]
+        mine = await http.posts(viewer, "totalCount nodes { id }", filter={"status": None}, first=1)
+        found = await http.posts(viewer, "all: totalCount", first=1)
+        return [*(page["pagination"]["total"] for page in pages), mine["totalCount"], found["all"]]
+
+    assert await totals(None) == await totals(None) == [3, 3, 3, 3, 3]
+    assert await totals(author) == await totals(author) == [3, 3, 3, 4, 3]
+    kept = (await caches(server))["count"]
+    assert (kept["entries"], kept["hits"] > 10) == (3, True)  # one that is a viewer's own is taken anew each time
+    await http.archive(author, posts[0]["id"])
+    assert [await totals(None), await totals(author)] == [[2, 2, 2, 2, 2], [2, 2, 2, 4, 2]]
 
 
 async def test_what_is_kept_is_bounded(make_server, published):

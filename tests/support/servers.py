@@ -69,10 +69,16 @@ async def serving(database_url: str, **changes: Any) -> AsyncIterator[Server]:
     app = create_app(settings_for(database_url, **changes))
     db = Database(database_url, pool_size=2)
     async with lifespan(app), no_cookies(app) as anonymous:
-        answers = app.state.gateway.engine.answers
-        db.committed = lambda events: answers.clear()  # no client could, so no event tells of it
+        db.committed = lambda events: forget(app)  # no client could, so no event tells of it
         yield Server(app, db, database_url, anonymous)
     await db.close()
+
+
+def forget(app: FastAPI) -> None:
+    """Have a server keep nothing of what it has read."""
+    engine = app.state.gateway.engine
+    engine.answers.clear()
+    engine.counts.answers.clear()
 
 
 def no_cookies(app: FastAPI) -> httpx.AsyncClient:
