@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from opentelemetry.trace import TracerProvider
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -21,6 +22,9 @@ from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
 from gateway.rest.multipart import most_bytes
 from gateway.settings import Settings
+from gateway.tracing.hooks import trace_all
+from gateway.tracing.provider import sending, telemetry, tracer_provider
+from gateway.tracing.requests import Traced, traces
 from gateway.transports.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket import GraphQLSockets
 from gateway.wiring import opened, settle
@@ -47,13 +51,14 @@ EXPOSED = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
     settings, measures = settings or Settings(), Measures()
-    work = Work(settings.max_in_flight)
+    work, provider = Work(settings.max_in_flight), tracer_provider(settings.app_version)
     app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings, work, measures),
-        around=middleware(settings, work, measures),
+        lifespan=lifespan(settings, work, measures, provider),
+        around=middleware(settings, work, measures, is_traced=provider is not None),
+        telemetry=telemetry(provider),
         routes=routes(settings),
         openapi_url=None,
         docs_url=None,
@@ -65,18 +70,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def lifespan(settings: Settings, work: Work, measures: Measures) -> Lifespan[FastAPI]:
+def lifespan(settings: Settings, work: Work, measures: Measures, provider: TracerProvider | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        logs.configure(as_json=settings.in_production)
-        async with opened(settings, work, measures) as app.state.gateway, telling(Readings(app.state.gateway)):
+        logs.configure(as_json=settings.in_production, more=traces if provider else dict)
+        async with sending(provider), opened(settings, work, measures) as gateway, telling(Readings(gateway)):
+            app.state.gateway = gateway
+            trace_all(gateway, provider)
             settle()
             yield
 
     return running
 
 
-def middleware(settings: Settings, work: Work, measures: Measures) -> list[Middleware]:
+def middleware(settings: Settings, work: Work, measures: Measures, *, is_traced: bool) -> list[Middleware]:
     """From the outermost in."""
     cross_origin = Middleware(
         CORSMiddleware,
@@ -88,6 +95,7 @@ def middleware(settings: Settings, work: Work, measures: Measures) -> list[Middl
     )
     return [
         Middleware(Visits, measures, settings.trusted_proxies if settings.in_production else None),
+        *([Middleware(Traced)] if is_traced else []),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(Overload, work),
         Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),

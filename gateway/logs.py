@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -15,11 +16,11 @@ access = logging.getLogger("gateway.access")
 OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
 
 
-def configure(*, as_json: bool) -> None:
-    """Send our logs, and the server's where nobody else has, to standard output."""
+def configure(*, as_json: bool, more: Callable[[], dict[str, str]] = dict) -> None:
+    """Send our logs, and the server's where nobody else has, to standard output; each line says `more` besides."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
     handler = StandardOutput()
-    handler.setFormatter(JsonLines() if as_json else Readable())
+    handler.setFormatter(JsonLines(more) if as_json else Readable(more))
     for name in OURS:
         logger = logging.getLogger(name)
         if not logger.handlers or name != "uvicorn":
@@ -57,7 +58,15 @@ class StandardOutput(logging.StreamHandler):
         return sys.stdout
 
 
-class JsonLines(logging.Formatter):
+class Lines(logging.Formatter):
+    """Lines that say more than their record does."""
+
+    def __init__(self, more: Callable[[], dict[str, str]] = dict) -> None:
+        super().__init__()
+        self.more = more
+
+
+class JsonLines(Lines):
     """One object a line, whatever strangers put into a path."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -67,6 +76,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **(getattr(record, "fields", None) or whose()),
+            **self.more(),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -84,7 +94,7 @@ def second(moment: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
 
 
-class Readable(logging.Formatter):
+class Readable(Lines):
     """For people: `12:30:01 POST /graphql ListPosts 200 3.1 ms viewer=… id=…`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -93,6 +103,7 @@ class Readable(logging.Formatter):
             said = sentence(**fields)
         else:
             said = " ".join([record.getMessage(), *(f"id={id}" for id in whose().values())])
+        said = " ".join([said, *(f"{name}={value}" for name, value in self.more().items())])
         line = f"{self.formatTime(record, '%H:%M:%S')} {plain(said)}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

@@ -41,6 +41,7 @@ from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.sweeping import sweeping
+from gateway.tracing.operations import Carrying, untraced
 from gateway.windows import connect
 from models import Database, Event
 from resolvers.context import RequestContext
@@ -84,6 +85,8 @@ class Gateway:
     spool: Path | None
     """Where uploads wait for their end."""
     measures: Measures
+    carried: Carrying = untraced
+    """How an operation over a socket goes on with its client's trace."""
     started: float = field(default_factory=time.monotonic)
 
     def context(self, request_id: str) -> RequestContext:

@@ -209,13 +209,16 @@ class Socket:
         operating = self.operations[id] = Operating(self, id, request, visit)
         if len(self.operations) > self.gateway.settings.graphql_max_subscriptions:
             return await operating.refuse_one_too_many()
-        task = self.tasks[operating] = asyncio.create_task(self.operate(operating), name="operation")
+        task = self.tasks[operating] = asyncio.create_task(
+            self.operate(operating, payload.get("extensions")), name="operation"
+        )
         task.add_done_callback(lambda _: self.tasks.pop(operating, None))
         return None
 
-    async def operate(self, operating: Operating) -> None:
+    async def operate(self, operating: Operating, extensions: Any) -> None:
         try:
-            await operating.run()
+            with self.gateway.carried(self.websocket.headers, extensions):
+                await operating.run()
         except Closing as closing:
             self.end(closing)
         except (WebSocketDisconnect, RuntimeError):

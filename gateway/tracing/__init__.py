@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans for those who collect them. Where nobody does, nothing of this is in the way of a request."""

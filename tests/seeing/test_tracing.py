@@ -1,0 +1,148 @@
+"""Spans, as a collector gets them from a server that the `OTEL_*` variables tell of it."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+
+from tests.live.listening import listening
+from tests.live.subscribers import socket, streaming
+from tests.support.collector import Collector, Span, collecting
+from tests.support.language_models import language_model
+from tests.support.payments import stripe_like
+from tests.support.servers import serving
+from tests.uploads.files import picture, sent
+
+TITLES = "query Titles($q: String) { posts(filter: {q: $q}) { nodes { title } } }"
+WRITE = 'mutation Write { createPost(input: {title: "A secret title", content: "Long enough to be one."}) { id } }'
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
+
+
+@pytest.fixture
+def collector(monkeypatch) -> Iterator[Collector]:
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
+        yield collector
+
+
+def below(collector: Collector, span: Span) -> list[str]:
+    return sorted(each.name for each in collector.spans if each.parent_id == span.span_id)
+
+
+async def test_a_request_is_one_trace_from_its_caller_to_its_statements(collector, database_url, author, capsys):
+    async with serving(database_url) as server:
+        database = database_url.rpartition("/")[2].partition("?")[0]
+        headers = {**author.headers, "traceparent": TRACEPARENT, "X-Request-ID": "asked-by-a-test"}
+        asked = {"query": TITLES, "variables": {"q": "a secret"}}
+        assert (await server.anonymous.post("/graphql?a=secret", json=asked, headers=headers)).status_code == 200
+        assert (await server.anonymous.post("/graphql", json={"query": WRITE}, headers=headers)).status_code == 200
+        await server.anonymous.get("/api/posts/none", headers=headers)
+        await server.anonymous.get("/api/health")
+    assert {each.trace_id for each in collector.spans} == {TRACE}
+    assert "secret title" not in str(collector.spans)
+    assert "a secret" not in str(collector.spans)
+    queried, wrote = collector.named("POST /graphql")
+    assert {each.name for each in collector.spans if each.parent_id == CALLER} == {
+        "POST /graphql",
+        "GET /api/posts/{id}",
+    }
+    assert queried.kind == "server"
+    assert queried.about["http.route"] == "/graphql"
+    assert queried.about["url.query"] == "REDACTED"
+    assert queried.about["dovetail.request_id"] == "asked-by-a-test"
+    query, mutation = collector.one("query"), collector.one("mutation")
+    assert query.parent_id == queried.span_id
+    assert query.about == {"graphql.operation.type": "query", "graphql.operation.name": "Titles"}
+    assert mutation.parent_id == wrote.span_id
+    assert below(collector, query) == [f"SELECT {database}"]
+    statement = next(each for each in collector.spans if each.parent_id == query.span_id)
+    system = "sqlite" if database_url.startswith("sqlite") else "postgresql"
+    assert statement.kind == "client"
+    assert (statement.about["db.system.name"], statement.about["db.operation.name"]) == (system, "SELECT")
+    assert statement.about["db.query.text"].startswith("SELECT")
+    assert {f"INSERT {database}", f"SELECT {database}"} <= set(below(collector, mutation))
+    assert [each["service.name"] for each in collector.resources] == ["dovetail"] * len(collector.resources)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "POST /graphql Titles" in line]
+    assert f"traceId={TRACE} spanId={queried.span_id}" in lines[0]
+
+
+async def test_what_is_the_clients_fault_fails_no_span(collector, sqlite_url):
+    async with serving(sqlite_url) as server:
+        await server.anonymous.post("/graphql", json={"query": "query Wrong { nothing }"})
+    span = collector.one("GraphQL Operation")
+    assert (span.failed, span.about) == (False, {"dovetail.codes": ["VALIDATION_ERROR"]})
+
+
+async def test_names_are_in_the_names_of_spans_where_only_trusted_documents_run(collector, sqlite_url):
+    async with serving(sqlite_url, trusted_documents="require", graphiql=True) as server:
+        await server.anonymous.post("/graphql", json={"query": "query Explore { __typename }"})
+    assert collector.one("query Explore").about["graphql.operation.name"] == "Explore"
+
+
+async def test_operations_over_sockets_and_streams_are_spans(collector, sqlite_url):
+    async with listening(sqlite_url) as live:
+        async with socket(live.address) as client:
+            payload = {"query": "query Plain { posts { totalCount } }", "extensions": {"traceparent": TRACEPARENT}}
+            await client.say({"id": "1", "type": "subscribe", "payload": payload})
+            assert await client.told("1")
+            assert (await client.heard())["type"] == "complete"
+            await client.subscribe("subscription Follow { postEvents { id } }")
+            await client.ready()
+        async with streaming(live.http, "subscription Stream { postEvents { id } }"):
+            pass
+    plain = collector.one("query")
+    assert (plain.trace_id, plain.parent_id, plain.kind) == (TRACE, CALLER, "server")
+    assert len(collector.named("subscription")) == 2
+    assert [each.about["graphql.operation.type"] for each in collector.named("subscription")] == ["subscription"] * 2
+    assert len(collector.named("POST /graphql")) == 1
+
+
+async def test_calls_of_other_services_are_spans(collector, sqlite_url):
+    async with language_model() as model:
+        with stripe_like() as stripe:
+            settings = {"openai_api_key": "key", "openai_base_url": model.address, **stripe.settings}
+            async with serving(sqlite_url, **settings) as server:
+                viewer = await server.account()
+                await sent(server.anonymous, viewer, picture())
+                said = {"messages": [{"role": "user", "content": "A secret question"}]}
+                assert (await server.anonymous.post("/api/chat", json=said, headers=viewer.headers)).status_code == 200
+                urls = '{priceId: "price_once", successUrl: "https://a.example", cancelUrl: "https://a.example"}'
+                paid = {"query": f"mutation {{ createCheckout(input: {urls}) {{ url }} }}"}
+                assert (
+                    "errors" not in (await server.anonymous.post("/graphql", json=paid, headers=viewer.headers)).json()
+                )
+    assert collector.one("storage put").kind == "client"
+    assert collector.one("payments open").parent_id == collector.one("mutation").span_id
+    chat = collector.one("chat gpt-5-mini")
+    assert chat.about["gen_ai.request.model"] == "gpt-5-mini"
+    assert "secret question" not in str(collector.spans)
+
+
+async def test_a_collector_that_is_away_keeps_nobody(monkeypatch, sqlite_url, caplog):
+    with collecting() as collector:
+        pass  # nobody listens there any more
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
+    with caplog.at_level(logging.CRITICAL, "opentelemetry"):
+        async with serving(sqlite_url) as server:
+            assert (await server.anonymous.post("/graphql", json={"query": TITLES})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+    ],
+)
+async def test_without_a_collector_nothing_is_in_the_way(monkeypatch, sqlite_url, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with serving(sqlite_url) as server:
+        engine = server.app.state.gateway.engine
+        assert "answer" not in vars(engine)
+        assert not server.app.is_traced
+        assert not trace.get_current_span().is_recording()
