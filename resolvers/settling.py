@@ -2,7 +2,7 @@
 
 An order only ever moves on: PENDING, EXPIRED, PAID, REFUNDED. A subscription is as the newest event about it says.
 Each effect refuses before it changes anything, and answers with what is known from now on: events that came too early,
-and waited for that, can take theirs.
+and waited for that, can take theirs. It answers with None where the event is no concern of ours, as far as is known.
 """
 
 from collections.abc import Callable, Coroutine
@@ -17,7 +17,7 @@ from models import Order, OrderStatus, Subscription
 from resolvers import stripe_events as told
 from resolvers.events import record_order
 
-Effect = Callable[[AsyncSession, told.Event, Any], Coroutine[Any, Any, set[str | None]]]
+Effect = Callable[[AsyncSession, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
 
 COURSE = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
 NOT_TOLD_YET = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,11 +50,16 @@ async def expired(session: AsyncSession, event: told.Event, checkout: told.Check
     return set()
 
 
-async def refunded(session: AsyncSession, event: told.Event, charge: told.Charge) -> set[str | None]:
-    """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing."""
+async def refunded(session: AsyncSession, event: told.Event, charge: told.Charge) -> set[str | None] | None:
+    """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing.
+
+    What a subscriber's invoice was paid with is of no order. Whether the subscription goes on is told by itself.
+    """
     order = await one_order(session, Order.id == charge.order_id)
     if order is None and charge.payment_intent is not None:
         order = await one_order(session, Order.stripe_payment_intent == charge.payment_intent)
+    if order is None and await subscribes(session, charge.customer):
+        return None
     if order is None:
         raise Undeliverable(f"No order was paid by {charge.payment_intent}")
     if charge.is_refunded:
@@ -126,6 +131,14 @@ async def one_order(session: AsyncSession, which: ColumnElement[bool]) -> Order 
 
 async def subscription(session: AsyncSession, id: str) -> Subscription | None:
     return await session.scalar(select(Subscription).where(Subscription.stripe_subscription_id == id).with_for_update())
+
+
+async def subscribes(session: AsyncSession, customer: str | None) -> bool:
+    """Whether a customer of Stripe's has, or had, a subscription of ours."""
+    if customer is None:
+        return False
+    found = select(Subscription.id).where(Subscription.stripe_customer_id == customer).limit(1)
+    return await session.scalar(found) is not None
 
 
 async def first_heard(session: AsyncSession, id: str, said: told.Subscription | told.Invoice) -> Subscription:

@@ -76,6 +76,7 @@ class CheckoutSession(Ours):
 
 class Charge(Ours):
     payment_intent: Reference = None
+    customer: Reference = None
     amount: Amount = 0
     amount_refunded: Amount = 0
     refunded: bool = False

@@ -1,8 +1,8 @@
 """The ledger of what Stripe tells: every event is kept, and takes effect exactly once.
 
 An event's row and its effect are one transaction. Only PROCESSED is final: an event that FAILED, or was IGNORED by a
-server that did not know its type, is tried again when Stripe delivers it again, when an admin replays it, or when
-what it was waiting for becomes known.
+server that did not know its type or whom it concerns, is tried again when Stripe delivers it again, when an admin
+replays it, or when what it was waiting for becomes known.
 """
 
 import logging
@@ -39,6 +39,7 @@ WAITED_FOR = [
     )
 ]
 """Where events say what they are about."""
+NOT_DONE = WebhookStatus.FAILED, WebhookStatus.IGNORED
 
 logger = logging.getLogger("resolvers.webhooks")
 
@@ -124,12 +125,12 @@ async def take_effect(session: AsyncSession, event: Event, payload: dict[str, An
 async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
     """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
     try:
-        known = await effect(session, event, said) if effect else set()
+        known = await effect(session, event, said) if effect else None
     except Undeliverable as error:
         return fail(row, error)
-    row.status = WebhookStatus.PROCESSED if effect else WebhookStatus.IGNORED
+    row.status = WebhookStatus.IGNORED if known is None else WebhookStatus.PROCESSED
     row.error, row.processed_at, row.attempts = None, utcnow(), row.attempts + 1
-    for waiting in await waiting_for(session, [name for name in known if name]):
+    for waiting in await waiting_for(session, [name for name in known or () if name]):
         await try_early(session, waiting)
     return None
 
@@ -160,7 +161,7 @@ async def waiting_for(session: AsyncSession, names: Sequence[str]) -> Sequence[W
     """Events that came before what they are about; their turn is held by now."""
     if not names:
         return ()
-    early = WebhookEvent.status == WebhookStatus.FAILED, WebhookEvent.type.in_(EFFECTS)
+    early = WebhookEvent.status.in_(NOT_DONE), WebhookEvent.type.in_(EFFECTS)
     about = or_(*(place.in_(names) for place in WAITED_FOR))
     found = select(WebhookEvent).where(*early, about).order_by(WebhookEvent.created_at, WebhookEvent.id)
     return (await session.scalars(found.with_for_update())).all()

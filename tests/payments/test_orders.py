@@ -1,14 +1,19 @@
 """Orders are their buyer's alone."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from models import Order, OrderStatus
+from models import Order, OrderStatus, utcnow
+from resolvers.orders import AT_ONCE, expire
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal
+from tests.support.payments import completed, event
 from tests.support.servers import Server
+from tests.support.writing import change_row, facts
 
 ORDER = "id status amountTotal currency priceId quantity createdAt paidAt"
 ORDERS = f"{{ orders(first: 2) {{ totalCount nodes {{ {ORDER} }} pageInfo {{ hasNextPage }} }} }}"
@@ -57,3 +62,27 @@ async def test_by_its_id_an_order_is_seen_by_its_buyer_and_by_admins(
 ):
     asking = {"author": author, "admin": admin, "stranger": stranger, "nobody": None}[viewer]
     assert await graphql.one(NODE, asking, id=orders[0]["id"]) == (orders[0] if sees else None)
+
+
+async def test_an_order_without_a_page_ends_after_a_day(server: Server, graphql: GraphQL, author, orders, tell):
+    """As one does whose server died before it asked Stripe. Its buyer is told; what is paid after all is PAID."""
+    newest, middle, oldest = (order["id"] for order in orders)
+    for id in (middle, oldest):
+        await change_row(server.db, Order, id, created_at=utcnow() - timedelta(hours=25))
+    await change_row(server.db, Order, middle, stripe_session_id="cs_1")
+    assert [await expire(server.db) for _ in range(2)] == [1, 0]
+    seen = (await graphql.one("{ orders { nodes { id status } } }", author))["nodes"]
+    assert {order["id"]: order["status"] for order in seen} == {newest: "PENDING", middle: "PENDING", oldest: "EXPIRED"}
+    assert await facts(server.db) == ["order.updated"]
+    await tell(event("checkout.session.completed", completed(oldest, session="cs_2")))
+    assert (await graphql.one(NODE, author, id=oldest))["status"] == "PAID"
+
+
+async def test_servers_that_sweep_at_once_end_an_order_once(server: Server, author):
+    stale = [Order(user_id=UUID(author.id), price_id="price_once") for _ in range(AT_ONCE + 20)]
+    for order in stale:
+        order.created_at = utcnow() - timedelta(days=2)
+    async with server.db.writing() as session:
+        session.add_all(stale)
+    assert sum(await asyncio.gather(*(expire(server.db) for _ in range(2)))) == len(stale)
+    assert await facts(server.db) == ["order.updated"] * len(stale)

@@ -68,6 +68,23 @@ async def test_a_refund_that_names_nothing_is_nobody_s(graphql, admin, author, o
     assert (await graphql.one("{ webhookEvents { nodes { status } } }", admin))["nodes"] == [{"status": "FAILED"}]
 
 
+async def test_a_refund_to_a_subscriber_is_no_order_s_and_no_dead_letter(server, graphql, admin, author, order, tell):
+    """Stripe names an invoice's payment, which no order knows. One to somebody else's customer is looked into."""
+    bought, begun = await order(), await order()
+    await tell(event("customer.subscription.created", subscription(begun, "active", 1000), created=PAID_AT))
+    told = event("charge.refunded", {**WHOLE, "payment_intent": "pi_of_an_invoice", "customer": "cus_1"})
+    other = event("charge.refunded", {**WHOLE, "payment_intent": "pi_of_nothing", "customer": "cus_2"})
+    early = event("charge.refunded", {**WHOLE, "customer": "cus_1"})
+    for each in (told, told, other, early):
+        await tell(each)
+    await tell(paid(bought))  # which the last was about after all
+    ledger = (await graphql.one("{ webhookEvents { nodes { id status } } }", admin))["nodes"]
+    statuses = {each["id"]: each["status"] for each in ledger}
+    assert [statuses[each["id"]] for each in (told, other, early)] == ["IGNORED", "FAILED", "PROCESSED"]
+    assert await graphql.one(ORDER, author, id=bought) == {**PAID, "status": "REFUNDED"}
+    assert await known(server) == [(author.id, "cus_1", "active", 1000)]
+
+
 async def test_in_whatever_order_they_come_an_order_ends_the_same(graphql, admin, author, order, tell):
     """Completed unpaid, paid, refunded, and an expiry that cannot be: every order of the four."""
     for number, turns in enumerate(itertools.permutations(range(4))):
