@@ -5,10 +5,10 @@ FROM python:${PYTHON}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# What changes rarely comes first, so that a change of ours rebuilds only what follows.
-COPY requirements.txt requirements-build.txt ./
+# What changes rarely comes first, so that a change of ours rebuilds only what follows. The extra `chat` is in the image.
+COPY requirements-chat.txt requirements-build.txt ./
 RUN python -m venv /opt/gateway \
- && /opt/gateway/bin/python -m pip install --require-hashes -r requirements.txt \
+ && /opt/gateway/bin/python -m pip install --require-hashes -r requirements-chat.txt \
  && python -m pip install --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE ./
@@ -31,7 +31,8 @@ ENV PATH=/opt/gateway/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production
 
-# Settings name files relative to the working folder: data/gateway.db is /data/gateway.db. Nothing else is written.
+# Settings name files relative to the working folder: data/gateway.db is /data/gateway.db, and uploads go to /data/uploads.
+# Nothing else is written.
 WORKDIR /
 VOLUME /data
 USER gateway

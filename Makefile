@@ -51,6 +51,7 @@ requirements: $(VENV)/.installed ## Pin what pyproject.toml asks for; UPGRADE=--
 	@$(PIP) install uv
 	@$(LOCK) --output-file requirements.txt pyproject.toml
 	@$(LOCK) --output-file requirements-test.txt --constraint requirements.txt --extra test pyproject.toml
+	@$(LOCK) --output-file requirements-chat.txt --constraint requirements-test.txt --extra chat pyproject.toml
 	@$(LOCK) --output-file requirements-build.txt --constraint requirements-test.txt --group build
 
 schema: $(VENV)/.installed ## Write schema.graphql from the types

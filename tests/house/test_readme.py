@@ -70,6 +70,13 @@ def test_every_setting_is_told_and_no_other():
     assert told == {name.upper() for name in Settings.model_fields}
 
 
+def test_every_setting_reaches_the_container():
+    """Those that the compose file does not make itself it passes on, as it does what S3 is reached with."""
+    passed = set(re.findall(r"^ +([A-Z][A-Z_0-9]+):", (ROOT / "compose.yaml").read_text(), re.MULTILINE))
+    assert {name.upper() for name in Settings.model_fields} - passed == {"APP_VERSION", "PORT"}
+    assert "AWS_ENDPOINT_URL" in passed
+
+
 def test_links_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -14,6 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ASKED = {
     "requirements.txt": PROJECT["project"]["dependencies"],
     "requirements-test.txt": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"],
+    "requirements-chat.txt": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["chat"],
     "requirements-build.txt": PROJECT["dependency-groups"]["build"],
 }
 
