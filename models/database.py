@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -102,11 +102,18 @@ def sqlite_engine(url: URL) -> AsyncEngine:
 
 def postgres_engine(url: URL, pool_size: int, longest: float | None) -> AsyncEngine:
     options = postgres.patience(longest) if longest else {"server_settings": postgres.SETTINGS}
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={"async_creator_fn": postgres.connect, **options},
         **WAITING,
     )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check(connection: Any, record: Any, fairy: Any) -> None:
+        """The event loop hears at once that a server hung up; a ping would cost three journeys to hear no more."""
+        if record.driver_connection.is_closed():
+            raise InvalidatePoolError
+
+    return engine

@@ -33,6 +33,7 @@ PRODUCTION = {
     "AUTH_SECRET": "only-for-measuring-" + "0" * 32,
     "RATE_LIMIT_API": "100000000/minute",
     "RATE_LIMIT_AUTH": "100000000/minute",
+    "RATE_LIMIT_COST": "1000000000/minute",
     "NODE_ENV": "production",
     "GRAPHILE_ENV": "production",
 }
