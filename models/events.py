@@ -1,11 +1,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, false, true
+from sqlalchemy import BigInteger, Integer, false, insert, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 
 from models.base import Moment, utcnow
+from models.upserts import values_of
 
 
 class Event(SQLModel, table=True):
@@ -27,6 +28,8 @@ class Event(SQLModel, table=True):
     """Whether everyone could see the post just before or just after it. What happens to a draft is its author's."""
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
 
+
+WRITE = insert(Event.__table__).returning(Event.__table__.c.id)
 
 START = "log.start"
 """The type of the row that pruning leaves: the log was kept from there on, and reaches back no further."""
@@ -60,6 +63,6 @@ async def write_last(session: AsyncSession) -> list[Event]:
     """
     events = session.info.pop(ASIDE, [])
     await session.flush()
-    session.add_all(events)
-    await session.flush()
+    for event in events:
+        event.id = await session.scalar(WRITE, values_of(event))
     return events

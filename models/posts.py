@@ -38,8 +38,8 @@ class Post(Entity, table=True):
     """Counts the author's edits, not strangers' likes and comments."""
     comment_count: int = 0
     like_count: int = 0
-    folded_title: str = Field(default="", sa_type=BY_CODE_POINT)
-    folded_content: str = ""
+    folded_title: str = Field(sa_type=BY_CODE_POINT)
+    folded_content: str
 
     author: User = Relationship(sa_relationship_kwargs=UNLOADED)
     category: Category | None = Relationship(sa_relationship_kwargs=UNLOADED)
@@ -63,11 +63,15 @@ class Post(Entity, table=True):
         return and_(or_(published, cls.author_id == viewer.id), cls.deleted_at.is_(None))
 
 
-@event.listens_for(Post, "before_insert")
-@event.listens_for(Post, "before_update")
-def fold(mapper: Any, connection: Any, post: Post) -> None:
-    """What is searched and sorted by follows what was written."""
-    post.folded_title, post.folded_content = folded(post.title), folded(post.content)
+@event.listens_for(Post.title, "set")
+def fold_title(post: Post, title: str, *_: Any) -> None:
+    """What is searched and sorted by follows what is written."""
+    post.folded_title = folded(title)
+
+
+@event.listens_for(Post.content, "set")
+def fold_content(post: Post, content: str, *_: Any) -> None:
+    post.folded_content = folded(content)
 
 
 class Like(SQLModel, table=True):

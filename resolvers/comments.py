@@ -2,13 +2,15 @@
 
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Comment, Post, Viewer
 from models.errors import Forbidden, NotFound
+from models.posts import PUBLIC
+from models.upserts import write
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import CommentText
@@ -29,11 +31,12 @@ async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
     """Say something about a post."""
     viewer = ctx.signed_in()
     async with ctx.db.writing() as session:
-        if not await count(session, post_id, +1, Post.visible_to(viewer)):
+        is_public = await count(session, post_id, +1, Post.visible_to(viewer))
+        if is_public is None:
             raise NotFound.named("Post")
         comment = Comment(content=content, post_id=post_id, author_id=viewer.id)
-        session.add(comment)
-        record(session, Fact.COMMENT_ADDED, viewer, post_id, comment.id)
+        await write(session, comment)
+        record(session, Fact.COMMENT_ADDED, viewer, post_id, comment.id, is_public=is_public)
     return comment.id
 
 
@@ -46,8 +49,8 @@ async def delete(ctx: RequestContext, id: UUID) -> UUID:
         if viewer.id not in (comment.author_id, author_of_post) and not viewer.is_admin:
             raise Forbidden("Only its author or the post's author may delete a comment")
         await session.execute(delete_rows(Comment).where(Comment.id == id))
-        await count(session, comment.post_id, -1)
-        record(session, Fact.COMMENT_DELETED, viewer, comment.post_id, id)
+        is_public = await count(session, comment.post_id, -1)
+        record(session, Fact.COMMENT_DELETED, viewer, comment.post_id, id, is_public=bool(is_public))
     return id
 
 
@@ -61,7 +64,7 @@ async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Ro
     return found
 
 
-async def count(session: AsyncSession, post_id: UUID, by: int, *only_if: object) -> bool:
-    """Keep the post's count of comments; says whether there was such a post."""
+async def count(session: AsyncSession, post_id: UUID, by: int, *only_if: ColumnElement[bool]) -> bool | None:
+    """Keep the post's count of comments; says whether everyone sees the post, or None where there is no such one."""
     change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)
-    return bool((await session.execute(change)).rowcount)
+    return await session.scalar(change.returning(PUBLIC))

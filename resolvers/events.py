@@ -3,12 +3,10 @@
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import exists, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models import Event, Order, Post, Viewer
+from models import Event, Order, Viewer
 from models.events import put_aside
-from models.posts import PUBLIC
 
 
 class Fact(StrEnum):
@@ -34,11 +32,15 @@ def record(
     post_id: UUID,
     entity_id: UUID | None = None,
     *,
+    is_public: bool,
     hides: bool = False,
 ) -> None:
-    """A fact about a post, or about another entity that belongs to one. Told to those who may see the post."""
+    """A fact about a post, or about another entity that belongs to one. Told to those who may see the post.
+
+    `is_public`: whether everyone sees the post from now on; `hides`: whether everyone did until now.
+    """
     event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
-    event.hides, event.was_public = hides, true() if hides else exists().where(Post.id == post_id, PUBLIC)
+    event.hides, event.was_public = hides, hides or is_public
     put_aside(session, event)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Like, Post, PostStatus, Viewer, utcnow
 from models.errors import Forbidden, NotFound, PreconditionFailed
+from models.posts import PUBLIC
 from models.upserts import insert_or_nothing
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
@@ -81,12 +82,12 @@ async def create(ctx: RequestContext, input: CreatePost) -> UUID:
         await existing_category(session, input.category_id)
         written = input.model_dump(include={"title", "content", "excerpt", "category_id"})
         post = Post(**written, author_id=viewer.id)
+        facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
         await insert_with_slug(session, post)
         if input.tags:
             await retag(session, post, input.tags)
         if input.upload_ids:
             await attach(session, viewer, post, input.upload_ids)
-        facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
         tell(session, facts, viewer, post)
     return post.id
 
@@ -148,11 +149,11 @@ async def like(ctx: RequestContext, id: UUID) -> UUID:
     """Like a post; liking twice is one like."""
     viewer = ctx.signed_in()
     async with ctx.db.writing() as session:
-        await visible_post(session, viewer, id)
+        is_public = await hold(session, viewer, id)
         liked = insert_or_nothing(session, Like, {"post_id": id, "user_id": viewer.id, "created_at": utcnow()})
         if (await session.execute(liked)).rowcount:
             await count_likes(session, id, +1)
-            record(session, Fact.POST_LIKED, viewer, id)
+            record(session, Fact.POST_LIKED, viewer, id, is_public=is_public)
     return id
 
 
@@ -161,11 +162,11 @@ async def unlike(ctx: RequestContext, id: UUID) -> UUID:
     """Take back a like."""
     viewer = ctx.signed_in()
     async with ctx.db.writing() as session:
-        await visible_post(session, viewer, id)
+        is_public = await hold(session, viewer, id)
         unliked = delete_rows(Like).where(Like.post_id == id, Like.user_id == viewer.id)
         if (await session.execute(unliked)).rowcount:
             await count_likes(session, id, -1)
-            record(session, Fact.POST_UNLIKED, viewer, id)
+            record(session, Fact.POST_UNLIKED, viewer, id, is_public=is_public)
     return id
 
 
@@ -176,6 +177,15 @@ async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
     if post is None:
         raise NotFound.named("Post")
     return post
+
+
+async def hold(session: AsyncSession, viewer: Viewer, id: UUID) -> bool:
+    """Hold a post that the viewer may see until the transaction ends; says whether everyone sees it."""
+    wanted = select(PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
+    is_public = await session.scalar(wanted)
+    if is_public is None:
+        raise NotFound.named("Post")
+    return is_public
 
 
 async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, to: str) -> Post:
@@ -238,7 +248,7 @@ def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post,
 
 def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
     for fact in dict.fromkeys(facts):
-        record(session, fact, viewer, post.id, hides=hides)
+        record(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
 
 
 async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:

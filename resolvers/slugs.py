@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from slugify import slugify
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Post
+from models.upserts import write
 
 LONGEST = 80
 SYMBOLS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
@@ -27,17 +27,10 @@ async def insert_with_slug(session: AsyncSession, post: Post) -> None:
     """
     for attempt in range(100):
         post.slug = await free_slug(session, post) if attempt else plain_slug(post)
-        try:
-            async with session.begin_nested():
-                session.add(post)
-                await session.flush()
-        except IntegrityError:
-            if post.slug != await free_slug(session, post):
-                continue
-            raise
-        return
+        if await write(session, post, unless="slug"):
+            return
     post.slug = last_resort(post)
-    session.add(post)
+    await write(session, post)
 
 
 async def free_slug(session: AsyncSession, post: Post) -> str:
