@@ -102,6 +102,8 @@ def check_single(kind: Kind, file: BinaryIO, size: int, allowed: Sequence[Kind])
         raise unsupported(f"The file is {kind.media_type} and {hidden} at once", allowed)
     if kind.name == "pdf" and b"%%EOF" not in tail[-2048:]:
         raise ValidationError.of(file="The document is cut short")
+    if kind.name == "gif" and not tail.rstrip(b"\0\r\n").endswith(b";"):  # else the frames would seem to be fewer
+        raise ValidationError.of(file="The picture is cut short")
 
 
 def ends_an_archive(tail: bytes, before: int) -> bool:

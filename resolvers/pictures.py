@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import struct
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.errors import PayloadTooLarge, ValidationError
+from resolvers import rows
 from resolvers.kinds import Kind
 
 MOST_PIXELS = 50_000_000
@@ -27,8 +30,11 @@ SAVING: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 65},
     "PNG": {"optimize": True},
 }
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
-"""What Pillow raises, by format, at bytes that are not what they begin as."""
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError),
+    *(struct.error, zlib.error),
+)
+"""What Pillow raises, by format, at bytes that are not what they begin as; and we do."""
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow would only warn; `within` refuses, before anything is decoded
 
@@ -49,6 +55,8 @@ def check_whole(file: BinaryIO, kind: Kind) -> int | None:
         with opened(file, kind) as picture:
             within(picture)
             picture.verify()
+        if kind.format == "PNG":
+            rows.check_all_there(file)
         with opened(file, kind) as picture:
             is_still = decoded(picture) == 1 and kind.format in SAVING
             return shown_width(picture) if is_still else None

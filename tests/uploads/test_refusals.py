@@ -83,6 +83,9 @@ WRONG_FILES: dict[str, tuple[str, bytes, str, tuple[int, str]]] = {
     "only a PNG's first bytes": ("a.png", PNG[:8], "image/png", INVALID),
     "a sum that is wrong": ("a.png", crc_broken(), "image/png", INVALID),
     "data that end too soon": ("a.png", png_of(100, 100, zlib.compress(bytes(30_100))[:-9]), "image/png", INVALID),
+    "rows that are missing": ("a.png", png_of(100, 100, zlib.compress(bytes(301 * 99))), "image/png", INVALID),
+    "a row that is cut short": ("a.png", png_of(100, 100, zlib.compress(bytes(30_099))), "image/png", INVALID),
+    "no rows": ("a.png", png_of(100, 100, zlib.compress(b"")), "image/png", INVALID),
     "no pixels": ("a.png", png_of(0, 0, zlib.compress(b"")), "image/png", INVALID),
     "half a document": ("a.pdf", PDF[:60], "application/pdf", INVALID),
     "a bomb of pixels": ("a.png", png_of(60_000, 60_000, zlib.compress(bytes(1000))), "image/png", TOO_LARGE),
@@ -125,6 +128,27 @@ async def test_files_that_are_not_what_they_should_be(small, author):
             assert "accepted are image/jpeg, image/png, image/webp, application/pdf" in answer.json()["error"]
     assert told == {name: refusal for name, (*_, refusal) in WRONG_FILES.items()}
     assert await nothing_kept(small)
+
+
+GIF, AVIF = picture("image/gif"), picture("image/avif")
+CUT_SHORT = {
+    "half a GIF": ("a.gif", GIF[: len(GIF) // 2]),
+    "an animation without its last frame's end": ("a.gif", animation("image/gif")[:-6]),
+    "half an animation": ("a.gif", animation("image/gif")[: len(animation("image/gif")) // 2]),
+    "an animation without its last frame": ("a.gif", animation("image/gif")[:-51]),
+    "an animation without its end": ("a.gif", animation("image/gif")[:-1]),
+    "half an AVIF": ("a.avif", AVIF[: len(AVIF) // 2]),
+}
+
+
+async def test_of_other_formats_too_half_is_not_the_whole(make_server, author):
+    server = await make_server(upload_types="gif,avif")
+    told = {}
+    for name, (filename, content) in CUT_SHORT.items():
+        answer = await send(server.anonymous, author, (filename, content, "application/octet-stream"))
+        told[name] = answer.status_code, answer.json().get("code")
+    assert told == dict.fromkeys(CUT_SHORT, INVALID)
+    assert await nothing_kept(server)
 
 
 @dataclass
