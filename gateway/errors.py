@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
+from gateway.faults import note_cause
 from gateway.media import GRAPHQL_PATH, preferred
 from gateway.visits import visit_of
 from models.errors import RateLimited, Refusal, Unauthorized, Unavailable, ValidationError
@@ -49,6 +50,7 @@ def refused(scope: Any, refusal: Refusal, headers: dict[str, str] | None = None)
     """The answer to a request that is refused, in its protocol's form."""
     visit = visit_of(scope)
     visit.codes = (refusal.code,)
+    note_cause(refusal)
     if scope["path"] == GRAPHQL_PATH:
         body, media_type = graphql_body(refusal, visit.request_id), preferred(scope) or JSON
     else:
@@ -82,6 +84,11 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(allowed_methods(app.routes, request.scope))
         return refused(request.scope, of_status(error), headers)
 
+    async def on_fault(request: HTTPConnection, error: Exception) -> Response:
+        """What nobody foresaw, beneath FastAPI's own layers, which would say so in words and a form of their own."""
+        return refused(request.scope, Refusal())
+
+    app.add_exception_handler(Exception, on_fault)
     app.add_exception_handler(Refusal, on_refusal)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from gateway.faults import note_cause
 from gateway.graphql.selection import Field
 from models.errors import Refusal, ValidationError
 
@@ -31,6 +32,7 @@ def refusal_of(error: Exception) -> Refusal:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if isinstance(cause, Refusal):
+        note_cause(cause)
         return cause
     if isinstance(cause, GraphQLError) and cause.path is None:
         return ValidationError(str(getattr(error, "message", error)))  # the outermost says where
