@@ -36,3 +36,10 @@ async def scrape(http: httpx.AsyncClient, **headers: str) -> Scrape:
     response = await http.get("/metrics", headers=headers)
     assert response.status_code == 200, response.text
     return Scrape(response.text)
+
+
+def series_of(text: str) -> set[str]:
+    """The names of all series that there may be, those that have no sample yet among them."""
+    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge": ("",)}
+    kinds = [line.split()[2:] for line in text.splitlines() if line.startswith("# TYPE ")]
+    return {name + suffix for name, kind in kinds for suffix in suffixes[kind]}
