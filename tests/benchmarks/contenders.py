@@ -3,8 +3,6 @@
 import sys
 from dataclasses import dataclass, field
 
-from gateway.settings import Settings
-
 COMMON = ["--host", "127.0.0.1", "--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
 GRAPHQL = ("L", "D", "T")
 REST = ("GET list", "GET post")
@@ -42,7 +40,7 @@ def node(name: str, file: str, **more: str) -> Contender:
 
 
 def contenders() -> list[Contender]:
-    everything = [
+    return [
         gateway("gateway", (*GRAPHQL, "L, signed in", *REST, "304")),
         gateway("gateway, cached", (*READS, "304"), cache="on"),
         gateway("gateway, two workers", ("L", "D"), workers=2),
@@ -57,9 +55,3 @@ def contenders() -> list[Contender]:
         node("Mercurius + jit", "mercurius"),
         node("PostGraphile 5", "postgraphile", speaks="postgraphile"),
     ]
-    return [each for each in everything if is_there(each)]
-
-
-def is_there(contender: Contender) -> bool:
-    """Servers older than the response cache are measured without it."""
-    return contender.environment.get("RESPONSE_CACHE") != "on" or "response_cache" in Settings.model_fields
