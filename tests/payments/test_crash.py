@@ -23,8 +23,9 @@ DELIVERIES = 300
 ORDERS = 100
 """Each is paid, told of twice by different events, and every other one is refunded; the rest are repetitions."""
 AT_ONCE = 30
-ROUNDS = 3
-"""What is answered 503, or not in time, Stripe sends again; so a busy machine is no failure."""
+PATIENCE = 120
+"""Seconds in which all are delivered again. On a busy machine some wait for one of the server's ten connections to
+Postgres longer than it lets them, and are answered 503: those Stripe sends again, and so do we."""
 KILLED_AFTER = 60
 """Deliveries that were answered."""
 
@@ -65,7 +66,7 @@ async def delivered(address: str, told: Sequence[dict[str, Any]], answered: Call
                 again.extend([event] if answer.status_code != 200 else [])
                 answered()
 
-    async with httpx.AsyncClient(base_url=address, timeout=20) as http, asyncio.TaskGroup() as work:
+    async with httpx.AsyncClient(base_url=address, timeout=60) as http, asyncio.TaskGroup() as work:
         for each in told:
             work.create_task(one(http, each))
     return again
@@ -95,9 +96,9 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
         assert done <= set(await kept(db))
         await server.start()
         left = told
-        for _ in range(ROUNDS):
-            left = left and await delivered(server.address, left, lambda: None)
-        assert left == [], server.log.read_text()
+        async with asyncio.timeout(PATIENCE):
+            while left:
+                left = await delivered(server.address, left, lambda: None)
     statuses = {id: OrderStatus.REFUNDED if number % 2 else OrderStatus.PAID for number, id in enumerate(orders)}
     assert await standing(db) == statuses
     assert await updates(db) == {id: 2 if status is OrderStatus.REFUNDED else 1 for id, status in statuses.items()}

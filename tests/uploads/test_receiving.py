@@ -1,14 +1,18 @@
 """What is sent is kept, byte for byte, under a name of ours."""
 
+import asyncio
 import hashlib
 import io
 import re
+from contextlib import suppress
 from unittest.mock import ANY
 
 import pytest
 from PIL import Image
 
+from gateway import patience
 from models import Upload
+from tests.live.listening import listening
 from tests.support.writing import sizes
 from tests.uploads.files import PDF, animation, form, located, picture, send, sent
 
@@ -129,3 +133,25 @@ async def test_what_is_told_is_of_what_is_kept(server, graphql, author):
         "query($id: ID!) { node(id: $id) { ... on Upload { sha256 size } } }", author, id=answer["id"]
     )
     assert told == {"sha256": hashlib.sha256(kept).hexdigest(), "size": len(kept)}
+
+
+@pytest.mark.parametrize("path", ["/api/upload", "/api/posts"])
+async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypatch, path):
+    """With nothing kept of what it sent, and nobody left who waits for the rest."""
+    monkeypatch.setattr(patience, "PERIOD", 0.3)
+    part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + picture()
+    async with listening(sqlite_url) as live:
+        ann = await live.account()
+        kind, begun = ("multipart/form-data; boundary=limit", part) if "upload" in path else ("application/json", b"{")
+        lines = [f"POST {path} HTTP/1.1", "Host: a", f"Content-Type: {kind}", "Content-Length: 100000"]
+        head = "\r\n".join([*lines, f"Authorization: Bearer {ann.access_token}", "", ""])
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(live.address.rpartition(":")[2]))
+        writer.write(head.encode() + begun)
+        with suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+        writer.close()
+        async with asyncio.timeout(10):
+            while live.server.server_state.tasks:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        assert await sizes(live.db, [Upload]) == {"uploads": 0}
