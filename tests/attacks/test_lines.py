@@ -9,8 +9,9 @@ import pytest
 
 from gateway import patience
 from tests.live.listening import Listening, listening
-from tests.live.subscribers import socket, until
+from tests.live.subscribers import socket
 from tests.support.accounts import Account
+from tests.support.patience import PATIENCE, until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,7 @@ async def said(live: Listening, *pieces: bytes) -> bytes:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while piece := await reader.read(65536):
                 heard += piece
     writer.close()
@@ -105,7 +106,7 @@ async def test_a_request_that_never_ends_is_not_waited_for(
     reader, writer = await connected(live)
     writer.write(piece)
     with suppress(ConnectionError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
     writer.close()
 
@@ -160,7 +161,7 @@ async def test_a_socket_that_never_introduces_itself_is_closed(sqlite_url: str) 
         opened = [await client.__aenter__() for client in clients]
         assert live.gateway.streams.count == 0
         for client in opened:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await client.connection.wait_closed()
             assert client.connection.close_code == 4408
         for client in clients:

@@ -16,6 +16,7 @@ from resolvers import accounts
 from resolvers.retention import prune
 from tests.caching.metrics import hits
 from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.patience import PATIENCE
 from tests.support.stores import plain
 from tests.support.writing import CONTENT
 
@@ -145,7 +146,7 @@ async def test_under_a_hammer_nobody_reads_what_was_before_a_write(server, graph
 
 async def until(read: Any, expected: Any) -> None:
     """The travel of an event: long on a busy machine, but never for good."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await read() != expected:  # noqa: ASYNC110 - what another process knows sets no event of ours
             await asyncio.sleep(0.01)
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from gateway.transports.signing_in import sign_in_keys
 from gateway.windows import Shared, Window, Windows, connect
 from schema import schema
 from tests.support.accounts import Account
+from tests.support.patience import PATIENCE, within
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.anyio
@@ -38,35 +38,50 @@ async def forwarded(client: httpx.AsyncClient, address: str) -> int:
     return (await client.get("/api/posts", headers={"X-Forwarded-For": address})).status_code
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is waited for, however busy the machine: a server that gives it up counts by itself for a while."""
+    monkeypatch.setattr(windows, "PATIENCE", PATIENCE)
+
+
 @pytest.fixture(params=["memory", "redis"])
-async def limited(request: pytest.FixtureRequest, make_server, redis_url: str) -> AsyncIterator[Server]:
-    """A server where three reads a second and two sign-ins a minute are allowed, counted in either place."""
-    redis = redis_url if request.param == "redis" else None
-    return await make_server(rate_limit_api="3/second", rate_limit_auth="2/minute", redis_url=redis)
+def redis(request: pytest.FixtureRequest, redis_url: str, patient: None) -> str | None:
+    """Where it is counted: in this process, or in Redis."""
+    return redis_url if request.param == "redis" else None
+
+
+@pytest.fixture
+async def limited(make_server, redis: str | None) -> Server:
+    """A server where three reads and two sign-ins a minute are allowed."""
+    return await make_server(rate_limit_api="3/minute", rate_limit_auth="2/minute", redis_url=redis)
 
 
 async def test_answers_say_where_a_caller_stands(limited: Server) -> None:
     """Refusals too, which add when to come back."""
+    started = time.time()
     async with limited.browser(address=address()) as client:
         for remaining in (2, 1, 0):
             headers = (await client.get("/api/posts")).headers
             assert (headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == ("3", str(remaining))
-            assert abs(int(headers["X-RateLimit-Reset"]) - time.time()) < 3
+            assert started <= int(headers["X-RateLimit-Reset"]) - 60 <= time.time() + 1
         refused = await client.get("/api/posts")
-    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    wait = int(refused.headers["Retry-After"])
+    assert refused.status_code == 429
+    assert 60 - (time.time() - started) <= wait <= 61
     assert refused.headers["X-RateLimit-Remaining"] == "0"
     assert refused.json()["code"] == "RATE_LIMITED"
-    assert refused.json()["details"] == {"retryAfter": 1}
+    assert refused.json()["details"] == {"retryAfter": wait}
 
 
-async def test_who_waits_as_long_as_told_gets_in(limited: Server) -> None:
+async def test_who_waits_as_long_as_told_gets_in(make_server, redis: str | None) -> None:
     """However often they knocked meanwhile: a refusal does not lengthen the wait."""
-    async with limited.browser(address=address()) as client:
-        assert await statuses(client, 3) == [200] * 3
-        refused = await client.get("/api/posts")
+    server = await make_server(rate_limit_api="3/2 seconds", redis_url=redis)
+    async with server.browser(address=address()) as client:
+        answers = await asyncio.gather(*(client.get("/api/posts") for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 429]
+        (refused,) = [answer for answer in answers if answer.status_code == 429]
         until = time.monotonic() + int(refused.headers["Retry-After"])
-        while time.monotonic() < until - 0.2:
-            await client.get("/api/posts/x")
+        while (await client.get("/api/posts/x")).status_code == 429:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.05)
         await asyncio.sleep(max(0, until - time.monotonic()))
         assert (await client.get("/api/posts")).status_code == 200
@@ -81,9 +96,9 @@ async def test_both_protocols_count_together_and_mistakes_count_too(limited: Ser
         refused = await client.post("/graphql", json={"query": "{ __typename }"})
     assert refused.status_code == 429
     (error,) = refused.json()["errors"]
-    extensions = {"code": "RATE_LIMITED", "status": 429, "details": {"retryAfter": 1}}
+    wait = int(refused.headers["Retry-After"])
+    extensions = {"code": "RATE_LIMITED", "status": 429, "details": {"retryAfter": wait}}
     assert error["extensions"] == extensions | {"requestId": refused.headers["X-Request-ID"]}
-    assert refused.headers["Retry-After"] == "1"
 
 
 async def test_viewers_count_for_themselves(limited: Server, author: Account, stranger: Account) -> None:
@@ -124,10 +139,11 @@ async def test_off_is_off(make_server) -> None:
 
 async def test_two_windows_hold_together(make_server) -> None:
     """A request that one of them refuses is counted in neither."""
-    server = await make_server(rate_limit_api="2/second; 3/hour")
+    server = await make_server(rate_limit_api="2/2 seconds; 3/hour")
     async with server.browser(address=address()) as client:
-        assert await statuses(client, 3) == [200, 200, 429]
-        await asyncio.sleep(1.1)
+        answers = await asyncio.gather(*(client.get("/api/posts") for _ in range(3)))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429]
+        await asyncio.sleep(2.1)
         response = await client.get("/api/posts")
         assert (response.status_code, response.headers["X-RateLimit-Remaining"]) == (200, "0")
         assert int((await client.get("/api/posts")).headers["Retry-After"]) > 3000
@@ -142,7 +158,7 @@ async def test_forwarded_addresses_count_behind_trusted_proxies_only(make_server
         assert [await forwarded(liar, f"1.1.1.{n}") for n in (3, 4)] == [200, 429]
 
 
-async def test_servers_share_a_window_in_redis(make_server, redis_url: str) -> None:
+async def test_servers_share_a_window_in_redis(make_server, redis_url: str, patient: None) -> None:
     """What one has counted, the other knows."""
     caller = address()
     one = await make_server(rate_limit_api="2/minute", redis_url=redis_url)
@@ -157,22 +173,22 @@ async def test_without_redis_each_process_limits_by_itself(make_server, away: st
     silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1] if away == "silent" else 1
     server = await make_server(rate_limit_api="3/minute", redis_url=f"redis://127.0.0.1:{port}/0")
-    async with server.browser(address=address()) as client:
-        started = time.monotonic()
+    async with server.browser(address=address()) as client, within(1):
         assert await statuses(client, 4) == [200, 200, 200, 429]
-        assert time.monotonic() - started < 1
     silent.close()
 
 
-async def test_redis_is_used_again_once_it_is_back(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_is_used_again_once_it_is_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, patient: None
+) -> None:
     """After a pause, in which nobody waits for it."""
-    monkeypatch.setattr(windows, "PAUSE", 0.05)
+    monkeypatch.setattr(windows, "PAUSE", 0.5)
     redis, window, key = connect(redis_url), Window(5, 60), address()
     shared = Shared(redis)
     await shared.spend([window], key, 1)
     shared.lost(OSError())
     _, alone = await shared.spend([window], key, 1)
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.55)
     _, together = await shared.spend([window], key, 1)
     assert (alone.remaining, together.remaining, shared.away_until) == (4, 3, 0.0)
     await redis.aclose()

@@ -13,6 +13,7 @@ from tests.identity.machines import BOTH, READ, kept, machine
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, socket
 from tests.support.callers import Refusal, rest_result
+from tests.support.patience import PATIENCE
 from tests.support.servers import ORIGIN
 from tests.support.writing import CONTENT
 
@@ -145,7 +146,7 @@ async def test_when_a_key_was_last_used_is_noted_once_a_minute(make_server):
     for _ in range(3):
         await server.anonymous.get("/api/posts", headers=robot.headers)
     usage = server.app.state.gateway.credentials.usage
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while (used := (await kept(server.db, robot.access_token)).last_used_at) is None:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
     assert abs((utcnow() - used).total_seconds()) < 60

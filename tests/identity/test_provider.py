@@ -16,6 +16,7 @@ from tests.live.listening import Listening
 from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.patience import until
 from tests.support.provider import AUDIENCE, MAKERS, IdentityProvider, forged
 from tests.support.servers import SECRET, Server, serving, settings_for
 from tests.support.writing import CONTENT, sizes
@@ -200,9 +201,7 @@ async def test_keys_are_fetched_anew_after_a_while_beside_the_requests(provider,
     monkeypatch.setattr(jwks, "LIFE", 0.0)
     provider.may_answer.clear()
     assert (await api.me(bearing(token)))["name"] == "Ann Elsewhere"
-    async with asyncio.timeout(5):
-        while provider.asked < 2:  # noqa: ASYNC110 - it is looked at from outside
-            await asyncio.sleep(0.01)
+    await until(lambda: provider.asked >= 2)
 
 
 async def test_a_flood_of_unknown_keys_asks_the_provider_once(provider, on_sqlite):

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 5.0
-"""Seconds that an event may take to come."""
+from tests.support.patience import PATIENCE
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from resolvers.tokens import Tokens
 from tests.live.feeds import Feed, following
 from tests.support.accounts import Account, sign_up
 from tests.support.callers import GraphQL
+from tests.support.patience import PATIENCE
 from tests.support.servers import SECRET, settings_for
 
 
@@ -68,7 +69,7 @@ async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listeni
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     db = Database(database_url, pool_size=2)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=address, timeout=10, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits) as http:
         yield Listening(app.state.gateway, db, server, address, http)
     app.state.gateway.streams.drain()
     server.should_exit = True

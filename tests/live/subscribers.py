@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,18 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.accounts import Account
+from tests.support.patience import PATIENCE
 
-PATIENCE = 5.0
-"""Seconds that a message may take to come."""
 PROTOCOL = "graphql-transport-ws"
 EVENTS = "subscription($since: ID) { postEvents(since: $since) { id type post { title } } }"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.01)
 
 
 @dataclass(slots=True)

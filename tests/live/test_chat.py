@@ -20,6 +20,7 @@ from tests.live.listening import Listening
 from tests.support.accounts import Account
 from tests.support.callers import Rest
 from tests.support.language_models import Call, ModelServer, language_model
+from tests.support.patience import PATIENCE, until, within
 from tests.support.servers import SECRET as SIGNING
 from tests.support.stores import free_port
 
@@ -50,9 +51,7 @@ class Chat:
 
     async def opens(self, count: int = 1) -> None:
         """Wait until so many answers are under way."""
-        async with asyncio.timeout(2):
-            while self.live.gateway.streams.count != count:  # noqa: ASYNC110 - it is looked at from outside
-                await asyncio.sleep(0.01)
+        await until(lambda: self.live.gateway.streams.count == count)
 
 
 @pytest.fixture
@@ -310,7 +309,7 @@ async def test_a_client_that_leaves_ends_the_call(chat: Chat, script: Any) -> No
     call = await chat.model.calls.get()
     await chat.opens()
     asking.cancel()
-    async with asyncio.timeout(2):
+    async with within(2):
         await call.left.wait()
         await chat.opens(0)
 
@@ -329,7 +328,7 @@ async def test_a_client_that_leaves_midway_ends_the_call(chat: Chat) -> None:
         lines = response.aiter_lines()
         assert await anext(lines) == 'data: {"content":"on and "}'
         call = chat.model.calls.get_nowait()
-    async with asyncio.timeout(2):
+    async with within(2):
         await call.left.wait()
         await chat.opens(0)
 
@@ -348,7 +347,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     chat.model.script = at_length
     async with chat.asking() as response:
         call = await chat.model.calls.get()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await call.left.wait()
         await chat.opens(0)
         with pytest.raises(httpx.RemoteProtocolError):

@@ -5,7 +5,6 @@ import json
 import re
 import resource
 import socket
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from sqlalchemy import insert, text
 from models import Event, utcnow
 from tests.live.listening import Listening
 from tests.live.subscribers import socket as socket_to
+from tests.support.patience import until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -67,12 +67,6 @@ async def ears(live: Listening, count: int, ask: bytes = ASK) -> list[Ear]:
         found += [ear for _, ear in await asyncio.gather(*opening)]
         await until(lambda: all(ear.is_connected for ear in found))  # noqa: B023 - it is over before the next turn
     return found
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - it is looked at from outside
-            await asyncio.sleep(0.01)
 
 
 async def test_streams_hold_no_database_connection(unused_database, listen) -> None:

@@ -16,6 +16,7 @@ from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
 from models.events import START
 from resolvers.retention import prune
+from tests.support.patience import PATIENCE, within
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ async def following(db: Database) -> AsyncIterator[tuple[Log, list[int]]]:
 
 
 async def until(heard: list[int], ids: list[int], patience: float = 2.0) -> None:
-    async with asyncio.timeout(patience):
+    async with within(patience):
         while heard[-len(ids) :] != ids:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
 
@@ -183,7 +184,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
             patch.setattr("gateway.live.log.reading.beyond", broken)
             ids = await write(db, event())
             log.wake()
-            await asyncio.wait_for(asked.wait(), 5)
+            await asyncio.wait_for(asked.wait(), PATIENCE)
             assert heard == []
         await until(heard, ids)
 
@@ -262,10 +263,9 @@ async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
 async def test_events_are_pruned_in_the_background(db: Database) -> None:
     """More often where little is kept."""
     await write(db, event(at=utcnow() - timedelta(seconds=5)), event(at=utcnow() - timedelta(seconds=5)))
-    async with pruning(db, timedelta(seconds=1)):
-        async with asyncio.timeout(2):
-            while True:
-                async with db.reading() as session:
-                    if await session.scalar(text("select count(*) from events")) == 1:
-                        break
-                await asyncio.sleep(0.02)
+    async with pruning(db, timedelta(seconds=1)), within(2):
+        while True:
+            async with db.reading() as session:
+                if await session.scalar(text("select count(*) from events")) == 1:
+                    break
+            await asyncio.sleep(0.02)

@@ -1,7 +1,5 @@
 """Rights are live: what ends a session ends its streams, and what changes a role changes what they say."""
 
-import asyncio
-import time
 from datetime import timedelta
 
 import pytest
@@ -12,6 +10,7 @@ from resolvers.tokens import Tokens
 from tests.live.listening import Listening
 from tests.support.accounts import Account
 from tests.support.callers import Rest
+from tests.support.patience import until, within
 from tests.support.servers import SECRET
 from tests.support.writing import CONTENT
 
@@ -28,11 +27,10 @@ async def test_logging_out_ends_the_session_s_streams(live: Listening) -> None:
     leaving, staying = await live.account(), await live.account()
     async with live.feed(leaving) as one, live.feed(leaving) as two, live.feed(staying) as other, live.feed() as nobody:
         await Rest(live.http).logout(leaving.refresh_token)
-        started = time.monotonic()
-        for feed in (one, two):
-            assert (await feed.frame(SOON)).data == END
-            assert await feed.frame() is None
-        assert time.monotonic() - started < SOON
+        async with within(SOON):
+            for feed in (one, two):
+                assert (await feed.frame()).data == END
+                assert await feed.frame() is None
         assert live.gateway.streams.count == 2
         post = await live.graphql.create(staying, status="PUBLISHED", **POST)
         await live.graphql.like(staying, post["id"])
@@ -45,7 +43,8 @@ async def test_a_token_that_expires_ends_its_stream(live: Listening) -> None:
     viewer = Tokens(SECRET).verify(author.access_token)
     short = Tokens(SECRET, access_life=timedelta(seconds=1)).access(viewer.viewer, viewer.session_id)
     async with live.feed(Account(author.id, author.name, author.email, short, "")) as feed:
-        assert (await feed.frame(SOON)).data == END
+        async with within(SOON):
+            assert (await feed.frame()).data == END
         assert await feed.frame() is None
     async with live.feed(author, since=feed.connected.id) as again:
         await live.graphql.create(author, **POST)
@@ -60,9 +59,8 @@ async def test_a_role_that_changes_changes_what_is_heard(live: Listening, role: 
     async with live.feed(other) as feed:
         await accounts.promote(live.db, other.email, role)
         (guarded,) = next(iter(live.gateway.watch.sessions.values()))
-        async with asyncio.timeout(SOON):
-            while guarded.viewer.role is not role:  # noqa: ASYNC110 - it is looked at from outside
-                await asyncio.sleep(0.05)
+        async with within(SOON):
+            await until(lambda: guarded.viewer.role is role)
         draft = await live.graphql.create(author, **POST)
         await live.graphql.publish(author, draft["id"])
         heard = ["post.created", "post.published"] if role is Role.ADMIN else ["post.published"]
@@ -84,8 +82,6 @@ async def test_streams_are_capped_for_each_viewer(database_url: str, listen) -> 
             refused = await live.http.get("/api/events", headers=viewer.headers)
             assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
             assert refused.json()["details"]["retryAfter"] == int(refused.headers["retry-after"])
-        async with asyncio.timeout(SOON):
-            while live.gateway.streams.count > 3:  # noqa: ASYNC110 - it is looked at from outside
-                await asyncio.sleep(0.01)
+        await until(lambda: live.gateway.streams.count <= 3)
         async with live.feed(viewer):
             assert live.gateway.streams.count == 4

@@ -10,7 +10,8 @@ import pytest
 from gateway.transports import sending
 from gateway.transports.forms import EventStream, Multipart
 from tests.live.listening import Listening
-from tests.live.subscribers import EVENTS, streaming, until
+from tests.live.subscribers import EVENTS, streaming
+from tests.support.patience import PATIENCE, until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +32,7 @@ async def written(live: Listening, until: bytes, *, method: str = "POST", **requ
     """A response's headers, and its body up to some bytes, after which the client leaves."""
     async with live.http.stream(method, "/graphql", **request) as response:
         body = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async for chunk in response.aiter_raw():
                 body += chunk
                 if until in body:

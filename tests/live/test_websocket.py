@@ -15,8 +15,9 @@ from models import Role
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
 from tests.live.listening import Listening
-from tests.live.subscribers import EVENTS, PROTOCOL, socket, until
+from tests.live.subscribers import EVENTS, PROTOCOL, socket
 from tests.support.accounts import Account
+from tests.support.patience import until
 from tests.support.servers import SECRET
 from tests.support.writing import CONTENT
 

@@ -8,6 +8,7 @@ import pytest
 from models import Order
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal
+from tests.support.patience import PATIENCE, until
 from tests.support.payments import KEY, TELLTALE, StripeLike, error
 from tests.support.servers import Server
 from tests.support.stores import free_port
@@ -118,11 +119,9 @@ async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server
     server = await make_server(**stripe.settings)
     stripe.gate.clear()
     buying = asyncio.create_task(buy(server, author))
-    await asyncio.to_thread(stripe.waiting.wait, 10)
+    await asyncio.to_thread(stripe.waiting.wait, PATIENCE)
     pool = server.app.state.gateway.db.engine.pool
-    async with asyncio.timeout(5):
-        while pool.checkedout():  # noqa: ASYNC110 - the event log is read now and then
-            await asyncio.sleep(0.001)
+    await until(lambda: not pool.checkedout())  # the event log is read now and then
     assert await statuses(server, author) == ["PENDING"]
     await GraphQL(server.anonymous).create(author, title="Meanwhile", content="Somebody else writes.")
     stripe.gate.set()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.servers import environment_for, wait_until_alive
 from tests.support.stores import free_port
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a server has to end when it is told to."""
 
 

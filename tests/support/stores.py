@@ -17,7 +17,7 @@ from sqlalchemy import URL, make_url
 
 LOCAL_POSTGRES = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
 LOCAL_REDIS = "redis://127.0.0.1:6379"
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a started service has to answer."""
 
 
@@ -35,7 +35,7 @@ async def postgres_server(folder: Path) -> AsyncIterator[URL]:
     named = os.environ.get("TEST_POSTGRES_URL")
     url = make_url(named or LOCAL_POSTGRES).set(drivername="postgresql+asyncpg")
     try:
-        connection = await asyncpg.connect(plain(url), timeout=5)
+        connection = await asyncpg.connect(plain(url), timeout=PATIENCE)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         if named:
             unavailable("Postgres", f"TEST_POSTGRES_URL does not answer: {error}")
@@ -63,7 +63,7 @@ def plain(url: URL) -> str:
 
 async def answers(url: str) -> bool:
     """Whether a Redis is there."""
-    redis = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
+    redis = Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
     try:
         return bool(await redis.ping())
     except Exception:  # whatever is wrong with it, it is no Redis for us
