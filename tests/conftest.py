@@ -31,8 +31,9 @@ from sqlalchemy import URL, make_url
 
 from gateway.settings import Settings
 from models import Database, Role
+from resolvers import passwords
 from tests.support import databases, stores
-from tests.support.accounts import Account
+from tests.support.accounts import CHEAP, Account
 from tests.support.callers import Caller, GraphQL, Rest
 from tests.support.servers import Server, forget, live, serving
 
@@ -59,6 +60,7 @@ class Run:
 def pytest_configure(config: pytest.Config) -> None:
     for name in Settings.model_fields:  # what is set on this machine must not change what is tested
         os.environ.pop(name.upper(), None)
+    passwords.HASHER = CHEAP
     given = getattr(config, "workerinput", None)
     if given:
         config.stash[RUN] = Run(given["run"], Path(given["folder"]), given["workerid"])

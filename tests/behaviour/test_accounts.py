@@ -1,19 +1,19 @@
 """Registering, signing in, staying signed in, and signing out."""
 
 import asyncio
-import statistics
-import time
 from datetime import timedelta
 from unittest.mock import ANY
 
 import pytest
+from argon2 import Type, extract_parameters
 from sqlalchemy import delete
 
 from models import RefreshToken, Role, User, Viewer, new_id
 from models.errors import NotFound
+from resolvers import passwords
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
-from tests.support.accounts import Account
+from tests.support.accounts import DEAR, Account
 from tests.support.callers import Refusal
 from tests.support.servers import SECRET
 from tests.support.writing import CONTENT, change_row, sizes
@@ -120,20 +120,10 @@ async def test_a_password_has_8_to_128_characters_of_any_kind(api, password):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_wrong_password_and_an_unknown_address_are_told_alike(api):
-    """The same words, in similar time."""
+    """In the same words; tests/attacks/test_accounts.py shows that it costs the same."""
     await register(api)
-
-    async def attempt(email: str) -> float:
-        started = time.perf_counter()
+    for email in ("ann@example.com", "nobody@example.com"):
         assert await api.login(email=email, password="not the password") == WRONG
-        return time.perf_counter() - started
-
-    wrong, unknown = [], []
-    for number in range(5):
-        wrong.append(await attempt("ann@example.com"))
-        unknown.append(await attempt(f"nobody{number}@example.com"))
-    ratio = statistics.median(wrong) / statistics.median(unknown)
-    assert 0.4 < ratio < 2.5
 
 
 @pytest.mark.parametrize("email", ["", "no address", "x" * 10_000, "ann@example.com\n"])
@@ -300,11 +290,13 @@ async def test_a_bearer_token_that_does_not_verify_is_refused_everywhere(server,
     assert codes == ["UNAUTHORIZED"] * 6
 
 
-async def test_a_refresh_token_is_kept_only_as_a_digest(api, server):
-    """Who reads the table cannot sign in with it, nor with a password."""
+async def test_a_refresh_token_is_kept_only_as_a_digest(api, server, monkeypatch):
+    """Who reads the table cannot sign in with it, nor with a password, for which guesses are dear."""
+    monkeypatch.setattr(passwords, "HASHER", DEAR)
     issued = await api.register(**ann())
     async with server.db.reading() as session:
         tokens = list(await session.scalars(RefreshToken.__table__.select().with_only_columns(RefreshToken.token_hash)))
         hashes = list(await session.scalars(User.__table__.select().with_only_columns(User.password_hash)))
     assert issued["refreshToken"] not in tokens
-    assert all(kept.startswith("$argon2id$") for kept in hashes)
+    kept = extract_parameters(hashes[0])
+    assert (kept.type, kept.time_cost >= 2, kept.memory_cost >= 19 * 1024) == (Type.ID, True, True)  # OWASP's least

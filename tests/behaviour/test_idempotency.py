@@ -14,6 +14,7 @@ from models import Database, IdempotencyKey, Post, utcnow
 from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
+from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.writing import CONTENT, facts
@@ -170,7 +171,7 @@ async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgr
     account = await sign_up(db, Tokens(SECRET), name="Ann")
     async with (
         ServerProcess(tmp_path, postgres_url) as process,
-        httpx.AsyncClient(base_url=process.address, timeout=30) as http,
+        httpx.AsyncClient(base_url=process.address, timeout=PATIENCE) as http,
     ):
         async with db.engine.connect() as holder:
             await holder.execute(text("LOCK TABLE comments IN ACCESS EXCLUSIVE MODE"))  # the answer reads them
@@ -187,7 +188,7 @@ async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgr
 
 
 def patient(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, timeout=30)
+    return httpx.AsyncClient(base_url=address, timeout=PATIENCE)
 
 
 async def until(found: Callable[[], Awaitable[Any]]) -> Any:
@@ -209,10 +210,10 @@ async def only_post(db: Database) -> Any:
 
 
 async def test_a_burst_that_is_cut_and_sent_again_is_done_once(database_url: str, tmp_path: Path):
-    """The server is killed while twelve writers write; all that was sent is sent again."""
+    """The server is killed while six writers write; all that was sent is sent again."""
     db = Database(database_url, pool_size=2)
     account = await sign_up(db, Tokens(SECRET), name="Ann")
-    titles = [f"Post {number}" for number in range(60)]
+    titles = [f"Post {number}" for number in range(24)]
 
     async def write(http: httpx.AsyncClient, mine: list[str]) -> None:
         for title in mine:
@@ -220,11 +221,11 @@ async def test_a_burst_that_is_cut_and_sent_again_is_done_once(database_url: str
 
     async def burst(address: str) -> None:
         async with patient(address) as http:
-            await asyncio.gather(*(write(http, titles[n::12]) for n in range(12)), return_exceptions=True)
+            await asyncio.gather(*(write(http, titles[n::6]) for n in range(6)), return_exceptions=True)
 
     async with ServerProcess(tmp_path, database_url) as process:
         cut = asyncio.create_task(burst(process.address))
-        await until(lambda: at_least(db, 20))
+        await until(lambda: at_least(db, 8))
         await process.kill()
         await cut
         await process.start()

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from argon2 import PasswordHasher
+
 from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
+from resolvers import passwords
 from resolvers.tokens import Tokens, digest, new_refresh_token
+
+DEAR = passwords.HASHER
+"""As servers hash passwords."""
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""As servers in this process do, for there are more sign-ins in the tests than guesses to fear."""
 
 
 @dataclass(frozen=True, slots=True)
