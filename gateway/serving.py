@@ -1,12 +1,10 @@
 """The server process: one socket, one or more processes that answer on it, and a word to whoever started them."""
 
-import os
 import signal
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from types import FrameType
 
@@ -15,7 +13,7 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from gateway.live.shutdown import NOTICE
-from gateway.metrics.workers import FOLDER
+from gateway.metrics.workers import meeting
 from gateway.seeding import Account
 from gateway.settings import Settings
 
@@ -103,7 +101,7 @@ def serve(listener: Listener, settings: Settings, account: Account | None) -> No
         if config.should_reload:
             ChangeReload(config, target=server.run, sockets=sockets).run()
         elif config.workers > 1:
-            with TemporaryDirectory(prefix="dovetail-workers-") as os.environ[FOLDER]:
+            with meeting():
                 Multiprocess(config, sockets=sockets).run()
         else:
             server.run(sockets=sockets)

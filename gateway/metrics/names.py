@@ -15,37 +15,42 @@ Key = tuple[str, str]
 """An operation's type, and its name."""
 
 
+class Lasting(Histogram):
+    """One that knows when it was used last, on the clock that never goes back."""
+
+    __slots__ = ("used",)
+
+
 class Named:
     """A series for each operation while there are few, and one for all those beyond."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
-        self.series: OrderedDict[Key, Histogram] = OrderedDict()
+        self.series: OrderedDict[Key, Lasting] = OrderedDict()
         """The longest silent first."""
-        self.used: dict[Key, float] = {}
-        """When each was last, on the clock that never goes back."""
         self.others: dict[str, Histogram] = {}
 
     def observe(self, kind: str, name: str, seconds: float) -> None:
         key = kind, name
-        if key not in self.series and not self.has_room(key):
+        series = self.series.get(key) or self.admitted(key)
+        if series is None:
             self.others.setdefault(kind, Histogram()).observe(seconds)
-            return
-        self.series[key].observe(seconds)
-        self.series.move_to_end(key)
-        self.used[key] = time.monotonic()
+        else:
+            self.series.move_to_end(key)
+            series.used = time.monotonic()
+            series.observe(seconds)
 
-    def has_room(self, key: Key) -> bool:
-        """Whether a newcomer gets a series of its own, which is then there."""
+    def admitted(self, key: Key) -> Lasting | None:
+        """A newcomer's series, if there is room for one."""
         if len(key[1]) > LONGEST:
-            return False
+            return None
         if len(self.series) >= self.most:
             longest_silent = next(iter(self.series))
-            if time.monotonic() - self.used[longest_silent] < SILENCE:
-                return False
-            del self.series[longest_silent], self.used[longest_silent]
-        self.series[key] = Histogram()
-        return True
+            if time.monotonic() - self.series[longest_silent].used < SILENCE:
+                return None
+            del self.series[longest_silent]
+        series = self.series[key] = Lasting()
+        return series
 
     def all(self) -> dict[Key, Histogram]:
         return {**self.series, **{(kind, OTHER): series for kind, series in self.others.items()}}

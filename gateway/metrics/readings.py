@@ -31,6 +31,7 @@ class Readings(Collector):
     def answered(self) -> Iterator[Metric]:
         """Requests and operations, and what they were refused."""
         measures, limits = self.gateway.measures, self.gateway.limits
+        measures.settle()
         requests = {(m, route, f"{digit}xx"): each for (m, route, digit), each in measures.requests.items()}
         yield durations("http_request", "Requests answered, streams apart", ("method", "route", "status"), requests)
         operations = measures.operations.all()

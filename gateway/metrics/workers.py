@@ -7,9 +7,10 @@ here, they would seem to fall whenever one of them is replaced, and Prometheus t
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -22,6 +23,17 @@ PATIENCE = 2.0
 """Seconds that the others have to answer; who does not is left out."""
 
 logger = logging.getLogger("gateway.metrics")
+
+
+@contextmanager
+def meeting() -> Iterator[None]:
+    """Have a place for the workers that are started in the scope; nothing but this is lost without one."""
+    with ExitStack() as stack:
+        try:
+            os.environ[FOLDER] = stack.enter_context(TemporaryDirectory(prefix="dovetail-"))
+        except OSError as error:
+            logger.warning("Each worker tells of itself alone at /metrics: %s", error)
+        yield
 
 
 @asynccontextmanager
