@@ -15,7 +15,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then echo $$python; break; fi; done)
 endif
 
-.PHONY: help run test fuzz bench bench-growth bench-live lint format migration requirements schema release-contract clean
+.PHONY: help run test chaos fuzz bench bench-growth bench-live lint format migration requirements schema release-contract clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -25,6 +25,9 @@ run: $(VENV)/.installed ## Serve with demo data on port 8000, keeping them in ./
 
 test: $(VENV)/.installed-for-tests ## Run every test
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+
+chaos: $(VENV)/.installed-for-tests ## Break stores, disks and servers under load, and say what came of it
+	@CHAOS=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 fuzz: $(VENV)/.installed-for-tests ## Look for a query that the engine answers wrongly: make fuzz MINUTES=30
 	@$(BIN)/python -m tests.engine.fuzz --minutes $(or $(MINUTES),30) $(ARGS)

@@ -17,7 +17,7 @@ from gateway.metrics.measures import Measures
 from gateway.metrics.readings import Readings
 from gateway.metrics.workers import telling
 from gateway.middleware import Guard, Visits
-from gateway.overload import Overload, Work
+from gateway.overload import STATE, Overload, Work
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
 from gateway.rest.multipart import most_bytes
@@ -72,13 +72,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def lifespan(settings: Settings, work: Work, measures: Measures, provider: TracerProvider | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
+    async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
         logs.configure(as_json=settings.in_production, more=traces if provider else dict)
         async with sending(provider), opened(settings, work, measures) as gateway, telling(Readings(gateway)):
             app.state.gateway = gateway
             trace_all(gateway, provider)
             settle()
-            yield
+            yield {STATE: work}
 
     return running
 

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
 
 from gateway.live.feed import CUT, DIRECT
+from gateway.overload import ADMITTED, STATE
 from gateway.patience import MOST_HEAD, Patience
 
 logger = logging.getLogger("gateway.connections")
@@ -31,6 +34,17 @@ class Connection(AutoHTTPProtocol):
         self.is_partial, self.in_head, self.head = True, True, 0
         """Whether a request has begun to arrive, or its line and headers, of which the parser takes any number."""
         self.sending.begin()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if work := self.app_state.get(STATE):
+            cycle.scope[ADMITTED] = work.arrive()
+            app = self.begin
+        super()._start_asgi_task(cycle, app)
+
+    def begin(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """The request's turn has come."""
+        self.app_state[STATE].waiting -= 1
+        return self.app(scope, receive, send)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.sending.end()

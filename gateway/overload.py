@@ -12,6 +12,10 @@ ALWAYS = ("/api/health", "/api/health/live", "/api/health/ready", "/metrics")
 """Whoever looks after a server that has too much to do must be able to see it."""
 
 BUSY = "Too many requests at once; try again"
+ADMITTED = "gateway.admitted"
+"""In a request's scope, whether there was room for it when it arrived."""
+STATE = "gateway.work"
+"""Where connections find the process's work, in the state that is theirs and the application's."""
 
 
 class Work:
@@ -19,6 +23,13 @@ class Work:
 
     def __init__(self, most: int) -> None:
         self.most, self.now, self.refused = most, 0, 0
+        self.waiting = 0
+        """Requests that have arrived, and of which nothing has been done: the event loop has others before them."""
+
+    def arrive(self) -> bool:
+        """One more is waiting; whether there is room for it."""
+        self.waiting += 1
+        return self.waiting + self.now <= self.most
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -49,7 +60,7 @@ class Overload:
         work = self.work
         if scope["type"] != "http" or scope["path"] in ALWAYS:
             return await self.app(scope, receive, send)
-        if work.now >= work.most:
+        if not scope.get(ADMITTED, work.now < work.most):
             return await refused(scope, work.too_much())(scope, receive, send)
         work.now += 1
         counts = True

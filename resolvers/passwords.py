@@ -14,8 +14,8 @@ from models.errors import Unavailable
 
 HASHER = PasswordHasher()
 THREADS = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
-MOST = 64
-"""Passwords in hand at once: one more would wait for seconds, and all those who hash nothing with it."""
+MOST = 8 * (os.cpu_count() or 1)
+"""Passwords in hand at once: one more would wait for half a second and longer."""
 
 
 class Hashing:
