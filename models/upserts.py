@@ -33,8 +33,12 @@ def one_row(table: type[SQLModel], dialect: str, unless: str | None) -> Insert:
 
 
 def insert_or_nothing(session: AsyncSession, table: type[SQLModel], *rows: dict[str, Any]) -> Insert:
-    """Writes the rows that are not there yet; the result's `rowcount` says how many those were."""
-    return insert(session, table).values(list(rows)).on_conflict_do_nothing()
+    """Writes the rows that are not there yet; the result's `rowcount` says how many those were.
+
+    For several rows SQLAlchemy compiles the statement anew each time; for one it knows it again.
+    """
+    values = rows[0] if len(rows) == 1 else list(rows)
+    return insert(session, table).values(values).on_conflict_do_nothing()
 
 
 def insert_or_add(
