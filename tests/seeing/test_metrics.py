@@ -9,6 +9,8 @@ import pytest
 from gateway.metrics import names
 from gateway.metrics.names import Named
 from tests.house.processes import started
+from tests.live.listening import listening
+from tests.live.subscribers import socket, streaming
 from tests.support.payments import SECRET, deliver, event
 from tests.support.scraping import Scrape, scrape
 from tests.support.servers import serving
@@ -90,7 +92,21 @@ def test_a_name_that_nobody_used_for_an_hour_gives_way(monkeypatch):
     assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"busy": 2, "late": 1, "other": 2}
 
 
-async def test_limits_webhooks_and_streams_are_counted(make_server):
+async def test_streams_are_counted_while_they_are_open_and_when_they_end(sqlite_url):
+    """How long they lasted is told apart from how long requests take."""
+    async with listening(sqlite_url) as live:
+        async with socket(live.address) as client, streaming(live.http, "subscription { postEvents { id } }"):
+            await client.asked("query Over { __typename }")
+            assert (await scrape(live.http)).value("streams_open") == 2
+        async with asyncio.timeout(10):
+            while (found := await scrape(live.http)).value("stream_seconds_count") < 2:
+                pass
+        assert found.by("kind", "stream_seconds_count") == {"websocket": 1, "sse": 1}
+        assert found.by("name", "operation_seconds_count") == {"Over": 1}
+        assert found.value("http_request_seconds_count", route="/graphql") == 0
+
+
+async def test_limits_and_webhooks_are_counted(make_server):
     server = await make_server(rate_limit_api="2/minute", stripe_webhook_secret=SECRET)
     for _ in range(4):
         await server.anonymous.get("/api/posts")
@@ -99,7 +115,6 @@ async def test_limits_webhooks_and_streams_are_counted(make_server):
     assert found.by("outcome", "limit_checks_total") == {"passed": 2, "refused": 2}
     assert found.by("code", "refusals_total") == {"RATE_LIMITED": 2}
     assert found.by("status", "webhook_events_total") == {"IGNORED": 1}
-    assert found.value("streams_open") == 0
 
 
 @pytest.mark.parametrize(
