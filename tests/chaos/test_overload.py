@@ -39,6 +39,8 @@ async def test_at_four_times_capacity_the_surplus_is_turned_away(unused_database
         await quiet.closed(1.0, MOST // 2)
         quiet.forget()
         capacity = await quiet.closed(SECONDS, MOST // 2)
+        await probe.closed(0.1, 4)
+        probe.forget()
         with flood(server.address, tmp_path, 4 * MOST, SECONDS + 1):
             await asyncio.sleep(0.5)
             await probe.closed(SECONDS, 4)
@@ -46,7 +48,9 @@ async def test_at_four_times_capacity_the_surplus_is_turned_away(unused_database
         f"overload on {dialect}: {capacity:.0f} requests/s by {MOST // 2} clients, {told(quiet, 200)}; by {4 * MOST}"
         f" clients where {MOST} may be in flight: accepted {told(probe, 200)}; turned away {told(probe, 503)}"
     )
-    assert set(probe.took) == {200, 503}
+    assert set(probe.took) <= {200, 503}
+    assert probe.took[200]
+    assert probe.took[503]
     assert probe.retry_after
     assert "Traceback" not in server.log.read_text()
 
