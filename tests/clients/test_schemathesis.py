@@ -40,7 +40,7 @@ def test_the_document_tells_of_every_answer(live_server, tmp_path, viewer):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

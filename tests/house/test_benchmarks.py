@@ -19,7 +19,7 @@ def test_one_command_makes_the_data_measures_prints_and_draws(tmp_path):
     asked = ["--posts=50", "--rounds=1", "--seconds=1", "--warming=0", "--servers=gateway, SQLite", "--workloads=L"]
     command = [sys.executable, "-m", "tests.benchmarks", *asked, f"--picture={tmp_path}/picture.svg"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "**L**, a list of 20 posts" in done.stdout
     assert done.stdout.count("\n| gateway, SQLite | ") == 1

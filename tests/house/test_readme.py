@@ -47,7 +47,7 @@ def test_every_command_of_the_tour_answers_as_it_says(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert taken.returncode == 0, taken.stderr
         given = taken.stdout.split(MARK)

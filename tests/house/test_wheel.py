@@ -18,7 +18,7 @@ def wheel(tmp_path_factory) -> ZipFile:
     pytest.importorskip("hatchling", reason="needs hatchling, which `make` installs")
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=300)
     return ZipFile(next(folder.glob("*.whl")))
 
 
@@ -42,7 +42,7 @@ def test_what_is_shipped_migrates(wheel, tmp_path):
     environment = environment_for(f"sqlite+aiosqlite:///{tmp_path}/new.db", PYTHONPATH=str(tmp_path / "site"))
     where = "import models.migrations as it; print(it.__file__); from gateway.cli import app; app(['migrate'])"
     ran = subprocess.run(
-        [sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     first, *_, last = ran.stdout.splitlines()
     assert (first, last) == (f"{tmp_path}{os.sep}site/models/migrations/__init__.py", "The database is current")

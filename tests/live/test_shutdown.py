@@ -12,44 +12,44 @@ import pytest
 from tests.house.processes import started
 from tests.live.feeds import following
 from tests.support.callers import GraphQL
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
-GRACE = 10.0
+GRACE = "120s"
+"""Longer than a server is waited for: one that ends did not wait for it."""
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=15) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         yield client
 
 
 async def ended(process) -> int:
-    return await asyncio.to_thread(process.wait, GRACE + 5)
+    return await asyncio.to_thread(process.wait, PATIENCE)
 
 
 async def test_a_server_that_is_told_to_stop_sends_its_streams_away(
     sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
     """It is not ready any more, takes no new streams, tells those it has when to come back, and exits with 0."""
-    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, said):
+    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=GRACE) as (process, address, said):
         http.base_url = address
         assert (await http.get("/api/health/ready")).status_code == 200
         async with following(http, "/api/events", {}, {}) as one, following(http, "/api/events", {}, {}) as two:
-            begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
             hints = [(await feed.frame()).retry for feed in (one, two)]
             assert all(500 <= hint <= 5000 for hint in hints)
-            ready = await http.get("/api/health/ready")
+            paths = ("/api/health/ready", "/api/events", "/api/posts")
+            ready, refused, read = await asyncio.gather(*(http.get(path) for path in paths))
             assert (ready.status_code, ready.json()["status"]) == (503, "unhealthy")
-            refused = await http.get("/api/events")
             assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
             assert int(refused.headers["retry-after"]) >= 1
-            assert (await http.get("/api/posts")).status_code == 200
+            assert read.status_code == 200
             assert await one.frame() is None
             assert await two.frame() is None
         assert await ended(process) == 0
-        assert time.monotonic() - begun < GRACE
         assert "Traceback" not in said.read_text()
 
 
@@ -87,7 +87,7 @@ async def test_a_request_that_goes_on_for_ever_is_cut_off(
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert await ended(process) == 0
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun > 2.5
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)
 
@@ -119,13 +119,11 @@ async def test_an_interrupt_from_the_keyboard_is_quick(
     sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
     """Nobody who presses Ctrl-C wants to give notice."""
-    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, said):
+    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=GRACE) as (process, address, said):
         http.base_url = address
         async with following(http, "/api/events", {}, {}) as feed:
-            begun = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert (await feed.frame()).retry
             assert await feed.frame() is None
         assert await ended(process) == 0
-        assert time.monotonic() - begun < 3
         assert "Traceback" not in said.read_text()

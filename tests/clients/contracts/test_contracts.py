@@ -41,7 +41,7 @@ def current(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def printed(command: str, folder: Path) -> str:
     ran = [sys.executable, "-c", "from gateway.cli import app; app()", command]
     environment = environment_for(f"sqlite+aiosqlite:///{folder}/none.db")
-    return subprocess.run(ran, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(ran, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 def breaking(folder: Path, old: Path, new: Path) -> list[Change]:

@@ -45,7 +45,7 @@ def command(database: str, askers: Path) -> Callable[..., str]:
     def said(*arguments: str) -> str:
         ran = [sys.executable, "-c", "from gateway.cli import app; app()", *arguments]
         done = subprocess.run(
-            ran, cwd=askers, env=environment_for(database), capture_output=True, text=True, check=False, timeout=60
+            ran, cwd=askers, env=environment_for(database), capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

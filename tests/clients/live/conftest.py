@@ -100,5 +100,5 @@ async def running(request: pytest.FixtureRequest, anyio_backend: str, processes:
     author = await sign_up(db, Tokens(SECRET), name="Ann Author")
     async with db.reading() as session:
         newest = await session.scalar(select(func.max(Event.id))) or 0
-    async with httpx.AsyncClient(base_url=server.address, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=server.address, timeout=60) as http:
         yield Running(server, wire, GraphQL(http), author, newest)

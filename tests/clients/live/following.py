@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds for what a client should hear, which includes those that it takes to come back."""
 WAIT = 200
 """Milliseconds until clients come back, those that can be told."""
