@@ -47,7 +47,7 @@ class Checkouts:
         except TimeoutError as error:
             raise Unavailable("Stripe cannot be reached; try again") from error
         except stripe.StripeError as error:
-            raise refusal(error) from error
+            raise refusal(error) from None  # who notes causes would log what Stripe says
         if not session.url:
             raise UpstreamError
         return PaymentPage(session.id, session.url, session.amount_total, session.currency)
