@@ -17,7 +17,7 @@ from sqlalchemy import insert, text
 from models import Event, utcnow
 from tests.live.listening import Listening
 from tests.live.subscribers import socket as socket_to
-from tests.support.patience import until
+from tests.support.patience import PATIENCE, until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +83,9 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
         ids = [await each.subscribe(SUBSCRIPTION) for each in sockets]
         for each in sockets:
             await each.ready()
-        assert await gauges(live) == {"streams_open": 1000, "log_position": 2, "database_connections_in_use": 0}
+        expected = {"streams_open": 1000, "log_position": 2, "database_connections_in_use": 0}
+        measured = await gauges(live)
+        assert {name: measured[name] for name in expected} == expected
         await live.graphql.like(author, post["id"])
         told = [await each.told(id) for each, id in zip(sockets, ids, strict=True)]
         assert told == [{"type": "LIKED"}] * 100
@@ -104,7 +106,7 @@ async def connections(live: Listening) -> int:
 
 
 async def gauges(live: Listening) -> dict[str, float]:
-    async with httpx.AsyncClient(base_url=live.address) as http:
+    async with httpx.AsyncClient(base_url=live.address, timeout=PATIENCE) as http:
         response = await http.get("/metrics")
     assert response.headers["Content-Type"].startswith("text/plain")
     return {name: float(value) for name, value in re.findall(r"^dovetail_(\w+) (\S+)$", response.text, re.M)}

@@ -161,14 +161,17 @@ async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database)
     assert [entry.id for entry in log.entries] == [first.id, *ids]
 
 
-async def test_a_log_starts_beyond_ids_that_nobody_will_use(postgres: Database) -> None:
+async def test_a_log_starts_beyond_ids_that_nobody_will_use(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first event after a start is heard at once, though ids before it were given up."""
+    monkeypatch.setattr("gateway.live.log.POLL", 2 * PATIENCE)
     await give_up(postgres)
     async with following(postgres) as (log, heard):
         (id,) = await write(postgres, event())
         assert log.position == id - 1
         log.wake()
-        await until(heard, [id], patience=0.1)
+        await until(heard, [id], PATIENCE)
 
 
 async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
