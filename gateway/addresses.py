@@ -1,5 +1,6 @@
 """Where a request comes from, and which address of ours it was sent to. Only trusted proxies may say otherwise."""
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 
@@ -14,7 +15,9 @@ OF_PAGES = {"ws": "http", "wss": "https"}
 """The schemes of the pages that open WebSockets."""
 
 
+@lru_cache(1024)
 def trusts(proxies: Networks, address: str) -> bool:
+    """Kept for those seen last: reading an address takes as long as counting its request."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -24,7 +27,7 @@ def trusts(proxies: Networks, address: str) -> bool:
 
 def client_address(connection: HTTPConnection, proxies: Networks) -> str:
     """The nearest address that is no proxy of ours: those further away are hearsay."""
-    address = connection.client.host if connection.client else UNKNOWN
+    address = connection.scope["client"][0] if connection.scope.get("client") else UNKNOWN
     if not proxies:
         return address
     hops = ",".join(connection.headers.getlist("x-forwarded-for")).split(",")
@@ -47,7 +50,7 @@ def is_address(text: str) -> bool:
 def page_scheme(connection: HTTPConnection, proxies: Networks) -> str:
     """`https` or `http`: by what the client came, or its page did."""
     scheme = connection.scope["scheme"]
-    if connection.client and trusts(proxies, connection.client.host):
+    if proxies and connection.client and trusts(proxies, connection.client.host):
         scheme = connection.headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
     return OF_PAGES.get(scheme, scheme)
 

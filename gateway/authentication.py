@@ -18,14 +18,16 @@ PATHS = {SESSION: "/", REFRESH: "/api/auth"}
 """Where a browser sends each cookie: the refresh token goes only where it is exchanged."""
 PREFIXES = {SESSION: "__Host-", REFRESH: "__Secure-"}
 """What browsers hold a cookie's setter to: `__Host-`, that it was this very host. It needs the path `/`."""
-API_KEY = "x-api-key"
+API_KEY = b"x-api-key"
 """The header for machines that cannot set `Authorization`."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def bearer_token(authorization: str | None) -> str | None:
     """The token of a bearer's `Authorization`. Other schemes, such as a proxy's own Basic, are not for us."""
-    scheme, _, token = (authorization or "").strip().partition(" ")
+    if not authorization:
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 

@@ -45,16 +45,15 @@ class Budgets:
         spent = self.spent.get(key, NOTHING).at(int(now // window.seconds))
         passed = used(window, spent, now) + points <= window.limit
         if passed:
-            spent = spent._replace(now=spent.now + points)
-            self.spent[key] = spent
+            spent = self.spent[key] = Spent(spent.period, spent.now + points, spent.before)
             self.spent.move_to_end(key)
             self.forget(now)
         return passed, standing(window, spent, now, points)
 
     def forget(self, now: float) -> None:
         """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
-        for key in list(islice(self.spent, 2)):
-            if len(self.spent) > MOST or self.spent[key].period < now // key[1].seconds - 1:
+        for key, spent in (*islice(self.spent.items(), 2),):
+            if len(self.spent) > MOST or spent.period < now // key[1].seconds - 1:
                 del self.spent[key]
 
 

@@ -16,7 +16,7 @@ KEY = "gateway.context"
 
 
 def gateway_of(connection: HTTPConnection) -> Gateway:
-    return connection.app.state.gateway
+    return connection.scope["app"].state.gateway
 
 
 async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool = True) -> RequestContext:
@@ -41,14 +41,14 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
 
 async def identify(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
     """A bearer token comes first, then an API key, then any cookie."""
-    gateway, headers = gateway_of(connection), connection.headers
-    token = bearer_token(headers.get("authorization"))
+    gateway, visit = gateway_of(connection), visit_of(connection.scope)
+    token = bearer_token(visit.header(b"authorization"))
     if token is not None:
         await by_bearer(ctx, gateway.credentials, token)
-    elif (key := headers.get(API_KEY)) is not None:
+    elif (key := visit.header(API_KEY)) is not None:
         await by_key(ctx, gateway.credentials, key)
-    elif cookies and "cookie" in headers:
-        await by_cookie(ctx, gateway.credentials, connection, gateway.settings, visit_of(connection.scope))
+    elif cookies and b"cookie" in visit.given:
+        await by_cookie(ctx, gateway.credentials, connection, gateway.settings, visit)
 
 
 def enter(connection: HTTPConnection, ctx: RequestContext) -> None:

@@ -17,7 +17,7 @@ from resolvers import idempotency
 from resolvers.context import RequestContext
 from resolvers.idempotency import UNANSWERED, Claim, Claiming
 
-HEADER = "idempotency-key"
+HEADER = b"idempotency-key"
 REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 """The draft's quoted string, or the same without its quotation marks, as Stripe's clients send it."""
@@ -57,7 +57,7 @@ async def once(
 
 def claim_of(request: Request, ctx: RequestContext, body: bytes) -> Claim | None:
     """A named request of a viewer's; a stranger has nobody whose name it could be."""
-    given = request.headers.get(HEADER)
+    given = visit_of(request.scope).header(HEADER)
     if given is None or ctx.viewer is None:
         return None
     key = KEY.fullmatch(given.strip())

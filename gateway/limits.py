@@ -8,6 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -95,17 +96,22 @@ def headers(standings: Mapping[str, Standing]) -> list[tuple[bytes, bytes]]:
     of several that count one request, the one that was looked at last."""
     if not standings:
         return []
-    now, told = time.time(), []
-    for name, (_, remaining, reset) in standings.items():
-        told.append(b'"%b";r=%d;t=%d' % (name.encode(), remaining, max(math.ceil(reset - now), 0)))
-    policies = [b'"%b";q=%d;w=%d' % (name.encode(), *standing.window) for name, standing in standings.items()]
-    lines = [(b"ratelimit", b", ".join(told)), (b"ratelimit-policy", b", ".join(policies))]
-    if requests := [standing for name, standing in standings.items() if name != COST]:
-        window, remaining, reset = requests[-1]
-        lines.append((b"x-ratelimit-limit", b"%d" % window.limit))
-        lines.append((b"x-ratelimit-remaining", b"%d" % remaining))
-        lines.append((b"x-ratelimit-reset", b"%d" % math.ceil(reset)))
-    return lines
+    now, told, policies, custom = time.time(), [], [], ()
+    for name, (window, remaining, reset) in standings.items():
+        quoted, policy, limit = declared(name, window)
+        told.append(b"%b;r=%d;t=%d" % (quoted, remaining, max(math.ceil(reset - now), 0)))
+        policies.append(policy)
+        if name != COST:
+            left, at = b"%d" % remaining, b"%d" % math.ceil(reset)
+            custom = limit, (b"x-ratelimit-remaining", left), (b"x-ratelimit-reset", at)
+    return [(b"ratelimit", b", ".join(told)), (b"ratelimit-policy", b", ".join(policies)), *custom]
+
+
+@lru_cache(64)
+def declared(name: str, window: Window) -> tuple[bytes, bytes, tuple[bytes, bytes]]:
+    """What answers say of a limit whoever asks: its name, its policy, and its header by the custom."""
+    quoted = b'"%b"' % name.encode()
+    return quoted, b"%b;q=%d;w=%d" % (quoted, *window), (b"x-ratelimit-limit", b"%d" % window.limit)
 
 
 def outcome(passed: bool) -> str:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
@@ -47,15 +47,15 @@ def log_request(scope: Any, visit: Visit, status: int, seconds: float) -> None:
     access.handle(record)
 
 
-class StandardOutput(logging.StreamHandler):
-    """Writes to whatever standard output is at the time."""
+class StandardOutput(logging.Handler):
+    """Writes to whatever standard output is at the time. `StreamHandler` locks again to flush."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stdout
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
+        except Exception:
+            self.handleError(record)
 
 
 class Lines(logging.Formatter):

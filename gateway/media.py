@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from starlette.datastructures import Headers
-
 GRAPHQL_PATH = "/graphql"
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -24,10 +22,14 @@ ACCEPTED_AS = {
 """What each media range gets. Of those that a client likes equally, an earlier one here wins."""
 
 
+def accepted(scope: Any) -> str:
+    """What all `Accept` headers of a request say."""
+    return b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
+
+
 def preferred(scope: Any) -> str | None:
     """The media type that the client likes best; None where it accepts neither of ours."""
-    accept = ",".join(Headers(scope=scope).getlist("accept"))
-    return best(accept)
+    return best(accepted(scope))
 
 
 @lru_cache(256)
@@ -43,17 +45,13 @@ def best(accept: str) -> str | None:
 
 def is_legacy(scope: Any) -> bool:
     """Whether a client asks for plain JSON by name and nothing newer. Such clients read JSON of a 200 alone."""
-    quality = dict(ranges(",".join(Headers(scope=scope).getlist("accept"))))
+    quality = dict(ranges(accepted(scope)))
     return quality.get(JSON, 0.0) > 0 and not quality.keys() & {GRAPHQL_RESPONSE, EVENT_STREAM, MULTIPART}
-
-
-def preferred_stream(scope: Any) -> str | None:
-    """The kind of stream that the client likes best; None where it asks for none by name."""
-    return best_stream(",".join(Headers(scope=scope).getlist("accept")))
 
 
 @lru_cache(256)
 def best_stream(accept: str) -> str | None:
+    """The kind of stream that the client likes best; None where it asks for none by name."""
     liked: dict[str, float] = {}
     for part, (name, weight) in zip(accept.split(","), ranges(accept), strict=True):
         if weight > 0 and (name == EVENT_STREAM or (name == MULTIPART and is_subscription(part))):
@@ -95,6 +93,7 @@ def weight(text: str) -> float:
         return 0.0
 
 
+@lru_cache(256)
 def is_json(content_type: str | None) -> bool:
     """Whether a body says that it is JSON. Browsers never send that type to another site without asking it first."""
     name, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))

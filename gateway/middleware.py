@@ -14,7 +14,7 @@ from gateway.errors import refusal_of, refused
 from gateway.limits import headers as standing
 from gateway.logs import log_request
 from gateway.metrics.measures import Measures
-from gateway.visits import KEY, Visit, present, request_id, visit_of
+from gateway.visits import Visit, begun, visit_of
 from models.errors import Refusal
 
 logger = logging.getLogger("gateway")
@@ -35,14 +35,6 @@ CLIENT_CLOSED_REQUEST = 499
 """Logged, after nginx's custom, for a client that left before there was an answer."""
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first of that name. Starlette's `Headers` take several times as long."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return value
-    return None
-
-
 class Visits:
     """Outermost: gives each request its id and its line in the log, and each answer the headers that all have.
 
@@ -57,9 +49,7 @@ class Visits:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         started, status = time.perf_counter(), CLIENT_CLOSED_REQUEST
-        visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
-        present.set(visit)
-        asked = scope
+        visit, asked = begun(scope), scope
         if scope["method"] == "HEAD":
             scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
 
@@ -135,7 +125,7 @@ class Guard:
 
 def announced(scope: Scope) -> int:
     """A body's length as its sender says; 0 where they do not, or talk nonsense."""
-    length = header(scope, b"content-length") or b""
+    length = visit_of(scope).given.get(b"content-length", b"")
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 

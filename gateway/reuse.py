@@ -1,29 +1,32 @@
 """What clients and proxies may do with an answer that they have: use it again, or ask whether it still holds."""
 
 import re
+from collections.abc import Sequence
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from gateway.graphql.requests import Reuse
+from gateway.responses import Line, Ready
+from gateway.visits import Visit
 
-CREDENTIALS = "authorization", "cookie", "x-api-key"
+CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-api-key"})
 VARY = "Authorization, Cookie, X-API-Key"
 """What is seen depends on who asks."""
 
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": VARY}
 """Only who asked may keep it, and must ask whether it still holds."""
+NOT_SHARED = b"cache-control", REVALIDATED["Cache-Control"].encode()
 
 VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
 """Weak or not: proxies weaken what they compress, and what it names is as good as before."""
 
 
-def cache_control(reuse: Reuse, asked: Headers) -> str:
+def cache_control(reuse: Reuse, visit: Visit) -> Line:
     """Shared only where nobody said who they are, and it would have made no difference."""
     if not reuse.max_age:
-        return REVALIDATED["Cache-Control"]
-    is_shared = not reuse.is_private and not any(name in asked for name in CREDENTIALS)
-    return f"{'public' if is_shared else 'private'}, max-age={reuse.max_age}"
+        return NOT_SHARED
+    is_shared = not reuse.is_private and visit.given.keys().isdisjoint(CREDENTIALS)
+    return b"cache-control", b"%b, max-age=%d" % (b"public" if is_shared else b"private", reuse.max_age)
 
 
 def validators(text: str) -> list[str]:
@@ -36,10 +39,10 @@ def matches(if_none_match: str, etag: str) -> bool:
     return "*" in named or etag.strip('"') in named
 
 
-def unless_known(body: bytes, etag: str, asked: Headers, headers: dict[str, str], media_type: str) -> Response:
+def unless_known(body: bytes, etag: str, visit: Visit, headers: Sequence[Line], media_type: bytes) -> Response:
     """An answer with its tag; 304 to who has it already."""
-    headers["ETag"] = etag
-    known = asked.get("if-none-match")
+    tagged = *headers, (b"etag", etag.encode())
+    known = visit.header(b"if-none-match")
     if known is not None and matches(known, etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, media_type)
+        return Ready(304, tagged)
+    return Ready(200, tagged, body, media_type)

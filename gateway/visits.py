@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ class Visit:
     """One request."""
 
     request_id: str
+    given: Mapping[bytes, bytes] = field(default_factory=dict)
+    """What its headers say, the first of each name. Starlette reads through all of them for each that it looks up."""
     operation: str | None = None
     """The name of its GraphQL operation."""
     kind: str = ""
@@ -36,12 +39,25 @@ class Visit:
     standings: dict[str, Standing] = field(default_factory=dict)
     """Where its caller stands in each limit that it counted in."""
 
+    def header(self, name: bytes) -> str | None:
+        """What it says in one of its headers."""
+        value = self.given.get(name)
+        return None if value is None else value.decode("latin-1")
+
     def add_header(self, name: str, value: str) -> None:
         self.headers.append((name.encode("latin-1"), value.encode("latin-1")))
 
 
 present: ContextVar[Visit | None] = ContextVar("visit", default=None)
 """The request that is being answered, for log lines that know nothing else of it."""
+
+
+def begun(scope: Any) -> Visit:
+    """The visit of a request that has just come."""
+    given = dict(reversed(scope["headers"]))
+    visit = scope[KEY] = Visit(request_id(given.get(b"x-request-id")), given)
+    present.set(visit)
+    return visit
 
 
 def visit_of(scope: Any) -> Visit:

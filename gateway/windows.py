@@ -60,12 +60,15 @@ class Windows:
     def spend_here(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         now = time.time()
         found = [(window, self.current(caller, window, now)) for window in windows]
-        passed = all(len(entries) + cost <= window.limit for window, entries in found)
-        if passed:
+        full = [window for window, entries in found if len(entries) + cost > window.limit]
+        if not full:
             for window, entries in found:
-                self.extend(caller, window, entries, [now] * cost)
+                entries.extend([now] * cost)
+                self.entries[caller, window] = entries
+                self.entries.move_to_end((caller, window))
             self.forget(now)
-        return passed, tightest([standing(window, len(e), e[0] if e else now) for window, e in found])
+        standings = [standing(window, len(e), e[0] if e else now) for window, e in found]
+        return not full, standings[0] if len(standings) == 1 else tightest(standings)
 
     def current(self, caller: str, window: Window, now: float) -> deque[float]:
         entries = self.entries.get((caller, window))
@@ -75,15 +78,9 @@ class Windows:
             entries.popleft()
         return entries
 
-    def extend(self, caller: str, window: Window, entries: deque[float], moments: list[float]) -> None:
-        entries.extend(moments)
-        self.entries[caller, window] = entries
-        self.entries.move_to_end((caller, window))
-
     def forget(self, now: float) -> None:
         """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
-        for key in list(islice(self.entries, 2)):
-            entries = self.entries[key]
+        for key, entries in (*islice(self.entries.items(), 2),):
             if len(self.entries) > MOST or not entries or entries[-1] < now - key[1].seconds:
                 del self.entries[key]
 

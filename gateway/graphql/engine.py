@@ -181,8 +181,9 @@ class Engine:
     async def operation(self, request: GraphQLRequest) -> Operation:
         """What a request asks for, if that is valid and within bounds."""
         key = request.query, request.operation_name
-        make = partial(read, self.schema, self.limits, *key)
-        operation = self.documents.get(key) or await self.documents.made(key, make)
+        operation = self.documents.get(key)
+        if operation is None:
+            operation = await self.documents.made(key, partial(read, self.schema, self.limits, *key))
         if operation.is_mutation and request.only_queries:
             raise MethodNotAllowed("Mutations are sent by POST")
         return operation

@@ -9,8 +9,10 @@ from starlette.responses import Response
 
 from gateway.graphql.requests import Reuse, digest
 from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
+from gateway.visits import visit_of
 
 JSON = "application/json"
+VARYING = b"vary", VARY.encode()
 NO_STORE = {"Cache-Control": "no-store"}
 
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')
@@ -60,9 +62,8 @@ def data(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) 
 
 def read(request: Request, body: Body) -> Response:
     """What a GET answers, to who does not have it already."""
-    asked = request.headers
-    headers = {"Cache-Control": cache_control(body.reuse, asked), "Vary": VARY}
-    return unless_known(body.text, body.etag, asked, headers, JSON)
+    visit = visit_of(request.scope)
+    return unless_known(body.text, body.etag, visit, (cache_control(body.reuse, visit), VARYING), JSON.encode())
 
 
 def written(body: Body, status: int = 200, **headers: str) -> Response:

@@ -1,9 +1,11 @@
 """Posts over plain HTTP."""
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Header
 from pydantic import AfterValidator, BaseModel, Field
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -60,6 +62,12 @@ class PostQuery(BaseModel):
     q: Text | None = Field(None, description="Text in the title or the content, whatever its case.")
 
 
+@lru_cache(512)
+def asked_for(query_string: bytes) -> PostQuery:
+    """Kept for those seen last: to read one takes a sixth of an answer that is known."""
+    return validated(PostQuery, QueryParams(query_string))
+
+
 IfMatch = Annotated[str | None, Header(description="An ETag; only its version is compared.")]
 
 TAGGED = tagged('`"VERSION.DIGEST"`')
@@ -78,7 +86,7 @@ WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 @costs(0)
 async def list_posts(request: Request) -> Response:
     """One page of the posts that the viewer may see, newest first."""
-    asked = validated(PostQuery, request.query_params)
+    asked = asked_for(request.scope["query_string"])
     await context_of(request).charge(PAGE + ROW * asked.limit)
     filter = {"status": asked.status.name, "q": asked.q}
     return answers.read(request, await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter))

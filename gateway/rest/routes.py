@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from functools import partial
+from inspect import unwrap
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +21,7 @@ from gateway.idempotency import HEADER, once
 from gateway.limits import API, declarations
 from gateway.media import is_json
 from gateway.middleware import announced
+from gateway.visits import visit_of
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
 READ, WRITE = 2, 12
@@ -79,7 +81,7 @@ class Endpoint(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         if is_direct(endpoint):
-            self.app = Answering(self.admitting(endpoint))
+            self.app = Answering(self.admitting(unwrap(endpoint)))
 
     def get_route_handler(self) -> Handler:
         return self.admitting(super().get_route_handler())
@@ -93,7 +95,7 @@ class Endpoint(APIRoute):
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
-            ctx = await admit(request, limit, cookies=cookies)
+            ctx, visit = await admit(request, limit, cookies=cookies), visit_of(request.scope)
             check_query_string(request.scope["query_string"])
             if has_body:
                 check_length(request)
@@ -104,8 +106,8 @@ class Endpoint(APIRoute):
                 ctx.may_write()
             if points:
                 await ctx.charge(points)
-            given = JsonRequest(request.scope, request.receive)
-            if may_repeat and HEADER in request.headers:
+            given = request if isinstance(request, JsonRequest) else JsonRequest(request.scope, request.receive)
+            if may_repeat and HEADER in visit.given:
                 response = await once(given, ctx, await given.body(), partial(answer, given))
             else:
                 response = await answer(given)
@@ -138,7 +140,8 @@ def check_query_string(text: bytes) -> None:
 
 def check_type(request: Request) -> None:
     """A body must say that it is JSON; no body need say nothing."""
-    content_type = request.headers.get("content-type")
-    empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+    visit = visit_of(request.scope)
+    content_type = visit.header(b"content-type")
+    empty = visit.given.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in visit.given
     if not is_json(content_type) and not (content_type is None and empty):
         raise UnsupportedMediaType("The body is application/json")

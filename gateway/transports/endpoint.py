@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,10 +16,20 @@ from gateway.graphql.requests import answered as refusing
 from gateway.graphql.subscriptions import event_id
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
-from gateway.media import EVENT_STREAM, JSON, is_json, is_legacy, preferred, preferred_stream, prefers_html
-from gateway.middleware import header
+from gateway.media import (
+    EVENT_STREAM,
+    JSON,
+    accepted,
+    best,
+    best_stream,
+    is_json,
+    is_legacy,
+    preferred,
+    prefers_html,
+)
 from gateway.pages import graphiql_page
 from gateway.persisted.clients import client_of
+from gateway.responses import Ready
 from gateway.reuse import VARY, cache_control, unless_known
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
@@ -35,7 +44,9 @@ METHODS = ["GET", "POST"]
 COST = b"graphql-cost"
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 """An answer is for who asked, in the form that they asked for."""
-VARY_OF_GET = f"Accept, {VARY}"
+READY = (b"cache-control", b"no-store"), (b"vary", b"Accept")
+"""The same, for what was executed."""
+VARY_OF_GET = b"vary", f"Accept, {VARY}".encode()
 
 
 class GraphQLEndpoint(Direct):
@@ -47,11 +58,11 @@ class GraphQLEndpoint(Direct):
 
 
 async def respond(request: Request) -> ASGIApp:
-    gateway, visit = gateway_of(request), visit_of(request.scope)
-    if is_browser(request) and gateway.settings.explorable:
+    gateway, visit, accept = gateway_of(request), visit_of(request.scope), accepted(request.scope)
+    if gateway.settings.explorable and is_browser(request):
         return graphiql_page()
     ctx = await admit(request, API)
-    media_type, stream = preferred(request.scope), preferred_stream(request.scope)
+    media_type, stream = best(accept), best_stream(accept)
     if media_type is None and stream is None:
         raise NotAcceptable
     asked = await read(request, gateway.settings.graphql_max_batch)
@@ -61,7 +72,7 @@ async def respond(request: Request) -> ASGIApp:
         asked = await resolved(request, asked, ctx)
         if isinstance(asked, Answer):
             return refused(request, asked, stream)
-    if (wish := header(request.scope, COST)) is not None:
+    if (wish := visit.header(COST)) is not None:
         asked = replace(asked, cost=report_of(wish))
     if stream and await gateway.engine.is_subscription(asked):
         return await subscribed(request, asked, ctx, stream)
@@ -70,7 +81,7 @@ async def respond(request: Request) -> ASGIApp:
     media_type = media_type or EVENT_STREAM
     if cost := await sign_ins(gateway.engine, asked):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
-    elif HEADER in request.headers:
+    elif HEADER in visit.given:
         return await once(request, ctx, await request.body(), partial(executed, request, asked, ctx, media_type))
     return await executed(request, asked, ctx, media_type)
 
@@ -78,12 +89,12 @@ async def respond(request: Request) -> ASGIApp:
 async def executed(
     request: Request, asked: GraphQLRequest | list[GraphQLRequest], ctx: RequestContext, media_type: str
 ) -> Response:
-    engine = gateway_of(request).engine
+    engine, visit = gateway_of(request).engine, visit_of(request.scope)
     answer = await (in_turn(engine, asked, ctx) if isinstance(asked, list) else engine.answer(asked, ctx))
-    note(visit_of(request.scope), answer)
+    note(visit, answer)
     enter(request, ctx)
-    if request.method == "GET" and media_type != EVENT_STREAM and answer.executed and not answer.errors:
-        return read_again(answer, request.headers, media_type)
+    if request.scope["method"] == "GET" and media_type != EVENT_STREAM and answer.executed and not answer.errors:
+        return read_again(answer, visit, media_type)
     return answered(answer, media_type, request.scope)
 
 
@@ -101,21 +112,21 @@ async def batched(
     texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
     if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
-    elif HEADER in request.headers:
+    elif HEADER in visit.given:
         return await once(request, ctx, await request.body(), answer)
     return await answer()
 
 
-def read_again(answer: Answer, asked: Headers, media_type: str) -> Response:
+def read_again(answer: Answer, visit: Visit, media_type: str) -> Response:
     """What a GET reads may be kept, and asked for again under the tag that it has."""
-    headers = {"Cache-Control": cache_control(answer.reuse, asked), "Vary": VARY_OF_GET}
-    return unless_known(answer.body, answer.etag, asked, headers, media_type)
+    headers = cache_control(answer.reuse, visit), VARY_OF_GET
+    return unless_known(answer.body, answer.etag, visit, headers, media_type.encode())
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
     """A stream; one that is refused before it begins has a plain answer, unless nothing but events is accepted."""
     gateway, visit = gateway_of(request), visit_of(request.scope)
-    resumed = event_id("Last-Event-ID", request.headers.get("last-event-id"))
+    resumed = event_id("Last-Event-ID", visit.header(b"last-event-id"))
     subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
     if isinstance(subscription, Answer):
         return refused(request, subscription, stream)
@@ -149,9 +160,9 @@ def is_browser(request: Request) -> bool:
 
 async def read(request: Request, most: int) -> GraphQLRequest | list[GraphQLRequest]:
     """What is asked; several requests where so many may be."""
-    if request.method == "GET":
+    if request.scope["method"] == "GET":
         return request_of(from_query_string(request.scope["query_string"]), only_queries=True)
-    if not is_json(request.headers.get("content-type")):
+    if not is_json(visit_of(request.scope).header(b"content-type")):
         raise UnsupportedMediaType("A GraphQL request's body is application/json")
     parameters = parsed(await request.body(), "body")
     if isinstance(parameters, list):
@@ -159,10 +170,10 @@ async def read(request: Request, most: int) -> GraphQLRequest | list[GraphQLRequ
     return request_of(parameters)
 
 
-def report_of(wish: bytes) -> CostReport:
+def report_of(wish: str) -> CostReport:
     """What a client wants to know of the cost."""
     try:
-        return CostReport(wish.decode("latin-1").strip().lower())
+        return CostReport(wish.strip().lower())
     except ValueError as error:
         raise ValidationError.of(**{"GraphQL-Cost": "must be report or validate"}) from error
 
@@ -176,6 +187,8 @@ def answered(answer: Answer, media_type: str, scope: Scope) -> Response:
 
     A stream of one tells of either: its clients take another status for a broken line, and would try again.
     """
+    if answer.executed and media_type != EVENT_STREAM:
+        return Ready(200, READY, answer.body, media_type.encode())
     kind = None if answer.executed else OF_CODE[answer.errors[0]]
     if kind is MethodNotAllowed:
         return Response(answer.body, kind.status, HEADERS | {"Allow": "POST"}, plain(media_type))

@@ -9,7 +9,7 @@ SIGN_INS = ("login", "register")
 
 async def sign_ins(engine: Engine, asked: GraphQLRequest) -> int:
     """The number of sign-ins that a request asks for. The engine reads its document, aside: that may take a while."""
-    if not any(name in asked.query for name in SIGN_INS):
+    if "login" not in asked.query and "register" not in asked.query:
         return 0
     try:
         operation = await engine.operation(asked)

@@ -15,10 +15,9 @@ from gateway.context import gateway_of
 from gateway.errors import refused
 from gateway.limits import API, caller
 from gateway.limits import headers as standing
-from gateway.middleware import header
 from gateway.transports.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.transports.sockets import GOING, Socket
-from gateway.visits import KEY, Visit, present, request_id
+from gateway.visits import Visit, begun
 from models.errors import Refusal, Unavailable
 
 
@@ -26,8 +25,7 @@ class GraphQLSockets:
     """The endpoint, as plain ASGI."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = scope[KEY] = Visit(request_id(header(scope, b"x-request-id")))
-        present.set(visit)
+        visit = begun(scope)
         websocket = WebSocket(scope, receive, send)
         with suppress(WebSocketDisconnect):
             try:
