@@ -47,7 +47,7 @@ async def trusted(db: Database, key: str) -> str | None:
 async def add(db: Database, documents: Collection[Trusted]) -> int:
     """Trust documents, all of them or none; says how many were not trusted under their id before."""
     async with db.writing() as session:
-        known = dict((await session.execute(select(DocumentId.id, DocumentId.sha256))).tuples().all())
+        known = dict((await session.execute(select(DocumentId.id, DocumentId.sha256))).all())
         if taken := [one.id for one in documents if known.get(one.id, one.sha256) != one.sha256]:
             raise Conflict("\n".join(f"{id}: stands for another document already; remove it first" for id in taken))
         new = [one for one in documents if one.id not in known]
@@ -79,7 +79,7 @@ async def forget_texts(session: AsyncSession) -> None:
 async def listed(db: Database) -> list[Listed]:
     """The trusted documents, by id."""
     async with db.reading() as session:
-        return [Listed(*row) for row in (await session.execute(listing())).tuples()]
+        return [Listed(*row) for row in await session.execute(listing())]
 
 
 async def unused(db: Database, since: timedelta) -> list[Listed]:

@@ -87,7 +87,7 @@ async def test_a_request_that_goes_on_for_ever_is_cut_off(
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert await ended(process) == 0
-        assert time.monotonic() - begun > 2.5
+        assert time.monotonic() - begun > 1.5  # of the three, a second is for what there is to do after it
         answer.cancel()
         await asyncio.gather(answer, return_exceptions=True)
 
