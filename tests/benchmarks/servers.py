@@ -34,6 +34,7 @@ PRODUCTION = {
     "RATE_LIMIT_API": "100000000/minute",
     "RATE_LIMIT_AUTH": "100000000/minute",
     "RATE_LIMIT_COST": "1000000000/minute",
+    "MAX_IN_FLIGHT": "1000",
     "NODE_ENV": "production",
     "GRAPHILE_ENV": "production",
 }

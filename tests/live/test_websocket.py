@@ -336,6 +336,24 @@ async def test_handshakes_and_operations_are_limited(sqlite_url: str, listen: An
     assert json.loads(response.body)["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
+async def test_operations_over_a_socket_draw_on_their_viewers_one_budget(sqlite_url: str, listen: Any) -> None:
+    """The same that HTTP and chat draw on; a subscription costs what one of its events may."""
+    live = await listen(sqlite_url, rate_limit_cost="60/minute")
+    ann, bob = await live.account("Ann"), await live.account("Bob")
+    page = "{ posts(first: 28) { nodes { id } } }"
+    async with socket(live.address, ann) as client, socket(live.address, bob) as other:
+        assert await client.asked(page) == {"nodes": []}
+        over_http = await live.http.post("/graphql", json={"query": "{ viewer { id } }"}, headers=ann.headers)
+        assert '"cost";r=28' in over_http.headers["ratelimit"]
+        assert await client.error(await client.subscribe(page)) == "RATE_LIMITED"
+        chat = await live.http.post(
+            "/api/chat", json={"messages": [{"role": "user", "content": "?"}]}, headers=ann.headers
+        )
+        assert chat.status_code == 429
+        assert await client.asked(WHO) == {"name": "Ann"}
+        assert await other.asked(page) == {"nodes": []}
+
+
 async def test_a_server_that_goes_sends_its_sockets_away(live: Listening) -> None:
     """After what was under way has been answered; it takes no more."""
     ann = await live.account("Ann")
