@@ -21,6 +21,7 @@ from gateway.overload import STATE, Overload, Work
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
 from gateway.rest.multipart import most_bytes
+from gateway.rest.wording import TAGS
 from gateway.settings import Settings
 from gateway.tracing.hooks import trace_all
 from gateway.tracing.provider import sending, telemetry, tracer_provider
@@ -28,6 +29,7 @@ from gateway.tracing.requests import Traced, traces
 from gateway.transports.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket import GraphQLSockets
 from gateway.wiring import opened, settle
+from schema import schema
 
 EXPOSED = (
     "Accept-Ranges",
@@ -61,12 +63,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry=telemetry(provider),
         routes=routes(settings),
         openapi_url=None,
+        openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     errors.install(app)
-    openapi.install(app, settings)
+    openapi.install(app, settings, schema._schema)
     return app
 
 

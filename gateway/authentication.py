@@ -81,7 +81,8 @@ def check_origin(connection: HTTPConnection, settings: Settings) -> None:
 
 
 def from_our_pages(connection: HTTPConnection, settings: Settings) -> bool:
-    origin = connection.headers.get("origin", "").lower()
+    origins = connection.headers.getlist("origin")
+    origin = origins[0].lower() if len(origins) == 1 else ""  # of two, others may read the one that we do not
     return origin in settings.cors_origins or origin == own_origin(connection, settings.trusted_proxies)
 
 

@@ -43,18 +43,23 @@ class Budgets:
     def spend_here(self, window: Window, caller: str, points: int) -> tuple[bool, Standing]:
         now, key = time.time(), (caller, window)
         spent = self.spent.get(key, NOTHING).at(int(now // window.seconds))
-        passed = used(window, spent, now) + points <= window.limit
-        if passed:
-            spent = self.spent[key] = Spent(spent.period, spent.now + points, spent.before)
-            self.spent.move_to_end(key)
-            self.forget(now)
-        return passed, standing(window, spent, now, points)
+        left = window.limit - used(window, spent, now)
+        if left < points:
+            return False, standing(window, spent, left, now, points)
+        spent = Spent(spent.period, spent.now + points, spent.before)
+        self.keep(key, spent, now)
+        return True, standing(window, spent, left - points, now, points)
 
-    def forget(self, now: float) -> None:
-        """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
-        for key, spent in (*islice(self.spent.items(), 2),):
-            if len(self.spent) > MOST or spent.period < now // key[1].seconds - 1:
-                del self.spent[key]
+    def keep(self, key: tuple[str, Window], spent: Spent, now: float) -> None:
+        """Whoever is new makes the two go who were silent longest, if their time is over: so these never gather."""
+        is_new = key not in self.spent
+        self.spent[key] = spent
+        if not is_new:
+            return self.spent.move_to_end(key)
+        for other, present in (*islice(self.spent.items(), 2),):
+            if len(self.spent) > MOST or present.period < now // other[1].seconds - 1:
+                del self.spent[other]
+        return None
 
 
 def used(window: Window, spent: Spent, now: float) -> float:
@@ -62,8 +67,7 @@ def used(window: Window, spent: Spent, now: float) -> float:
     return spent.now + spent.before * (1 - now % window.seconds / window.seconds)
 
 
-def standing(window: Window, spent: Spent, now: float, points: int) -> Standing:
-    left = window.limit - used(window, spent, now)
+def standing(window: Window, spent: Spent, left: float, now: float, points: int) -> Standing:
     return Standing(window, max(int(left), 0), now + until(window, spent, now, points))
 
 
@@ -106,4 +110,5 @@ class SharedBudgets(Budgets):
         period = int(now // window.seconds)
         keys = [f"dovetail/{caller}/{window.limit}/{window.seconds}/{each}" for each in (period, period - 1)]
         passed, spent, before = await self.script(keys, [*window, points, repr(now)])
-        return bool(passed), standing(window, Spent(period, int(spent), int(before)), now, points)
+        now_spent = Spent(period, int(spent), int(before))
+        return bool(passed), standing(window, now_spent, window.limit - used(window, now_spent, now), now, points)

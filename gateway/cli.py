@@ -1,6 +1,7 @@
 """`gateway`: serve, migrate, seed, sweep, print the schema, trust documents, make admins and keys, replay webhooks."""
 
 import json
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,21 @@ app.add_typer(schema_app, name="schema")
 app.add_typer(webhooks.app, name="webhooks")
 uploads_app = typer.Typer(help="Files that were sent.", no_args_is_help=True)
 app.add_typer(uploads_app, name="uploads")
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("dovetail"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """What goes before any command; Typer shows the text that `app` was given."""
 
 
 @app.command()

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection, Request
 from gateway.addresses import client_address
 from gateway.authentication import API_KEY, bearer_token, by_bearer, by_cookie, by_key, hand_out
 from gateway.limits import caller
+from gateway.reuse import CREDENTIALS
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models.errors import Refusal
@@ -25,7 +26,8 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
     ctx = gateway.context(visit.request_id)
     address = client_address(connection, gateway.settings.trusted_proxies)
     try:
-        await identify(ctx, connection, cookies=cookies)
+        if not CREDENTIALS.isdisjoint(visit.given):
+            await identify(ctx, connection, cookies=cookies)
     except Refusal:
         if limit:
             await gateway.limits.count(limit, caller(None, address), visit)

@@ -1,13 +1,18 @@
 """The way in: our own layers around everything, and a short way past FastAPI's for what is asked most."""
 
+import re
 from collections.abc import Sequence
 from itertools import takewhile
+from types import SimpleNamespace
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+LAST = re.compile(r"([^{}]*)/\{(\w+)\}")
+"""A path whose last part, and no other, is a parameter; text, as no type is named."""
 
 
 class Direct:
@@ -23,6 +28,7 @@ class Application(FastAPI):
     def __init__(self, *, around: Sequence[Middleware], routes: Sequence[BaseRoute], **options: Any) -> None:
         super().__init__(**options)
         self.around, self.is_traced = around, True
+        self.state = SimpleNamespace()  # Starlette's own looks each name up in a dictionary, in Python
         self.router.routes.extend(routes)
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -48,7 +54,12 @@ class Shortcuts:
         plain = [route for route in routes if isinstance(route, Route)]
         direct = [route for route in plain if isinstance(route.app, Direct) and is_first(route, plain)]
         self.of_path = {(method, route.path): route for route in direct for method in route.methods or ()}
-        self.templates = [route for route in direct if route.param_convertors]
+        self.of_folder = {
+            (method, folder[1]): (route, folder[2])
+            for route in direct
+            if (folder := LAST.fullmatch(route.path))
+            for method in route.methods or ()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.found(scope)(scope, receive, send)
@@ -59,11 +70,11 @@ class Shortcuts:
         if route := self.of_path.get((scope["method"], scope["path"])):
             scope["route"] = route
             return route.app
-        for route in self.templates:
-            match, matched = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(matched, route=route)
-                return route.app
+        folder, _, last = scope["path"].rpartition("/")
+        if last and (found := self.of_folder.get((scope["method"], folder))):
+            route, name = found
+            scope["route"], scope["path_params"] = route, {name: last}
+            return route.app
         return self.app
 
 

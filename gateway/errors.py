@@ -20,6 +20,8 @@ from resolvers.inputs import refusal as invalid
 JSON = "application/json"
 RETRY_AFTER = 1
 """Seconds after which what is unavailable may be back, or another server may answer."""
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""Caches may keep a 404 or a 405 that does not say so, and what is hidden now may be shown a moment later."""
 
 
 def every_class(root: type[Refusal]) -> Iterator[type[Refusal]]:
@@ -55,7 +57,7 @@ def refused(scope: Any, refusal: Refusal, headers: dict[str, str] | None = None)
         body, media_type = graphql_body(refusal, visit.request_id), preferred(scope) or JSON
     else:
         body, media_type = rest_body(refusal, visit.request_id), JSON
-    headers = {**headers_of(refusal), **(headers or {})}
+    headers = {**NOT_KEPT, **headers_of(refusal), **(headers or {})}
     return Response(orjson.dumps(body), refusal.status, headers, media_type)
 
 

@@ -91,27 +91,30 @@ def windows(text: str) -> list[Window]:
     return [] if text == OFF else [Window(item.amount, item.get_expiry()) for item in parse_many(text)]
 
 
-def headers(standings: Mapping[str, Standing]) -> list[tuple[bytes, bytes]]:
-    """Where a caller stands, by the IETF's draft and by the custom before it, which knows requests only, and one limit:
-    of several that count one request, the one that was looked at last."""
-    if not standings:
-        return []
-    now, told, policies, custom = time.time(), [], [], ()
-    for name, (window, remaining, reset) in standings.items():
-        quoted, policy, limit = declared(name, window)
-        told.append(b"%b;r=%d;t=%d" % (quoted, remaining, max(math.ceil(reset - now), 0)))
-        policies.append(policy)
-        if name != COST:
-            left, at = b"%d" % remaining, b"%d" % math.ceil(reset)
-            custom = limit, (b"x-ratelimit-remaining", left), (b"x-ratelimit-reset", at)
-    return [(b"ratelimit", b", ".join(told)), (b"ratelimit-policy", b", ".join(policies)), *custom]
+def told(standings: Mapping[str, Standing]) -> bytes:
+    """Lines of headers that say where a caller stands, by the IETF's draft and by the custom before it, which knows
+    requests only, and one limit: of several that count one request, the one that was looked at last."""
+    now, numbers = time.time(), []
+    for _, remaining, reset in standings.values():
+        numbers += remaining, max(math.ceil(reset - now), 0)
+    by_custom = [standing for name, standing in standings.items() if name != COST]
+    if by_custom:
+        numbers += by_custom[-1].remaining, math.ceil(by_custom[-1].reset)
+    return spelled(tuple([(name, standing.window) for name, standing in standings.items()])) % (*numbers,)
+
+
+CUSTOM = "x-ratelimit-limit: {}\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
 
 
 @lru_cache(64)
-def declared(name: str, window: Window) -> tuple[bytes, bytes, tuple[bytes, bytes]]:
-    """What answers say of a limit whoever asks: its name, its policy, and its header by the custom."""
-    quoted = b'"%b"' % name.encode()
-    return quoted, b"%b;q=%d;w=%d" % (quoted, *window), (b"x-ratelimit-limit", b"%d" % window.limit)
+def spelled(limits: tuple[tuple[str, Window], ...]) -> bytes:
+    """The lines for these limits, whoever asks; with the numbers still to be put in."""
+    if not limits:
+        return b""
+    standings = ", ".join(f'"{name}";r=%d;t=%d' for name, _ in limits)
+    policies = ", ".join(f'"{name}";q={window.limit};w={window.seconds}' for name, window in limits)
+    custom = [CUSTOM.format(window.limit) for name, window in limits if name != COST]
+    return f"ratelimit: {standings}\r\nratelimit-policy: {policies}\r\n{''.join(custom[-1:])}".encode()
 
 
 def outcome(passed: bool) -> str:

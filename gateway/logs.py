@@ -11,7 +11,9 @@ import orjson
 
 from gateway.visits import Visit, present
 
-access = logging.getLogger("gateway.access")
+ours, access = logging.getLogger("gateway"), logging.getLogger("gateway.access")
+REQUEST = "request"
+"""What a line says that is about one."""
 
 OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
 
@@ -41,8 +43,10 @@ def log_request(scope: Any, visit: Visit, status: int, seconds: float) -> None:
     fields["requestId"] = visit.request_id
     if visit.codes:
         fields["codes"] = visit.codes
+    if (handler := nobody_else()) and handler.noted(fields):
+        return
     # `access.info` would look for the line that it was called at, which costs as much as all the rest.
-    record = logging.LogRecord(access.name, logging.INFO, "", 0, "request", (), None)
+    record = logging.LogRecord(access.name, logging.INFO, "", 0, REQUEST, (), None)
     record.fields = fields
     access.handle(record)
 
@@ -57,6 +61,24 @@ class StandardOutput(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def noted(self, fields: dict[str, Any]) -> bool:
+        """Write a request's line without a record; False where it cannot be written, which records have a way for."""
+        try:
+            sys.stdout.buffer.write(self.formatter.line(time.time(), "info", access.name, REQUEST, fields) + b"\n")
+            sys.stdout.buffer.flush()
+        except Exception:
+            return False
+        return True
+
+
+def nobody_else() -> StandardOutput | None:
+    """Our handler, where requests are noted by nobody else: a record that is made and handed round for it alone costs
+    three times what the line does."""
+    if access.handlers or access.filters or logging.root.handlers or len(ours.handlers) != 1:
+        return None
+    (handler,) = ours.handlers
+    return handler if isinstance(handler, StandardOutput) and isinstance(handler.formatter, JsonLines) else None
+
 
 class Lines(logging.Formatter):
     """Lines that say more than their record does."""
@@ -70,17 +92,16 @@ class JsonLines(Lines):
     """One object a line, whatever strangers put into a path."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": f"{second(int(record.created))}.{record.msecs:03.0f}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **(getattr(record, "fields", None) or whose()),
-            **self.more(),
-        }
+        fields = getattr(record, "fields", None) or whose()
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            fields = {**fields, "exception": self.formatException(record.exc_info)}
+        line = self.line(record.created, record.levelname.lower(), record.name, record.getMessage(), fields)
+        return line.decode()
+
+    def line(self, moment: float, level: str, name: str, message: str, fields: dict[str, Any]) -> bytes:
+        written = f"{second(int(moment))}.{int(moment % 1 * 1000):03}Z"
+        said = {"time": written, "level": level, "logger": name, "message": message, **fields, **self.more()}
+        return orjson.dumps(said, default=str, option=orjson.OPT_NON_STR_KEYS)
 
 
 def whose() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -11,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.addresses import Networks, page_scheme
 from gateway.errors import refusal_of, refused
-from gateway.limits import headers as standing
+from gateway.limits import told
 from gateway.logs import log_request
 from gateway.metrics.measures import Measures
+from gateway.responses import Line, at_once, read, written
 from gateway.visits import Visit, begun, visit_of
-from models.errors import Refusal
+from models.errors import Refusal, Unavailable
 
 logger = logging.getLogger("gateway")
 
@@ -31,6 +33,10 @@ SECURITY: Headers = (
 """The last two keep pages of other sites out of a process that holds what is answered here. CORS goes on as it was."""
 OVER_TLS = (*SECURITY, (b"strict-transport-security", b"max-age=31536000"))
 """Without `includeSubDomains`: what else is under the name is not ours to decide on."""
+TEXTS = {headers: written(headers) for headers in (SECURITY, OVER_TLS)}
+WHOLE = "gateway.whole"
+"""Among a request's extensions: writes an answer, if it is that request's turn. Servers other than ours have no such
+thing."""
 CLIENT_CLOSED_REQUEST = 499
 """Logged, after nginx's custom, for a client that left before there was an answer."""
 
@@ -48,24 +54,16 @@ class Visits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started, status = time.perf_counter(), CLIENT_CLOSED_REQUEST
-        visit, asked = begun(scope), scope
+        started, visit, asked = time.perf_counter(), begun(scope), scope
         if scope["method"] == "HEAD":
             scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = with_ours(message.get("headers", ()), visit, self.general(scope))
-            await send(message)
-
+        answering = Answering(scope, visit, send, self.general(scope))
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(scope, receive, answering)
         finally:
             seconds = time.perf_counter() - started
-            self.measures.visited(scope, visit, status, seconds)
-            log_request(asked, visit, status, seconds)
+            self.measures.visited(scope, visit, answering.status, seconds)
+            log_request(asked, visit, answering.status, seconds)
 
     def general(self, scope: Scope) -> Headers:
         """The headers that every answer to such a request has."""
@@ -74,9 +72,38 @@ class Visits:
         return OVER_TLS
 
 
+class Answering:
+    """How a request is answered: its `send`, which adds what all answers have and notes what has become of it."""
+
+    __slots__ = "general", "scope", "send", "status", "visit"
+
+    def __init__(self, scope: Scope, visit: Visit, send: Send, general: Headers) -> None:
+        self.scope, self.visit, self.send, self.general = scope, visit, send, general
+        self.status = CLIENT_CLOSED_REQUEST
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = with_ours(message.get("headers", ()), self.visit, self.general)
+        await self.send(message)
+
+    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
+        """Send an answer at once; False where it has to go by messages, which cost as much as all that made it."""
+        write = self.scope.get("extensions", {}).get(WHOLE)
+        if write is None or self.visit.headers:  # those may have a stranger's words, and the server looks at them
+            return False
+        visit = self.visit
+        named = b"x-request-id: %b\r\n" % visit.request_id.encode()
+        head = written(headers), told(visit.standings), TEXTS[self.general], named
+        if not write(self.scope, status, head, body):
+            return False
+        self.status = status
+        return True
+
+
 def with_ours(headers: Any, visit: Visit, general: Headers) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said, ours = {name for name, _ in headers}, [*visit.headers, *standing(visit.standings), *general]
+    said, ours = {name for name, _ in headers}, [*visit.headers, *read(told(visit.standings)), *general]
     return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 
@@ -85,6 +112,11 @@ def bodiless(send: Send) -> Send:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
     return send_without_body
+
+
+MOST_BODIES = 128
+"""So many bodies of the greatest size may be in memory at once; who sends more of one then is told to come again."""
+TOO_MANY_BODIES = "Too much is being sent at once; try again"
 
 
 class TooLarge(HTTPException):
@@ -100,27 +132,42 @@ class Guard:
     def __init__(self, app: ASGIApp, max_body_bytes: int, apart: Mapping[str, int]) -> None:
         self.app, self.max_body_bytes = app, max_body_bytes
         self.apart = apart
-        """The bounds of paths that have their own."""
+        """The bounds of paths that have their own, and whose bodies nobody holds in memory."""
+        self.held = Held(MOST_BODIES * max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started, most = False, self.apart.get(scope["path"], self.max_body_bytes)
-
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        answer, apart = Noted(send), self.apart.get(scope["path"])
+        body = Body(scope, receive, apart or self.max_body_bytes, None if apart else self.held)
         try:
-            await self.app(scope, limited(scope, receive, most), send_noting)
+            await self.app(scope, body.receive, answer)
         except ClientDisconnect:
             logger.debug("Request %s was abandoned", visit_of(scope).request_id)
         except Exception as error:
-            if started or not isinstance(error, Refusal | HTTPException):
+            if answer.has_begun or not isinstance(error, Refusal | HTTPException):
                 logger.exception("Request %s failed", visit_of(scope).request_id)
-            if not started:
+            if not answer.has_begun:
                 await refused(scope, refusal_of(error))(scope, receive, send)
+        finally:
+            body.let_go()
+
+
+class Noted:
+    """A `send` that knows whether an answer has begun."""
+
+    __slots__ = "has_begun", "send"
+
+    def __init__(self, send: Send) -> None:
+        self.send, self.has_begun = send, False
+
+    async def __call__(self, message: Message) -> None:
+        self.has_begun = True
+        await self.send(message)
+
+    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
+        self.has_begun = at_once(self.send, status, headers, body)
+        return self.has_begun
 
 
 def announced(scope: Scope) -> int:
@@ -129,18 +176,39 @@ def announced(scope: Scope) -> int:
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 
-def limited(scope: Scope, receive: Receive, most: int) -> Receive:
-    """Counts a body's bytes as they come; a length that was announced counts before the first of them."""
-    seen = 0
+@dataclass(slots=True)
+class Held:
+    """How much of bodies is in memory, of all requests whose answer is not there yet."""
 
-    async def receive_counting() -> Message:
-        nonlocal seen
-        if not seen and announced(scope) > most:
+    most: int
+    now: int = 0
+
+
+class Body:
+    """A request's body as it comes. Its bytes are counted; a length that was announced counts before the first."""
+
+    __slots__ = "held", "inner", "most", "scope", "seen"
+
+    def __init__(self, scope: Scope, receive: Receive, most: int, held: Held | None) -> None:
+        self.scope, self.inner, self.most, self.held, self.seen = scope, receive, most, held, 0
+
+    async def receive(self) -> Message:
+        if not self.seen and announced(self.scope) > self.most:
             raise TooLarge
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise TooLarge
+        message = await self.inner()
+        self.take(len(message.get("body", b"")))
         return message
 
-    return receive_counting
+    def take(self, size: int) -> None:
+        self.seen += size
+        if self.held:
+            self.held.now += size
+        if self.seen > self.most:
+            raise TooLarge
+        if self.held and self.held.now > self.held.most:
+            raise Unavailable(TOO_MANY_BODIES)
+
+    def let_go(self) -> None:
+        """Nothing of it is wanted any more."""
+        if self.held:
+            self.held.now -= self.seen

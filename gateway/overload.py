@@ -1,11 +1,12 @@
 """Overload: a process works on so many requests at once. One more is turned away now, rather than kept waiting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import refused
+from gateway.responses import Line, at_once
 from models.errors import Unavailable
 
 ALWAYS = ("/api/health", "/api/health/live", "/api/health/ready", "/metrics")
@@ -62,28 +63,40 @@ class Overload:
             return await self.app(scope, receive, send)
         if not scope.get(ADMITTED, work.now < work.most):
             return await refused(scope, work.too_much())(scope, receive, send)
-        work.now += 1
-        counts = True
-
-        async def receive_aside() -> Message:
-            """While it waits for its sender it is no work."""
-            if not counts:
-                return await receive()
-            work.now -= 1
-            try:
-                return await receive()
-            finally:
-                work.now += 1
-
-        async def send_noting(message: Message) -> None:
-            nonlocal counts
-            if counts:
-                counts = False
-                work.now -= 1
-            await send(message)
-
+        busy = Busy(work, receive, send)
         try:
-            return await self.app(scope, receive_aside, send_noting)
+            return await self.app(scope, busy.receive, busy)
         finally:
-            if counts:
-                work.now -= 1
+            busy.end()
+
+
+class Busy:
+    """A request that is worked on; its `send`, which knows when that ends."""
+
+    __slots__ = "counts", "inner", "send", "work"
+
+    def __init__(self, work: Work, receive: Receive, send: Send) -> None:
+        self.work, self.inner, self.send, self.counts = work, receive, send, True
+        work.now += 1
+
+    def end(self) -> None:
+        if self.counts:
+            self.counts = False
+            self.work.now -= 1
+
+    async def receive(self) -> Message:
+        """While it waits for its sender it is no work."""
+        if not self.counts:
+            return await self.inner()
+        self.work.now -= 1
+        try:
+            return await self.inner()
+        finally:
+            self.work.now += 1
+
+    async def __call__(self, message: Message) -> None:
+        self.end()
+        await self.send(message)
+
+    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
+        return at_once(self.send, status, headers, body)

@@ -37,3 +37,12 @@ class Patience:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def close(self) -> None:
+        """Wait no more, and let go of who is told."""
+        self.end()
+        self.over = nothing
+
+
+def nothing() -> None:
+    """Nobody is told."""

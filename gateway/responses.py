@@ -1,17 +1,45 @@
 """Responses whose headers are bytes already: Starlette spells and encodes them anew for each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 Line = tuple[bytes, bytes]
+"""A header's name, in lower case, and its value."""
+
+
+def written(lines: Iterable[Line]) -> bytes:
+    """Headers as they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % line for line in lines])
+
+
+def read(text: bytes) -> list[Line]:
+    """What was written so."""
+    return [tuple(line.split(b": ", 1)) for line in text.split(b"\r\n")[:-1]]
 
 
 class Ready(Response):
-    """A response as it is: a body with its length and its type, or nothing but headers."""
+    """A response as it is: a body with its length and its type, or nothing but headers.
+
+    It has no header of those that all answers have.
+    """
 
     def __init__(self, status: int, headers: Iterable[Line], body: bytes = b"", media_type: bytes = b"") -> None:
         self.status_code, self.body, self.background = status, body, None
         self.raw_headers = [*headers]
         if media_type:
             self.raw_headers += (b"content-length", b"%d" % len(body)), (b"content-type", media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not at_once(send, self.status_code, self.raw_headers, self.body):
+            await super().__call__(scope, receive, send)
+
+
+def at_once(send: Send, status: int, headers: Sequence[Line], body: bytes) -> bool:
+    """Send an answer in one piece, if everything between here and the connection knows how to. False if not.
+
+    A layer's `send` that looks at nothing but an answer's beginning has a `whole` beside its `__call__`.
+    """
+    whole = getattr(send, "whole", None)
+    return whole is not None and whole(status, headers, body)

@@ -25,7 +25,7 @@ def cache_control(reuse: Reuse, visit: Visit) -> Line:
     """Shared only where nobody said who they are, and it would have made no difference."""
     if not reuse.max_age:
         return NOT_SHARED
-    is_shared = not reuse.is_private and visit.given.keys().isdisjoint(CREDENTIALS)
+    is_shared = not reuse.is_private and CREDENTIALS.isdisjoint(visit.given)
     return b"cache-control", b"%b, max-age=%d" % (b"public" if is_shared else b"private", reuse.max_age)
 
 
@@ -43,6 +43,6 @@ def unless_known(body: bytes, etag: str, visit: Visit, headers: Sequence[Line], 
     """An answer with its tag; 304 to who has it already."""
     tagged = *headers, (b"etag", etag.encode())
     known = visit.header(b"if-none-match")
-    if known is not None and matches(known, etag):
+    if known is not None and (known == etag or matches(known, etag)):
         return Ready(304, tagged)
     return Ready(200, tagged, body, media_type)

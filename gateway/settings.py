@@ -169,6 +169,9 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/gateway.db"
     database_timeout: Seconds = timedelta(seconds=10)
     """What a statement may take."""
+    database_pool_size: Count = 10
+    """Connections that a process has at most for operations; those that only read are apart. Postgres only."""
+    database_read_pool_size: Count = 4
     redis_url: RedisUrl | None = None
     auth_secret: str | None = Field(default=None, repr=False)
     auth_jwks_url: HttpUrl | None = None

@@ -59,30 +59,32 @@ class Windows:
 
     def spend_here(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
         now = time.time()
-        found = [(window, self.current(caller, window, now)) for window in windows]
-        full = [window for window, entries in found if len(entries) + cost > window.limit]
-        if not full:
-            for window, entries in found:
-                entries.extend([now] * cost)
-                self.entries[caller, window] = entries
-                self.entries.move_to_end((caller, window))
-            self.forget(now)
-        standings = [standing(window, len(e), e[0] if e else now) for window, e in found]
-        return not full, standings[0] if len(standings) == 1 else tightest(standings)
+        found = [self.current((caller, window), now) for window in windows]
+        passed = all(len(entries) + cost <= window.limit for window, entries in zip(windows, found, strict=True))
+        if passed:
+            for window, entries in zip(windows, found, strict=True):
+                entries.extend((now,) * cost)
+                self.keep((caller, window), entries, now)
+        standings = [standing(w, len(e), e[0] if e else now) for w, e in zip(windows, found, strict=True)]
+        return passed, standings[0] if len(standings) == 1 else tightest(standings)
 
-    def current(self, caller: str, window: Window, now: float) -> deque[float]:
-        entries = self.entries.get((caller, window))
+    def current(self, key: tuple[str, Window], now: float) -> deque[float]:
+        entries = self.entries.get(key)
         if entries is None:
             return deque()
-        while entries and entries[0] < now - window.seconds:
+        while entries and entries[0] < now - key[1].seconds:
             entries.popleft()
         return entries
 
-    def forget(self, now: float) -> None:
-        """Look at the two longest silent: as two go for each that comes, what is over never gathers."""
-        for key, entries in (*islice(self.entries.items(), 2),):
-            if len(self.entries) > MOST or not entries or entries[-1] < now - key[1].seconds:
-                del self.entries[key]
+    def keep(self, key: tuple[str, Window], entries: deque[float], now: float) -> None:
+        """Whoever is new makes the two go who were silent longest, if their time is over: so these never gather."""
+        if key in self.entries:
+            return self.entries.move_to_end(key)
+        self.entries[key] = entries
+        for other, present in (*islice(self.entries.items(), 2),):
+            if len(self.entries) > MOST or not present or present[-1] < now - other[1].seconds:
+                del self.entries[other]
+        return None
 
 
 def standing(window: Window, count: int, oldest: float) -> Standing:

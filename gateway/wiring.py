@@ -18,6 +18,7 @@ from gateway.adapters.stripe import checkouts, signatures
 from gateway.graphql.answers import Answers
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
+from gateway.housekeeping import housekeeping
 from gateway.identity.authjs import AuthJs
 from gateway.identity.credentials import Credentials
 from gateway.identity.provider import provider_of
@@ -26,7 +27,6 @@ from gateway.identity.usage import Usage
 from gateway.limits import Limits
 from gateway.live.hub import Hub
 from gateway.live.log import Log
-from gateway.live.pruning import pruning
 from gateway.live.shutdown import heeding
 from gateway.live.streams import Streams
 from gateway.live.watch import Watch
@@ -40,7 +40,6 @@ from gateway.persisted.trusted import TrustedDocuments
 from gateway.rest.documents import Documents, compiled
 from gateway.settings import Settings
 from gateway.signing import signing_secret
-from gateway.sweeping import sweeping
 from gateway.tracing.operations import Carrying, untraced
 from gateway.windows import connect
 from models import Database, Event
@@ -100,12 +99,12 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
     await migrated(settings)
     async with AsyncExitStack() as stack:
         longest = settings.database_timeout.total_seconds()
-        db = Database(settings.database_url, longest=longest)
+        db = Database(settings.database_url, pool_size=settings.database_pool_size, longest=longest)
         stack.push_async_callback(db.close)
-        reads = await open_reads(settings.database_url, longest=longest)
+        reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, longest=longest)
         stack.push_async_callback(reads.close)
         time_reads(reads, measures.statements["reads"])
-        time_operations(db.engine, measures.statements["operations"])
+        time_operations(db, measures.statements["operations"])
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
@@ -120,12 +119,11 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         await stack.enter_async_context(broker.listening(log.wake))
         watch = await stack.enter_async_context(Watch(db).running())
         hub = await stack.enter_async_context(Hub(log, streams).running())
-        await stack.enter_async_context(pruning(db, settings.event_retention))
         model = await stack.enter_async_context(language_model(settings))
         usage = await stack.enter_async_context(Usage(db).running())
         ledger = await stack.enter_async_context(Ledger(db).running())
         storage = storage_of(settings.upload_url)
-        await stack.enter_async_context(sweeping(db, storage))
+        await stack.enter_async_context(housekeeping(db, storage, settings.event_retention))
         stack.enter_context(heeding(streams))
         provider = await stack.enter_async_context(provider_of(settings))
         authjs = AuthJs(settings.authjs_secret) if settings.authjs_secret else None

@@ -1,11 +1,14 @@
 """What every entity shares: an id, moments in UTC, and a rule that says who may see a row."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
 from sqlalchemy import ColumnElement, DateTime, String, true
+from sqlalchemy.orm.attributes import set_attribute
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -44,7 +47,49 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Entity(SQLModel):
+class Table(SQLModel):
+    """Rows that are quickly made: SQLModel's own way finds out anew for each what its fields begin as."""
+
+    def __init__(self, **values: Any) -> None:
+        begins, made = beginnings(type(self))
+        self.__dict__.update(begins)
+        for name, make in made.items():
+            if name not in values:
+                self.__dict__[name] = make()
+        for name, value in values.items():
+            if name in unheard(type(self)):
+                self.__dict__[name] = value
+            else:
+                set_attribute(self, name, value)
+        object.__setattr__(self, "__pydantic_fields_set__", set(values))
+
+
+@cache
+def beginnings(table: type[Table]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
+    """What its fields are where nothing is said of them, and what makes that of the others."""
+    optional = {name: field for name, field in table.model_fields.items() if not field.is_required()}
+    made = {name: field.default_factory for name, field in optional.items() if field.default_factory}
+    return {name: field.default for name, field in optional.items() if name not in made}, made
+
+
+@cache
+def unheard(table: type[Table]) -> frozenset[str]:
+    """The columns of which nobody listens to what they are set to."""
+    return frozenset(name for name in columns(table) if not getattr(table, name).impl.dispatch.set)
+
+
+def values_of(row: SQLModel) -> dict[str, Any]:
+    """What is written, or to be written, of a row."""
+    kept = row.__dict__
+    return {name: kept.get(name) for name in columns(type(row))}
+
+
+@cache
+def columns(table: type[SQLModel]) -> tuple[str, ...]:
+    return tuple(column.key for column in table.__table__.columns)
+
+
+class Entity(Table):
     """A table with an id. Everybody sees its rows, unless `visible_to` says otherwise."""
 
     id: UUID = Field(default_factory=new_id, primary_key=True)

@@ -3,24 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from models import postgres, sqlite
+from models.connections import UNREACHED, Answer, Connection, Pool, Postgres, Sqlite
+from models.engines import engine_of
 from models.errors import Unavailable
 from models.events import Event, write_last
-from models.postgres import is_away
+from models.statements import Statements
+from models.transactions import Transaction
 
 LONGEST = 10.0
 """Seconds that a statement may take, unless it is said otherwise, and those for which one waits to be let in."""
-WAITING = {"hide_parameters": True, "pool_timeout": 5.0}
-"""Errors are logged with their statement, but not with what people wrote, nor with hashes; and nobody waits for ever
-for a connection."""
 
 
 class Database:
@@ -30,7 +27,8 @@ class Database:
         """`longest`: the seconds that a statement may take; without it, as long as it likes."""
         self.url, self.longest = make_url(url), longest
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url, pool_size, longest)
+        kind = Sqlite if self.is_sqlite else Postgres
+        self.pool, self.statements = Pool(kind.opener(self.url, longest), pool_size), Statements(kind.dialect)
         self._turn = asyncio.Lock()
         self.announce: Callable[[], None] = lambda: None
         """Called after each transaction that wrote events."""
@@ -38,82 +36,74 @@ class Database:
         """Called after each transaction, with the events that it wrote, before anybody hears that it is done."""
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One consistent view of the data, which is not changed."""
-        async with available(), AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A look at the data, which is not changed."""
+        async with self.transaction(writing=False) as transaction:
+            yield transaction
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         """One transaction: committed when the scope is left, undone entirely when it is left by an error."""
-        engine = self.engine.execution_options(writing=True)
-        async with available(), self.turn(), AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-            yield session
-            events = await write_last(session)
+        async with self.turn(), self.transaction(writing=True) as transaction:
+            yield transaction
+            events = await write_last(transaction)
         self.committed(events)
         if events:
             self.announce()
+
+    @asynccontextmanager
+    async def transaction(self, *, writing: bool) -> AsyncIterator[Transaction]:
+        """A database that cannot be reached is a refusal that clients may retry, not a fault of ours."""
+        try:
+            connection = await self.pool.begun(writing=writing)
+        except UNREACHED as error:
+            raise Unavailable from error
+        try:
+            transaction = Transaction(connection, self.statements, self.ask)
+            yield transaction
+            await transaction.flush()
+            await self.commit(connection)
+        except BaseException as error:
+            await self.pool.undo(connection, error)
+            raise
+        self.pool.give_back(connection)
+
+    async def commit(self, connection: Connection) -> None:
+        try:
+            await connection.commit()
+        except Exception as error:
+            raise connection.meant(error, "COMMIT") from error
+
+    async def ask(self, connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+        """Every statement of every transaction goes through here, but for those that begin and end it."""
+        try:
+            return await connection.ask(sql, parameters, rows=rows)
+        except Exception as error:
+            raise connection.meant(error, sql) from error
 
     def turn(self) -> AbstractAsyncContextManager[Any]:
         """SQLite has one writer at a time: ours queue here, in order, rather than inside SQLite, where they poll."""
         return in_turn(self._turn, self.longest) if self.is_sqlite else nullcontext()
 
+    @cached_property
+    def engine(self) -> AsyncEngine:
+        """SQLAlchemy's own, with connections of its own: for tables rather than for rows."""
+        return engine_of(self.url, self.longest)
+
     async def close(self) -> None:
-        await self.engine.dispose()
-
-
-@asynccontextmanager
-async def available() -> AsyncIterator[None]:
-    """A database that cannot be reached is a refusal that clients may retry, not a fault of ours."""
-    try:
-        yield
-    except DBAPIError as error:
-        unreached = error.statement is None  # it failed before there was anything to say
-        if unreached or error.connection_invalidated or isinstance(error, OperationalError) or is_away(error.orig):
-            raise Unavailable from error
-        raise
-    except (OSError, TimeoutError, PoolTimeout) as error:
-        raise Unavailable from error
+        await self.pool.close()
+        if "engine" in self.__dict__:
+            await self.engine.dispose()
 
 
 @asynccontextmanager
 async def in_turn(lock: asyncio.Lock, longest: float | None) -> AsyncIterator[None]:
-    async with asyncio.timeout(longest):
-        await lock.acquire()
+    try:
+        async with asyncio.timeout(longest):
+            await lock.acquire()
+    except TimeoutError as error:
+        raise Unavailable from error
     try:
         yield
     finally:
         lock.release()
-
-
-def sqlite_engine(url: URL) -> AsyncEngine:
-    path = Path(url.database or "data/gateway.db")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, module=sqlite.dbapi(), async_creator=lambda: sqlite.connect(path), **WAITING)
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Any) -> None:
-        """A writer takes its lock at once: one that first reads could find that it may no longer write."""
-        writing = connection.get_execution_options().get("writing")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-def postgres_engine(url: URL, pool_size: int, longest: float | None) -> AsyncEngine:
-    options = postgres.patience(longest) if longest else {"server_settings": postgres.SETTINGS}
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        connect_args={"async_creator_fn": postgres.connect, **options},
-        **WAITING,
-    )
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def check(connection: Any, record: Any, fairy: Any) -> None:
-        """The event loop hears at once that a server hung up; a ping would cost three journeys to hear no more."""
-        if record.driver_connection.is_closed():
-            raise InvalidatePoolError
-
-    return engine

@@ -1,12 +1,12 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.base import Moment, utcnow
+from models.base import Moment, Table, utcnow
 
 
-class Document(SQLModel, table=True):
+class Document(Table, table=True):
     """The text of a GraphQL document: a trusted one, or one that the ledger has met."""
 
     __tablename__ = "documents"
@@ -18,7 +18,7 @@ class Document(SQLModel, table=True):
     """What its operation is called, if it has a name, and just one."""
 
 
-class DocumentId(SQLModel, table=True):
+class DocumentId(Table, table=True):
     """What clients ask for a document by. As long as it has one, the document is trusted."""
 
     __tablename__ = "document_ids"
@@ -28,7 +28,7 @@ class DocumentId(SQLModel, table=True):
     added_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
 
 
-class DocumentUse(SQLModel, table=True):
+class DocumentUse(Table, table=True):
     """A line of the ledger: that a version of a client asked for a document, how often, and when last."""
 
     __tablename__ = "document_uses"

@@ -1,15 +1,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, false, insert, true
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Integer, false, true
+from sqlmodel import Field
 
-from models.base import Moment, utcnow
-from models.upserts import values_of
+from models.base import Moment, Table, utcnow
+from models.transactions import Transaction
 
 
-class Event(SQLModel, table=True):
+class Event(Table, table=True):
     """A committed fact. Everything live comes from here."""
 
     __tablename__ = "events"
@@ -29,8 +28,6 @@ class Event(SQLModel, table=True):
     at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
 
 
-WRITE = insert(Event.__table__).returning(Event.__table__.c.id)
-
 START = "log.start"
 """The type of the row that pruning leaves: the log was kept from there on, and reaches back no further."""
 
@@ -38,31 +35,22 @@ CHANGED = "data.changed"
 """The type of a row that tells nobody anything, but servers to forget what they know: rows were written in bulk, or are
 of a kind that no other event is about."""
 
-ASIDE = "events"
 
-
-def put_aside(session: AsyncSession, event: Event) -> None:
+def put_aside(session: Transaction, event: Event) -> None:
     """Have an event written at the end of the transaction."""
-    session.info.setdefault(ASIDE, []).append(event)
+    session.events.append(event)
 
 
-def aside(session: AsyncSession) -> list[Event]:
-    """What was put aside so far."""
-    return session.info.get(ASIDE, [])
-
-
-def touch_everything(session: AsyncSession) -> None:
+def touch_everything(session: Transaction) -> None:
     """Have servers forget whatever they know, for changes that no other event tells of."""
     put_aside(session, Event(type=CHANGED, entity_id=UUID(int=0), was_public=False))
 
 
-async def write_last(session: AsyncSession) -> list[Event]:
+async def write_last(session: Transaction) -> list[Event]:
     """Write what was put aside, and say what it was.
 
     An id is drawn as late as can be, so that ids and commits are in nearly one order.
     """
-    events = session.info.pop(ASIDE, [])
-    await session.flush()
-    for event in events:
-        event.id = await session.scalar(WRITE, values_of(event))
-    return events
+    for event in session.events:
+        await session.insert(event)
+    return session.events

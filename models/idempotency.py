@@ -3,12 +3,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, LargeBinary
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.base import Moment, utcnow
+from models.base import Moment, Table, utcnow
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(Table, table=True):
     """A request that its sender named, so that sending it again does nothing again."""
 
     __tablename__ = "idempotency_keys"

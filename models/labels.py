@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.base import BY_CODE_POINT, Entity
+from models.base import BY_CODE_POINT, Entity, Table
 
 
 class Category(Entity, table=True):
@@ -23,7 +23,7 @@ class Tag(Entity, table=True):
     slug: str = Field(unique=True)
 
 
-class PostTag(SQLModel, table=True):
+class PostTag(Table, table=True):
     __tablename__ = "post_tags"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")

@@ -50,6 +50,11 @@ async def watch(connection: asyncpg.Connection) -> None:
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def is_away(error: BaseException | None) -> bool:
-    """Whether it is the database that failed, and not the statement: the same may do well a little later."""
+def is_away(error: BaseException) -> bool:
+    """Whether it is the database that failed, and not the statement: the same may do well a little later.
+
+    A parameter of the wrong type is an `InterfaceError` of asyncpg's too, but a fault of ours.
+    """
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return not isinstance(error, ValueError)
     return (getattr(error, "sqlstate", None) or "").startswith(AWAY)

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Enum, Index, and_, event, or_, true
-from sqlmodel import Field, Relationship, SQLModel
+from sqlmodel import Field, Relationship
 
-from models.base import BY_CODE_POINT, UNLOADED, Entity, Moment, utcnow
+from models.base import BY_CODE_POINT, UNLOADED, Entity, Moment, Table, utcnow
 from models.folding import folded
 from models.labels import Category, PostTag, Tag
 from models.users import User
@@ -74,7 +74,7 @@ def fold_content(post: Post, content: str, *_: Any) -> None:
     post.folded_content = folded(content)
 
 
-class Like(SQLModel, table=True):
+class Like(Table, table=True):
     __tablename__ = "likes"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")

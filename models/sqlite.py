@@ -4,6 +4,7 @@ Debian's own is old enough to overflow its parser on deeply nested selections, s
 """
 
 import base64
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +37,23 @@ class Dbapi(AsyncAdapt_aiosqlite_dbapi):
 def connect(path: Path | str, *, read_only: bool = False) -> aiosqlite.Connection:
     """An aiosqlite connection, to be awaited, whose transactions begin only when told to."""
 
-    def opened() -> Any:
-        address = f"{Path(path).absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        connection = sqlite.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-        prepare(connection, read_only=read_only)
-        return connection
-
-    connection = aiosqlite.Connection(opened, ROW_BUFFER)
+    connection = aiosqlite.Connection(partial(opened, path, read_only=read_only), ROW_BUFFER)
     connection._thread.daemon = True
     """A crash of the main thread must not leave the process waiting for this one."""
     return connection
 
 
-def prepare(connection: Any, *, read_only: bool) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+def opened(path: Path | str, *, read_only: bool, patience: int = BUSY_MS) -> Any:
+    """The same connection without a thread. `patience`: the milliseconds that it waits for a lock."""
+    address = f"{Path(path).absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {patience}")
     connection.execute("PRAGMA foreign_keys = ON")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # with less, a power cut takes back what was acknowledged
     connection.create_function("base64url", 1, base64url, deterministic=True)
+    return connection
 
 
 def base64url(text: str | None) -> str | None:

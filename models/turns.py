@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.transactions import Transaction
 
 
-async def take_turns(session: AsyncSession, names: Iterable[str]) -> None:
+async def take_turns(session: Transaction, names: Iterable[str]) -> None:
     """Hold these names until the transaction ends, once nobody else does. On SQLite there is one writer as it is."""
-    if session.get_bind().dialect.name == "postgresql":
+    if session.dialect.name == "postgresql":
         for name in sorted(set(names)):  # in one order, or two would wait for each other
             await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

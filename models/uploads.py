@@ -2,9 +2,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Index, exists, or_, true
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, Moment, Table, utcnow
 from models.posts import Post
 from models.viewer import Viewer
 
@@ -44,7 +44,7 @@ class Upload(Entity, table=True):
         return or_(cls.owner_id == viewer.id, shown)
 
 
-class PostUpload(SQLModel, table=True):
+class PostUpload(Table, table=True):
     __tablename__ = "post_uploads"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")

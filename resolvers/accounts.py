@@ -14,11 +14,11 @@ from pydantic import AfterValidator
 from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, Select, case, exists, false, null, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import Conflict, NotFound, Unauthorized
 from models.events import touch_everything
+from models.transactions import Transaction
 from resolvers import passwords
 from resolvers.context import RequestContext
 from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
@@ -164,7 +164,7 @@ async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
         touch_everything(session)
 
 
-def issue(session: AsyncSession, tokens: Tokens, viewer: Viewer, session_id: UUID) -> Issued:
+def issue(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> Issued:
     """Tokens for a session, new or going on."""
     refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_life
     kept = {"user_id": viewer.id, "family_id": session_id, "token_hash": digest(refresh_token)}
@@ -173,6 +173,6 @@ def issue(session: AsyncSession, tokens: Tokens, viewer: Viewer, session_id: UUI
     return Issued(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
 
 
-async def end_session(session: AsyncSession, session_id: UUID) -> None:
+async def end_session(session: Transaction, session_id: UUID) -> None:
     family = RefreshToken.family_id == session_id, RefreshToken.revoked_at.is_(None)
     await session.execute(update_rows(RefreshToken).where(*family).values(revoked_at=utcnow()))

@@ -15,10 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, Select, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import ApiKey, Database, User, utcnow
 from models.errors import NotFound, Unauthorized
+from models.transactions import Transaction
 from resolvers.accounts import kept_as
 from resolvers.inputs import Input, PersonName
 from resolvers.ports import Sessions
@@ -75,7 +75,7 @@ async def create(db: Database, input: NewKey, email: str | None = None) -> str:
     return key
 
 
-async def account(session: AsyncSession, name: str, email: str | None) -> UUID:
+async def account(session: Transaction, name: str, email: str | None) -> UUID:
     """Whom a key acts as. An account of its own has no address, so nobody signs in to it."""
     if email is None:
         user = User(name=name)

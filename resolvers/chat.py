@@ -15,8 +15,10 @@ MOST_MESSAGES, MOST_CHARACTERS = 50, 32_000
 class Message(Input):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS), Storable]
+    role: Literal["system", "user", "assistant"] = Field(description="Who says it.")
+    content: Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS), Storable] = Field(
+        description="What they say."
+    )
 
 
 def of_bounded_length(messages: list[Message]) -> list[Message]:

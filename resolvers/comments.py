@@ -5,12 +5,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Comment, Post, Viewer
 from models.errors import Forbidden, NotFound
 from models.posts import PUBLIC
-from models.upserts import write
+from models.transactions import Transaction
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import CommentText
@@ -35,7 +34,7 @@ async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
         if is_public is None:
             raise NotFound.named("Post")
         comment = Comment(content=content, post_id=post_id, author_id=viewer.id)
-        await write(session, comment)
+        await session.insert(comment)
         record(session, Fact.COMMENT_ADDED, viewer, post_id, comment.id, is_public=is_public)
     return comment.id
 
@@ -54,7 +53,7 @@ async def delete(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
+async def visible_comment(session: Transaction, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
     """A comment that the viewer may see, held until the transaction ends, and who wrote the post that it is on."""
     wanted = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
     wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
@@ -64,7 +63,7 @@ async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Ro
     return found
 
 
-async def count(session: AsyncSession, post_id: UUID, by: int, *only_if: ColumnElement[bool]) -> bool | None:
+async def count(session: Transaction, post_id: UUID, by: int, *only_if: ColumnElement[bool]) -> bool | None:
     """Keep the post's count of comments; says whether everyone sees the post, or None where there is no such one."""
     change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)
     return await session.scalar(change.returning(PUBLIC))

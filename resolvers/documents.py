@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, exists, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.errors import Conflict, NotFound
+from models.transactions import Transaction
 from models.upserts import insert_or_nothing
 
 AT_ONCE = 100
@@ -69,7 +69,7 @@ async def remove(db: Database, ids: Collection[str]) -> None:
         await forget_texts(session)
 
 
-async def forget_texts(session: AsyncSession) -> None:
+async def forget_texts(session: Transaction) -> None:
     """A text is kept as long as it is trusted, or stands in the ledger."""
     trusted = exists().where(DocumentId.sha256 == Document.sha256)
     used = exists().where(DocumentUse.sha256 == Document.sha256)

@@ -3,10 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from models import Event, Order, Viewer
 from models.events import put_aside
+from models.transactions import Transaction
 
 
 class Fact(StrEnum):
@@ -26,7 +25,7 @@ class Fact(StrEnum):
 
 
 def record(
-    session: AsyncSession,
+    session: Transaction,
     fact: Fact,
     actor: Viewer,
     post_id: UUID,
@@ -39,11 +38,10 @@ def record(
 
     `is_public`: whether everyone sees the post from now on; `hides`: whether everyone did until now.
     """
-    event = Event(type=fact.value, entity_id=entity_id or post_id, post_id=post_id, actor_id=actor.id)
-    event.hides, event.was_public = hides, hides or is_public
-    put_aside(session, event)
+    about = {"entity_id": entity_id or post_id, "post_id": post_id, "actor_id": actor.id}
+    put_aside(session, Event(type=fact.value, **about, hides=hides, was_public=hides or is_public))
 
 
-def record_order(session: AsyncSession, order: Order) -> None:
+def record_order(session: Transaction, order: Order) -> None:
     """A fact about an order, told to its buyer alone. Nobody here did it: what pays and refunds is Stripe's word."""
     put_aside(session, Event(type=Fact.ORDER_UPDATED.value, entity_id=order.id, was_public=False))

@@ -10,11 +10,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, IdempotencyKey, utcnow
 from models.errors import Conflict, IdempotencyMismatch
-from models.events import aside
+from models.transactions import Transaction
 from models.upserts import insert_or_nothing
 
 KEPT = timedelta(hours=24)
@@ -46,7 +45,7 @@ class Claiming:
         self.db, self.claim, self.reading = db, claim, db.reading
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         """One transaction, in which the name is claimed before anything is done."""
         async with self.db.writing() as session:
             if not self.claim.taken:
@@ -56,7 +55,7 @@ class Claiming:
         self.claim.taken = True
 
 
-async def take(session: AsyncSession, claim: Claim) -> None:
+async def take(session: Transaction, claim: Claim) -> None:
     """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet."""
     mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
     row = insert_or_nothing(session, IdempotencyKey, {**mine, "changed": [], "created_at": utcnow()})
@@ -65,9 +64,9 @@ async def take(session: AsyncSession, claim: Claim) -> None:
         raise Conflict(UNANSWERED)
 
 
-async def note_changes(session: AsyncSession, claim: Claim) -> None:
+async def note_changes(session: Transaction, claim: Claim) -> None:
     """Keep the ids of what this transaction's events are about, with them."""
-    if ids := [str(event.entity_id) for event in aside(session)]:
+    if ids := [str(event.entity_id) for event in session.events]:
         claim.changed = [*dict.fromkeys([*claim.changed, *ids])]
         await session.execute(update(IdempotencyKey).where(*claim.row()).values(changed=claim.changed))
 

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Select, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Identity, Role, User
+from models.transactions import Transaction
 from models.upserts import insert_or_nothing
 from resolvers.accounts import address
 from resolvers.inputs import LONGEST_ADDRESS
@@ -77,7 +77,7 @@ def named(issuer: str | BindParameter[str], subject: str | BindParameter[str]) -
     return wanted.where(Identity.issuer == issuer, Identity.subject == subject)
 
 
-async def welcome(session: AsyncSession, somebody: Told) -> None:
+async def welcome(session: Transaction, somebody: Told) -> None:
     """Write down who it is. Of requests that come at once the first does, and what the others made goes again."""
     user = User(name=somebody.name or (somebody.email or NAMELESS).partition("@")[0], image=somebody.image)
     user_id = await account(session, somebody, user)
@@ -87,7 +87,7 @@ async def welcome(session: AsyncSession, somebody: Told) -> None:
         await session.execute(delete(User).where(User.id == user.id))
 
 
-async def account(session: AsyncSession, somebody: Told, new: User) -> UUID:
+async def account(session: Transaction, somebody: Told, new: User) -> UUID:
     """Whose account it is: one that they have already, or a new one, with the address unless another has that."""
     if user_id := await namesake(session, somebody):
         return user_id
@@ -101,7 +101,7 @@ async def account(session: AsyncSession, somebody: Told, new: User) -> UUID:
     return new.id
 
 
-async def namesake(session: AsyncSession, somebody: Told) -> UUID | None:
+async def namesake(session: Transaction, somebody: Told) -> UUID | None:
     """The account of whom the same issuer told of by another name, where it means one person by one address."""
     if not (somebody.known_by_email and somebody.email):
         return None

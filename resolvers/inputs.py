@@ -1,6 +1,7 @@
 """What clients may write: the limits of every field, stated once for both protocols."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ LONGEST_ADDRESS = 254
 OUTER = ("body", "query", "path", "header", "input")
 """Where a value came from, which is not part of its name."""
 
+LONGEST_ID = len("urn:uuid:{}") + 36
 NO_SUCH_ID = UUID(int=0)
 """The id that nothing has. A malformed id names nothing, so it reads as this one."""
 
@@ -51,12 +53,18 @@ def without_nul(text: str) -> str:
 
 
 def lenient_id(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return UUID(value)
-        except ValueError:
-            return NO_SUCH_ID
-    return value
+    if not isinstance(value, str):
+        return value
+    return id_of(value) if len(value) <= LONGEST_ID else NO_SUCH_ID
+
+
+@lru_cache(4096)
+def id_of(text: str) -> UUID:
+    """Kept for those seen last: a UUID is read in Python, letter by letter."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return NO_SUCH_ID
 
 
 Storable = AfterValidator(without_nul)
@@ -82,8 +90,26 @@ def refusal(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
         place = [str(part) for part in error["loc"]]
         if place and place[0] in OUTER:
             place = place[1:]
-        details.setdefault(".".join(place) or "body", []).append(error["msg"].removeprefix("Value error, "))
+        details.setdefault(".".join(place) or "body", []).append(words_of(error))
     return ValidationError(details=details)
+
+
+def words_of(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in pydantic's words unless those are about Python."""
+    if ours := OURS.get(error["type"]):
+        return ours.format(**error.get("ctx", {}))
+    return error["msg"].removeprefix("Value error, ")
+
+
+AN_OBJECT, AN_ID = "Input should be an object", "Input should be an id"
+OURS = {
+    "dict_type": AN_OBJECT,
+    "model_attributes_type": AN_OBJECT,
+    "model_type": AN_OBJECT,
+    "too_long": "List should have at most {max_length} items",
+    "uuid_type": AN_ID,
+}
+"""By the kind of error."""
 
 
 def validated(shape: type[Shape], values: Mapping[str, Any]) -> Shape:

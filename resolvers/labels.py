@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Select, delete, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Category, Post, PostTag, Tag, Viewer, new_id
 from models.errors import ValidationError
+from models.transactions import Transaction
 from models.upserts import insert_or_nothing
 from resolvers.slugs import slug_of
 
@@ -22,13 +22,13 @@ def tags(viewer: Viewer | None) -> Select[Tag]:
     return select(Tag).order_by(Tag.name, Tag.id)
 
 
-async def existing_category(session: AsyncSession, id: UUID | None) -> None:
+async def existing_category(session: Transaction, id: UUID | None) -> None:
     """Refuses a category that is not there."""
     if id is not None and await session.get(Category, id) is None:
         raise ValidationError.of(categoryId="There is no such category")
 
 
-async def retag(session: AsyncSession, post: Post, names: Sequence[str]) -> bool:
+async def retag(session: Transaction, post: Post, names: Sequence[str]) -> bool:
     """Give a post these tags and no others, making those that are new; says whether that changed anything."""
     wanted = await tags_named(session, names)
     present = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
@@ -38,7 +38,7 @@ async def retag(session: AsyncSession, post: Post, names: Sequence[str]) -> bool
     return wanted != present
 
 
-async def tags_named(session: AsyncSession, names: Sequence[str]) -> set[UUID]:
+async def tags_named(session: Transaction, names: Sequence[str]) -> set[UUID]:
     """The ids of the tags of these names. Two transactions that make the same tags do so in the same order."""
     by_slug = {slug_of(name): name for name in reversed(names)}
     if "" in by_slug:

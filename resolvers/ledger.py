@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
+from models.transactions import Transaction
 from models.upserts import insert_or_add, insert_or_nothing
 from resolvers.documents import forget_texts
 
@@ -72,7 +72,7 @@ async def note(db: Database, lines: Mapping[Line, Times], texts: Mapping[str, Te
             await session.execute(insert_or_add(session, DocumentUse, row, adding="times", replacing="last_used_at"))
 
 
-async def kept(session: AsyncSession, texts: Mapping[str, Text]) -> set[str]:
+async def kept(session: Transaction, texts: Mapping[str, Text]) -> set[str]:
     """Keep the texts that are new, as far as there is room; those that are there now."""
     known = set(await session.scalars(select(Document.sha256).where(Document.sha256.in_(texts))))
     room = MOST_TEXTS - (await session.scalar(select(func.count()).where(untrusted())) or 0)
@@ -83,7 +83,7 @@ async def kept(session: AsyncSession, texts: Mapping[str, Text]) -> set[str]:
     return known | set(new)
 
 
-async def standing(session: AsyncSession, documents: Collection[str]) -> set[Line]:
+async def standing(session: Transaction, documents: Collection[str]) -> set[Line]:
     columns = DocumentUse.sha256, DocumentUse.client_name, DocumentUse.client_version
     return {Line(*row) for row in (await session.execute(select(*columns).where(DocumentUse.sha256.in_(documents))))}
 

@@ -11,11 +11,11 @@ from pydantic import Field
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 from sqlalchemy import update as update_rows
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Like, Post, PostStatus, Viewer, utcnow
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from models.posts import PUBLIC
+from models.transactions import Transaction
 from models.upserts import insert_or_nothing
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
@@ -170,7 +170,7 @@ async def unlike(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
+async def visible_post(session: Transaction, viewer: Viewer, id: UUID) -> Post:
     """A post that the viewer may see, held until the transaction ends."""
     wanted = select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     post = await session.scalar(wanted)
@@ -179,7 +179,7 @@ async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
     return post
 
 
-async def hold(session: AsyncSession, viewer: Viewer, id: UUID) -> bool:
+async def hold(session: Transaction, viewer: Viewer, id: UUID) -> bool:
     """Hold a post that the viewer may see until the transaction ends; says whether everyone sees it."""
     wanted = select(PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     is_public = await session.scalar(wanted)
@@ -188,7 +188,7 @@ async def hold(session: AsyncSession, viewer: Viewer, id: UUID) -> bool:
     return is_public
 
 
-async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, to: str) -> Post:
+async def own_post(session: Transaction, viewer: Viewer, id: UUID, to: str) -> Post:
     """A post that the viewer may change."""
     post = await visible_post(session, viewer, id)
     if post.author_id != viewer.id and not viewer.is_admin:
@@ -211,7 +211,7 @@ async def rewrite(
     return id
 
 
-async def edit(session: AsyncSession, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[Fact]:
+async def edit(session: Transaction, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[Fact]:
     """Change what is written, but for the status."""
     written = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
     changed = {name: value for name, value in written.items() if getattr(post, name) != value}
@@ -239,17 +239,17 @@ def expect(post: Post, version: int | None) -> None:
         raise PreconditionFailed(f"The post has changed since version {version}")
 
 
-def edited(session: AsyncSession, facts: list[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
+def edited(session: Transaction, facts: list[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
     """The post is another version now, for these reasons."""
     post.version += 1
     post.updated_at = utcnow()
     tell(session, facts, viewer, post, hides=hides)
 
 
-def tell(session: AsyncSession, facts: Iterable[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
+def tell(session: Transaction, facts: Iterable[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
     for fact in dict.fromkeys(facts):
         record(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
 
 
-async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:
+async def count_likes(session: Transaction, id: UUID, by: int) -> None:
     await session.execute(update_rows(Post).where(Post.id == id).values(like_count=Post.like_count + by))

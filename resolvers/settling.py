@@ -11,15 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Order, OrderStatus, Subscription
+from models.transactions import Transaction
 from resolvers import stripe_events as told
 from resolvers.events import record_order
 
-Effect = Callable[[AsyncSession, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
+Effect = Callable[[Transaction, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
 
 COURSE = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
+REFUND = "charge.refunded"
 NOT_TOLD_YET = datetime(1970, 1, 1, tzinfo=UTC)
 """When a subscription was last changed of which only its checkout is known: anything that is told of it is newer."""
 
@@ -28,7 +29,7 @@ class Undeliverable(Exception):
     """A failure that the same event would meet again; says why, to who mends it."""
 
 
-async def paid_or_not(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def paid_or_not(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout was completed, or its payment came later. One that is completed unpaid pays for nothing yet."""
     order = await order_of(session, checkout)
     order.stripe_session_id = order.stripe_session_id or checkout.id
@@ -41,16 +42,16 @@ async def paid_or_not(session: AsyncSession, event: told.Event, checkout: told.C
     if checkout.subscription:
         status = "active" if checkout.is_paid else "incomplete"
         await begun(session, checkout.subscription, order.user_id, checkout.customer, status)
-    return {checkout.payment_intent, checkout.subscription}
+    return {checkout.payment_intent, checkout.subscription, checkout.subscription and checkout.customer}
 
 
-async def expired(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def expired(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout ended unpaid."""
     move(session, await order_of(session, checkout), OrderStatus.EXPIRED)
     return set()
 
 
-async def refunded(session: AsyncSession, event: told.Event, charge: told.Charge) -> set[str | None] | None:
+async def refunded(session: Transaction, event: told.Event, charge: told.Charge) -> set[str | None] | None:
     """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing.
 
     What a subscriber's invoice was paid with is of no order. Whether the subscription goes on is told by itself.
@@ -67,20 +68,20 @@ async def refunded(session: AsyncSession, event: told.Event, charge: told.Charge
     return set()
 
 
-async def subscribed(session: AsyncSession, event: told.Event, said: told.Subscription) -> set[str | None]:
+async def subscribed(session: Transaction, event: told.Event, said: told.Subscription) -> set[str | None]:
     """A subscription is like this now, unless something newer is known. What has ended stays so."""
     row = await subscription(session, said.id) or await first_heard(session, said.id, said)
     is_end = event.type.endswith(".deleted")
     if row.status in told.OVER or (not is_end and is_stale(row, event)):
-        return {said.id}
+        return {said.id, said.customer}
     row.status = "canceled" if is_end and said.status not in told.OVER else said.status
     row.stripe_customer_id = said.customer or row.stripe_customer_id
     row.current_period_end = said.period_end or row.current_period_end
     row.updated_at = max(row.updated_at, event.created)
-    return {said.id}
+    return {said.id, said.customer}
 
 
-async def renewed(session: AsyncSession, event: told.Event, invoice: told.Invoice) -> set[str | None]:
+async def renewed(session: Transaction, event: told.Event, invoice: told.Invoice) -> set[str | None]:
     """An invoice was paid: the subscription that it is for goes on, and is not behind any more.
 
     One for nothing, such as a trial's first, says no more than until when.
@@ -95,7 +96,7 @@ async def renewed(session: AsyncSession, event: told.Event, invoice: told.Invoic
         if invoice.amount_paid != 0:
             row.status = "active" if row.status in ("incomplete", "past_due") else row.status
             row.updated_at = event.created
-    return {invoice.subscription}
+    return {invoice.subscription, invoice.customer}
 
 
 def is_stale(row: Subscription, event: told.Event) -> bool:
@@ -105,7 +106,7 @@ def is_stale(row: Subscription, event: told.Event) -> bool:
     return event.created < row.updated_at
 
 
-def move(session: AsyncSession, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
+def move(session: Transaction, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
     """An order moves on, never back; whoever follows it is told if it did, or `anyway`."""
     further = max(order.status, status, key=COURSE.index)
     if anyway or further is not order.status:
@@ -113,7 +114,7 @@ def move(session: AsyncSession, order: Order, status: OrderStatus, *, anyway: bo
         record_order(session, order)
 
 
-async def order_of(session: AsyncSession, checkout: told.CheckoutSession) -> Order:
+async def order_of(session: Transaction, checkout: told.CheckoutSession) -> Order:
     """The order that a session pays for: the one in our metadata, or else the one that knows the session as its own.
 
     `client_reference_id` alone proves nothing, as whoever opens a payment link of the same account may choose it.
@@ -125,15 +126,15 @@ async def order_of(session: AsyncSession, checkout: told.CheckoutSession) -> Ord
     return order
 
 
-async def one_order(session: AsyncSession, which: ColumnElement[bool]) -> Order | None:
+async def one_order(session: Transaction, which: ColumnElement[bool]) -> Order | None:
     return await session.scalar(select(Order).where(which).order_by(Order.id).limit(1).with_for_update())
 
 
-async def subscription(session: AsyncSession, id: str) -> Subscription | None:
+async def subscription(session: Transaction, id: str) -> Subscription | None:
     return await session.scalar(select(Subscription).where(Subscription.stripe_subscription_id == id).with_for_update())
 
 
-async def subscribes(session: AsyncSession, customer: str | None) -> bool:
+async def subscribes(session: Transaction, customer: str | None) -> bool:
     """Whether a customer of Stripe's has, or had, a subscription of ours."""
     if customer is None:
         return False
@@ -141,7 +142,7 @@ async def subscribes(session: AsyncSession, customer: str | None) -> bool:
     return await session.scalar(found) is not None
 
 
-async def first_heard(session: AsyncSession, id: str, said: told.Subscription | told.Invoice) -> Subscription:
+async def first_heard(session: Transaction, id: str, said: told.Subscription | told.Invoice) -> Subscription:
     """A subscription that nobody has spoken of before is that of who made the order in its metadata."""
     order = await one_order(session, Order.id == said.order_id)
     if order is None:
@@ -149,7 +150,7 @@ async def first_heard(session: AsyncSession, id: str, said: told.Subscription | 
     return await begun(session, id, order.user_id, said.customer, "incomplete")
 
 
-async def begun(session: AsyncSession, id: str, user: UUID, customer: str | None, status: str) -> Subscription:
+async def begun(session: Transaction, id: str, user: UUID, customer: str | None, status: str) -> Subscription:
     """A subscription, as little as may be known of it."""
     row = await subscription(session, id)
     if row is None:
@@ -163,7 +164,7 @@ EFFECTS: dict[str, tuple[type[told.Ours], Effect]] = {
     "checkout.session.completed": (told.CheckoutSession, paid_or_not),
     "checkout.session.async_payment_succeeded": (told.CheckoutSession, paid_or_not),
     "checkout.session.expired": (told.CheckoutSession, expired),
-    "charge.refunded": (told.Charge, refunded),
+    REFUND: (told.Charge, refunded),
     "customer.subscription.created": (told.Subscription, subscribed),
     "customer.subscription.updated": (told.Subscription, subscribed),
     "customer.subscription.deleted": (told.Subscription, subscribed),

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from slugify import slugify
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Post
-from models.upserts import write
+from models.transactions import Transaction
 
 LONGEST = 80
 SYMBOLS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
@@ -20,20 +19,20 @@ def slug_of(text: str) -> str:
     return slugify(text, max_length=LONGEST, word_boundary=True, replacements=SYMBOLS)
 
 
-async def insert_with_slug(session: AsyncSession, post: Post) -> None:
+async def insert_with_slug(session: Transaction, post: Post) -> None:
     """Write a new post under the first free slug of its title; another transaction may take one while we look.
 
     Most titles are nobody's yet, so the first is tried without looking.
     """
     for attempt in range(100):
         post.slug = await free_slug(session, post) if attempt else plain_slug(post)
-        if await write(session, post, unless="slug"):
+        if await session.insert(post, unless="slug"):
             return
     post.slug = last_resort(post)
-    await write(session, post)
+    await session.insert(post)
 
 
-async def free_slug(session: AsyncSession, post: Post) -> str:
+async def free_slug(session: Transaction, post: Post) -> str:
     """The title's own slug, or the same with the smallest number that makes it unique."""
     for batch in candidates(plain_slug(post)):
         taken = set(await session.scalars(select(Post.slug).where(Post.slug.in_(batch))))

@@ -71,7 +71,7 @@ class CheckoutSession(Ours):
 
     @property
     def subjects(self) -> set[str | None]:
-        return super().subjects | {self.id, self.payment_intent, self.subscription}
+        return super().subjects | {self.id, self.payment_intent, self.subscription, self.customer}
 
 
 class Charge(Ours):
@@ -88,7 +88,7 @@ class Charge(Ours):
 
     @property
     def subjects(self) -> set[str | None]:
-        return super().subjects | {self.payment_intent}
+        return super().subjects | {self.payment_intent, self.customer}
 
 
 class Period(Told):
@@ -118,7 +118,7 @@ class Subscription(Ours):
 
     @property
     def subjects(self) -> set[str | None]:
-        return super().subjects | {self.id}
+        return super().subjects | {self.id, self.customer}
 
 
 class Invoice(Ours):
@@ -139,4 +139,4 @@ class Invoice(Ours):
 
     @property
     def subjects(self) -> set[str | None]:
-        return super().subjects | {self.subscription}
+        return super().subjects | {self.subscription, self.customer}

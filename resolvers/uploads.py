@@ -11,10 +11,10 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Select, delete, desc, exists, literal, or_, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Post, PostUpload, Upload, Viewer, utcnow
 from models.errors import NotFound, Unauthorized, ValidationError
+from models.transactions import Transaction
 from resolvers import locations, pictures
 from resolvers.context import RequestContext
 from resolvers.inputs import Reference
@@ -118,7 +118,7 @@ def examined(received: Received, allowed: Sequence[Kind]) -> Examined:
     return Examined(kind, width, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-async def attach(session: AsyncSession, viewer: Viewer, post: Post, ids: Sequence[UUID]) -> bool:
+async def attach(session: Transaction, viewer: Viewer, post: Post, ids: Sequence[UUID]) -> bool:
     """Have these uploads, in this order, and no others be the post's; says whether that changed anything."""
     of_post = select(PostUpload.upload_id).where(PostUpload.post_id == post.id).order_by(PostUpload.position)
     present, wanted = list(await session.scalars(of_post)), list(dict.fromkeys(ids))
@@ -132,7 +132,7 @@ async def attach(session: AsyncSession, viewer: Viewer, post: Post, ids: Sequenc
     return True
 
 
-async def check_usable(session: AsyncSession, viewer: Viewer, ids: Sequence[UUID], present: Sequence[UUID]) -> None:
+async def check_usable(session: Transaction, viewer: Viewer, ids: Sequence[UUID], present: Sequence[UUID]) -> None:
     """Refuses uploads that are not the viewer's, unless they are there already; holds them against the sweep."""
     usable = select(Upload.id).where(Upload.id.in_(ids))
     if not viewer.is_admin:

@@ -12,31 +12,32 @@ from uuid import UUID
 
 import pydantic
 from pydantic import PlainValidator
-from sqlalchemy import Select, desc, or_, select
+from sqlalchemy import Select, and_, desc, or_, select
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
 from models.errors import Forbidden, NotFound, Refusal, Unauthorized, Unavailable
-from models.events import aside
+from models.transactions import Transaction
 from models.turns import take_turns
 from models.upserts import insert_or_nothing
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.inputs import as_written, refusal, validated
-from resolvers.settling import EFFECTS, Effect, Undeliverable
+from resolvers.settling import EFFECTS, REFUND, Effect, Undeliverable
 from resolvers.stripe_events import Event, Ours
 
 EventId = Annotated[UUID, PlainValidator(as_written)]
 """Stripe's own id, which is text."""
 
+
+def place(*path: str) -> Any:
+    return WebhookEvent.payload[("data", "object", *path)].as_string()
+
+
 WAITED_FOR = [
-    WebhookEvent.payload[("data", "object", *path)].as_string()
-    for path in (
-        ("payment_intent",),
-        ("id",),
-        ("subscription",),
-        ("parent", "subscription_details", "subscription"),
-    )
+    place("payment_intent"),
+    place("id"),
+    place("subscription"),
+    place("parent", "subscription_details", "subscription"),
 ]
 """Where events say what they are about."""
 NOT_DONE = WebhookStatus.FAILED, WebhookStatus.IGNORED
@@ -107,7 +108,7 @@ async def latest(db: Database, status: WebhookStatus | None, most: int) -> Seque
         return (await session.scalars(ledger(status).limit(most))).all()
 
 
-async def take_effect(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookStatus:
+async def take_effect(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookStatus:
     """The event's effect, unless it has it; or why it cannot. How it stands then."""
     try:
         effect, said = meaning(event)
@@ -122,7 +123,7 @@ async def take_effect(session: AsyncSession, event: Event, payload: dict[str, An
     return row.status
 
 
-async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
+async def attempt(session: Transaction, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
     """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
     try:
         known = await effect(session, event, said) if effect else None
@@ -135,14 +136,14 @@ async def attempt(session: AsyncSession, row: WebhookEvent, event: Event, effect
     return None
 
 
-async def try_early(session: AsyncSession, waiting: WebhookEvent) -> None:
+async def try_early(session: Transaction, waiting: WebhookEvent) -> None:
     """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
-    event, said = Event.model_validate(waiting.payload), len(aside(session))
+    event, said = Event.model_validate(waiting.payload), len(session.events)
     try:
         async with session.begin_nested():
             await attempt(session, waiting, event, *meaning(event))
     except Exception as error:
-        del aside(session)[said:]
+        del session.events[said:]
         logger.warning("Webhook event %s still fails", event.id, exc_info=error)
 
 
@@ -157,17 +158,21 @@ def meaning(event: Event) -> tuple[Effect | None, Ours | None]:
         raise Undeliverable(f"It is not as Stripe writes it: {refusal(error.errors(include_url=False))}") from error
 
 
-async def waiting_for(session: AsyncSession, names: Sequence[str]) -> Sequence[WebhookEvent]:
-    """Events that came before what they are about; their turn is held by now."""
+async def waiting_for(session: Transaction, names: Sequence[str]) -> Sequence[WebhookEvent]:
+    """Events that came before what they are about; their turn is held by now.
+
+    A refund that is of no order may be a subscriber's, of whom it knows the customer alone.
+    """
     if not names:
         return ()
     early = WebhookEvent.status.in_(NOT_DONE), WebhookEvent.type.in_(EFFECTS)
-    about = or_(*(place.in_(names) for place in WAITED_FOR))
+    lost = WebhookEvent.type == REFUND, WebhookEvent.status == WebhookStatus.FAILED
+    about = or_(*(where.in_(names) for where in WAITED_FOR), and_(*lost, place("customer").in_(names)))
     found = select(WebhookEvent).where(*early, about).order_by(WebhookEvent.created_at, WebhookEvent.id)
     return (await session.scalars(found.with_for_update())).all()
 
 
-async def held(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookEvent:
+async def held(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookEvent:
     """The event's row, old or new, held until the transaction ends."""
     new = {"id": event.id, "type": event.type, "payload": payload, "created_at": utcnow()}
     status = {"status": WebhookStatus.RECEIVED, "attempts": 0}

@@ -48,6 +48,7 @@ ID = ScalarDefinition(
 Moment = strawberry.scalar(
     name="DateTime",
     description="A moment in UTC, as RFC 3339 writes it: 2026-01-31T12:00:00.000000Z.",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     serialize=str,
     parse_value=parse_moment,
 )

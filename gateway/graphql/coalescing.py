@@ -8,7 +8,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,8 +17,6 @@ import asyncpg
 from models.errors import Unavailable
 
 MOST = 16
-ADMITTED = 6.0
-"""Seconds that it may take to be given a connection, and to give one back."""
 
 AWAY = (
     OSError,
@@ -43,11 +41,16 @@ class Waiting(NamedTuple):
 
 
 class Coalescing:
-    """Runs statements that read, over so many connections at once."""
+    """Runs statements that read, over so many connections at once.
 
-    def __init__(self, pool: asyncpg.Pool, size: int, longest: float) -> None:
+    They are kept here, since to take one from a pool and to give it back costs more than to ask it for a row.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
         """`longest`: the seconds that a request waits for its turn at most."""
-        self.pool, self.free, self.longest = pool, size, longest
+        self.connect, self.free, self.longest = connect, size, longest
+        self.resting: list[asyncpg.Connection] = []
+        """Connections that nobody uses now; those used last are last, and used first."""
         self.queue: deque[Waiting] = deque()
         self.running: set[asyncio.Task[None]] = set()
         self.statements = 0
@@ -71,17 +74,32 @@ class Coalescing:
         """Answer everything that waits, then rest."""
         try:
             while self.queue:
-                async with self.pool.acquire(timeout=ADMITTED) as connection:
+                connection = self.rested() or await self.connect()
+                try:
                     await self.serve(connection)
+                finally:
+                    self.resting.append(connection)
         except Exception as error:
             self.give_up(error)
         finally:
             self.free += 1
 
+    def rested(self) -> asyncpg.Connection | None:
+        """One that is still connected. A server that went away has closed them all."""
+        while self.resting:
+            if not (connection := self.resting.pop()).is_closed():
+                return connection
+        return None
+
     async def serve(self, connection: asyncpg.Connection) -> None:
         while group := self.together():
             try:
                 settle(group, await self.rows(connection, group))
+            except asyncpg.InternalClientError:
+                # The server has said that it ends the connection, and is about to: nothing was sent, another will do.
+                self.queue.extendleft(reversed(group))
+                connection.terminate()
+                return
             except Exception as error:
                 if not is_away(error):
                     await self.apart(connection, group, error)
@@ -125,6 +143,13 @@ class Coalescing:
         self.coalesced += len(group) - 1
         columns = map(list, zip(*(waiting.parameters for waiting in group), strict=True))
         return await connection.fetch(for_many(group[0].sql), *columns)
+
+    async def close(self) -> None:
+        """Once everything that waits has been answered."""
+        while self.running:
+            await asyncio.wait(self.running)
+        while self.resting:
+            await self.resting.pop().close()
 
     def give_up(self, error: Exception) -> None:
         """No connection can be had: whoever waits is told so now."""

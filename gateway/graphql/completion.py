@@ -14,9 +14,10 @@ from gateway.graphql.outcomes import Outcome
 from resolvers.context import RequestContext
 
 
-def introspected(operation: Operation) -> bytes:
-    """What an operation says that asks about the schema alone."""
-    return orjson.dumps(execute(operation.schema, operation.document, {}, operation_name=operation.name).data)
+def described(operation: Operation) -> bytes:
+    """The answer to an operation that asks about the schema alone."""
+    data = execute(operation.schema, operation.document, {}, operation_name=operation.name).data
+    return orjson.dumps({"data": data})
 
 
 async def completed(

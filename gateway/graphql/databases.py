@@ -1,7 +1,8 @@
 """The two databases, as plans need them: a dialect, and one row for one statement."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -14,12 +15,15 @@ from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 from gateway.graphql.checks import Sound
 from gateway.graphql.coalescing import Coalescing
 from gateway.graphql.given import Given
+from gateway.graphql.inline import Inline
 from models import postgres, sqlite
 from models.database import LONGEST
 from models.errors import Unavailable, ValidationError
 
 READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
 
+AGAIN = 0.01
+"""Seconds after which a statement is interrupted once more."""
 TOO_MUCH = "The query asks for too much at once"
 
 
@@ -63,30 +67,27 @@ def dialect_of(kind: type[Dialect]) -> Dialect:
 
 
 class Postgres:
-    """A pool of connections, over which requests that wait with the same plan travel together."""
+    """A few connections, over which requests that wait with the same plan travel together."""
 
     dialect = dialect_of(postgres_dialect)
 
-    def __init__(self, pool: asyncpg.Pool, size: int, longest: float = LONGEST) -> None:
-        self.pool, self.size = pool, size
-        self.coalescing = Coalescing(pool, size, longest)
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
+        self.size = size
+        self.coalescing = Coalescing(connect, size, longest)
 
     @classmethod
     async def open(cls, url: URL, size: int = 4, longest: float = LONGEST, **settings: str) -> Self:
         _, address = cls.dialect.create_connect_args(url)
         options = postgres.patience(longest)
         options["server_settings"] |= {**READING, **settings}
-        pool = await asyncpg.create_pool(
+        connect = partial(
+            postgres.connect,
             **address,
             **options,
-            min_size=0,  # it would be kept up in the background, with a trace in the log each time that fails
-            max_size=size,
-            connect=postgres.connect,
             statement_cache_size=500,
             max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
-            connection_class=Unreset,
         )
-        return cls(pool, size, longest)
+        return cls(connect, size, longest)
 
     async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
@@ -95,49 +96,66 @@ class Postgres:
             raise ValidationError(TOO_MUCH) from error
 
     async def close(self) -> None:
-        await self.pool.close()
-
-
-class Unreset(asyncpg.Connection):
-    """A connection that only ever reads has nothing to reset between two requests."""
-
-    def get_reset_query(self) -> str:
-        return ""
+        await self.coalescing.close()
 
 
 class Sqlite:
-    """A few connections that only read, each in a thread of its own."""
+    """A connection for what is short, and a few more for what is not, each in a thread of its own."""
 
     dialect = dialect_of(sqlite_dialect)
 
-    def __init__(self, connections: list[aiosqlite.Connection], longest: float) -> None:
-        self.connections, self.longest = connections, longest
+    def __init__(self, inline: Inline, connections: list[aiosqlite.Connection], longest: float) -> None:
+        self.inline, self.connections, self.longest = inline, connections, longest
         self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
             self.idle.put_nowait(connection)
+        self.ending: set[asyncio.Future[None]] = set()
+        """Of statements that nobody waits for any more."""
         self.statements = 0
+        self.aside = 0
+        """How many of them were asked of a thread."""
 
     @classmethod
     async def open(cls, path: Path | str, size: int = 2, longest: float = LONGEST) -> Self:
-        return cls([await sqlite.connect(path, read_only=True) for _ in range(size)], longest)
+        connections = [await sqlite.connect(path, read_only=True) for _ in range(size)]
+        return cls(Inline(path), connections, longest)
 
     async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        connection = await self.admitted() if self.idle.empty() else self.idle.get_nowait()
         self.statements += 1
+        row = self.inline.row(sql, parameters)
+        if row is None:
+            return await self.row_from_thread(sql, parameters)
+        await asyncio.sleep(0)  # who reads on and on must let others have their turn, as with any other database
+        return row
+
+    async def row_from_thread(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        connection = await self.admitted() if self.idle.empty() else self.idle.get_nowait()
+        self.aside += 1
+        asked = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
+        asked.add_done_callback(partial(self.answered, connection))
         try:
             async with asyncio.timeout(self.longest):  # not wait_for, which on Python 3.11 can lose a cancellation
-                (row,) = await connection.execute_fetchall(sql, parameters)
+                (row,) = await asyncio.shield(asked)
         except TimeoutError as error:
-            await connection.interrupt()
             raise Unavailable from error
-        except asyncio.CancelledError:
-            await connection.interrupt()
-            raise
         except sqlite.sqlite.Error as error:
             raise refused(error) from error
         finally:
-            self.idle.put_nowait(connection)
+            if not asked.done():
+                self.give_up(connection, asked)
         return row
+
+    def answered(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+        """Its thread is free again, whether or not anybody still wants to know what came of it."""
+        if not asked.cancelled():
+            asked.exception()
+        self.idle.put_nowait(connection)
+
+    def give_up(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+        """Nobody waits any more. A statement that has not begun yet cannot be interrupted, hence again and again."""
+        ending = asyncio.ensure_future(interrupted(connection, asked))
+        self.ending.add(ending)
+        ending.add_done_callback(self.ending.discard)
 
     async def admitted(self) -> aiosqlite.Connection:
         """A connection, once one is free."""
@@ -148,8 +166,16 @@ class Sqlite:
             raise Unavailable from error
 
     async def close(self) -> None:
+        self.inline.close()
+        await asyncio.gather(*self.ending)
         for connection in self.connections:
             await connection.close()
+
+
+async def interrupted(connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+    while not asked.done():
+        await connection.interrupt()
+        await asyncio.wait([asked], timeout=AGAIN)
 
 
 BOUNDS = ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")

@@ -21,6 +21,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.validation.rules import overlapping_fields_can_be_merged as overlapping
+from graphql.validation.validate import ValidationAbortedError
 
 from gateway.graphql.bounds import DocumentLimits, beyond, fields_of, fragments_of, ill_text, ill_values, nul_places
 from gateway.graphql.costs import Cost, cost_of
@@ -31,6 +32,8 @@ NO_VARIABLES = VariableValues({}, {})
 MOST_ERRORS = 20
 overlapping.MAX_COMPLEXITY_BUDGET = 100_000
 """Steps of the one rule that takes longer the more fields there are squared: a tenth of a second, not half of one."""
+ENTANGLED = "The document repeats too many fields, or nests its fragments too deeply"
+MORE_ERRORS = f"There are more errors than these {MOST_ERRORS}"
 DEAR = "The operation costs {:,} points, and one may cost {:,}; ask for fewer rows, or for less of each"
 
 
@@ -136,8 +139,16 @@ def valid(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> Documen
     for refused in chain(ill_values(source, document), beyond(limits, document)):
         raise RequestRefused([refused])
     if errors := validate(schema, document, max_errors=MOST_ERRORS, hide_suggestions=not limits.suggestions):
-        raise RequestRefused(errors)
+        raise RequestRefused(worded(errors))
     return document
+
+
+def worded(errors: list[GraphQLError]) -> list[GraphQLError]:
+    """What is wrong with a document; where looking for it was given up, why, which graphql-core does not say."""
+    *found, last = errors
+    if not isinstance(last, ValidationAbortedError):
+        return errors
+    return [*found, GraphQLError(MORE_ERRORS if len(found) == MOST_ERRORS else ENTANGLED)]
 
 
 def missing(name: str | None) -> str:

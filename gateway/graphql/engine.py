@@ -17,7 +17,7 @@ from graphql.execution.values import VariableValues
 from gateway.graphql.answers import Answers, Reading
 from gateway.graphql.bounds import DocumentLimits
 from gateway.graphql.caching import Bounded, Kept
-from gateway.graphql.completion import completed, introspected
+from gateway.graphql.completion import completed, described
 from gateway.graphql.counts import Counts
 from gateway.graphql.databases import ReadDatabase
 from gateway.graphql.documents import Operation, read
@@ -50,6 +50,14 @@ class Named:
     operation: Operation
 
 
+def introspected(operation: Operation, points: int) -> Answer:
+    return Answer(described(operation), operation=operation.name, points=points, kind=operation.kind)
+
+
+def weight_of(operation: Operation, answer: Answer) -> int:
+    return len(answer.body)
+
+
 def as_it_is(texts: dict[str, bytes], reuse: Reuse) -> dict[str, bytes]:
     return texts
 
@@ -73,7 +81,7 @@ class Engine:
         self.documents = Kept[Operation](
             aside, MOST_DOCUMENTS, DOCUMENT_TOKENS, lambda key, operation: operation.tokens
         )
-        self.introspections = Kept[bytes](aside, MOST_INTROSPECTIONS, INTROSPECTION_BYTES, lambda key, text: len(text))
+        self.introspections = Kept[Answer](aside, MOST_INTROSPECTIONS, INTROSPECTION_BYTES, weight_of)
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
         self.subscriptions = Subscriptions(self.mutations, reads)
@@ -111,16 +119,27 @@ class Engine:
         if request.cost is CostReport.VALIDATE:
             return Answer(reported(b"{}", points, self.limits.cost), operation=name)
         try:
+            if operation.is_introspection:
+                return self.costing(await self.introspected(operation, points), request)
             data, errors, reading = await self.executed(operation, variables, request, ctx)
         except Exception as error:
             data, errors, reading = NULL.encode(), [error], None
         reuse = reading.reuse if reading else TO_BE_ASKED_FOR
         answer = answered(data, errors, name, ctx.request_id, reuse, points, operation.kind)
-        if request.cost is CostReport.REPORT:
-            return replace(answer, body=reported(answer.body, points, self.limits.cost))
         if asked and not errors:
             self.answers.give(asked, reading, answer, len(answer.body) + len(request.query))
-        return answer
+        return self.costing(answer, request)
+
+    def costing(self, answer: Answer, request: GraphQLRequest) -> Answer:
+        """An answer that says what it costs, where that was asked."""
+        if request.cost is not CostReport.REPORT:
+            return answer
+        return replace(answer, body=reported(answer.body, answer.points, self.limits.cost))
+
+    async def introspected(self, operation: Operation, points: int) -> Answer:
+        """What the schema says of itself, which is the same for everybody at any time."""
+        known = self.introspections.get(operation)
+        return known or await self.introspections.made(operation, partial(introspected, operation, points))
 
     def asked(self, request: GraphQLRequest) -> Hashable:
         """A request as far as its answer depends on it; None where answers are not kept."""
@@ -192,9 +211,6 @@ class Engine:
         self, operation: Operation, variables: VariableValues, request: GraphQLRequest, ctx: RequestContext
     ) -> tuple[bytes, list[Any], Reading | None]:
         """The answer's data, its errors, and what was read for it, if that is all that there is to it."""
-        if operation.is_introspection:
-            make = partial(introspected, operation)
-            return self.introspections.get(operation) or await self.introspections.made(operation, make), [], None
         if operation.is_mutation:
             outcome, reading = await self.mutations.outcome(operation, variables, ctx), None
         else:

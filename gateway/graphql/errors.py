@@ -1,6 +1,7 @@
 """Refusals in GraphQL's form: the words, codes and statuses of `models.errors`, each at its place in the answer."""
 
 import logging
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,9 +36,18 @@ def refusal_of(error: Exception) -> Refusal:
         note_cause(cause)
         return cause
     if isinstance(cause, GraphQLError) and cause.path is None:
-        return ValidationError(str(getattr(error, "message", error)))  # the outermost says where
+        return ValidationError(without_input(str(getattr(error, "message", error))))  # the outermost says where
     logger.error("Unexpected error", exc_info=(type(cause), cause, cause.__traceback__))
     return Refusal()
+
+
+FOUND = re.compile(r"[,;]? [Ff]ound: ")
+
+
+def without_input(message: str) -> str:
+    """What graphql-core says is wrong, without the whole input that it found instead: there may be a password in it."""
+    wrong, *found = FOUND.split(message, 1)
+    return wrong + "." if found and not wrong.endswith("?") else wrong
 
 
 def rendered(error: Exception, request_id: str) -> dict[str, Any]:

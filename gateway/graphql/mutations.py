@@ -28,7 +28,7 @@ class Mutations:
 
     async def outcome(self, operation: Operation, variables: VariableValues, ctx: RequestContext) -> Outcome:
         """Each field in turn, until one is refused that must not be null."""
-        fields, complete = self.planner.fields(operation, variables)
+        fields, complete = self.planner.steps(operation, variables)
         outcome = Outcome(complete)
         for field in fields:
             try:

@@ -10,7 +10,7 @@ from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 from sqlalchemy import ColumnElement, Dialect
 
-from gateway.graphql.caching import Kept
+from gateway.graphql.caching import Bounded, Kept
 from gateway.graphql.compiler import Compiler
 from gateway.graphql.dependencies import dependencies
 from gateway.graphql.documents import Operation
@@ -25,6 +25,8 @@ from models.errors import Refusal
 
 MOST_PLANS, PLAN_BYTES = 4_000, 64 * 2**20
 
+MOST_SELECTED, SELECTED_TOKENS = 1_000, 100_000
+
 TOTALS = "total", "total_count"
 
 Making = tuple[Field, Callable[[], ColumnElement]]
@@ -37,6 +39,7 @@ class Planner:
     def __init__(self, schema: GraphQLSchema, dialect: Dialect, aside: Executor) -> None:
         self.names, self.dialect = names_of_entities(schema), dialect
         self.plans = Kept[Plan](aside, MOST_PLANS, PLAN_BYTES, lambda key, plan: len(plan.sql))
+        self.selected: Bounded[tuple[list[Field], bool]] = Bounded(MOST_SELECTED, SELECTED_TOKENS, tokens)
 
     async def query(self, operation: Operation, variables: VariableValues, viewer: Viewer | None) -> Plan:
         """One plan for all the root fields of a query."""
@@ -68,6 +71,14 @@ class Planner:
             entities = [below for below in field.below if below.fields is not None]
             made = [(below, partial(compiler.result, below, below.name)) for below in entities]
         return self.plan(compiler, made, complete)
+
+    def steps(self, operation: Operation, variables: VariableValues) -> tuple[list[Field], bool]:
+        """The fields of a mutation, for they are done one by one; kept, as the values of variables are not in them."""
+        key = operation, shape(variables.coerced)
+        fields = self.selected.get(key)
+        if fields is None:
+            self.selected.keep(key, fields := self.fields(operation, variables))
+        return fields
 
     def fields(self, operation: Operation, variables: VariableValues) -> tuple[list[Field], bool]:
         """The fields that the database answers, and whether that is all."""
@@ -113,6 +124,10 @@ class Planner:
         parameters, checks = ([parameter(bind, self.dialect) for bind in some] for some in (bound, unbound))
         tables = frozenset(table.name for table, times in compiled.tables.items() if times)
         return compiled.string if columns else "", parameters, checks, tables
+
+
+def tokens(key: tuple[Operation, Any], fields: Any) -> int:
+    return key[0].tokens
 
 
 def with_stand_ins(variables: VariableValues) -> VariableValues:

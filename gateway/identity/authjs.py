@@ -4,6 +4,7 @@ The cookie is a JWT, encrypted with a key that is derived from the secret and th
 pieces, `.0`, `.1` and so on, where one cookie could not hold it.
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ LEEWAY = 15
 """Seconds, as `@auth/core` allows."""
 LONGEST = 64 * 1024
 """Characters of all pieces together."""
+MADE_UP = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|")
+"""A `sub` that may be another with each sign-in: JavaScript's `randomUUID`, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,9 @@ def is_timely(claims: dict[str, Any]) -> bool:
 
 
 def somebody(claims: dict[str, Any]) -> tuple[Told, int] | None:
-    """By `sub`; without a database of its own Auth.js makes up another with each sign-in, hence also by address."""
-    subject = claims.get("sub")
-    person = told(ISSUER, subject if isinstance(subject, str) else "", claims, known_by_email=True)
+    """By `sub`; by address only where that may be made up, as Auth.js does at each sign-in if it has no database."""
+    subject = sub if isinstance(sub := claims.get("sub"), str) else ""
+    person = told(ISSUER, subject, claims, known_by_email=MADE_UP.fullmatch(subject) is not None)
     if not person.subject and person.email:
         person = told(ISSUER, person.email, claims, known_by_email=True)
     usable = 0 < len(person.subject) <= LONGEST_SUBJECT and person.subject.isprintable()

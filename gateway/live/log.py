@@ -11,7 +11,6 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.background import alongside
 from gateway.live import reading
@@ -19,6 +18,7 @@ from gateway.live.entries import Entry, Sights, entries_of
 from gateway.live.horizon import Horizon, Missed
 from models import Database
 from models.errors import CursorExpired, Unavailable
+from models.transactions import Transaction
 
 PAGE = 500
 KEPT = 10_000
@@ -93,7 +93,7 @@ class Log:
             async with asyncio.timeout(PATIENCE):
                 await self.settle(newest, drawn)
 
-    async def drawn(self, session: AsyncSession) -> Missed | None:
+    async def drawn(self, session: Transaction) -> Missed | None:
         """The ids that are there, or may come from those who write now."""
         if not reading.may_have_gaps(session):
             return None
@@ -157,7 +157,7 @@ class Log:
             self.publish(entries)
         return len(settled) == PAGE
 
-    async def settled(self, session: AsyncSession, horizon: Horizon) -> tuple[Sequence[Row], list[Row]]:
+    async def settled(self, session: Transaction, horizon: Horizon) -> tuple[Sequence[Row], list[Row]]:
         """The next rows, and those of them that nothing can come before any more.
 
         The order of what is asked here is what it rests on.

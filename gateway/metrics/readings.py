@@ -63,16 +63,16 @@ class Readings(Collector):
         """Statements, and the connections that they travel over."""
         gateway, statements = self.gateway, self.gateway.measures.statements
         yield durations("statement", "What was asked of the database, waiting included", ("by",), single(statements))
-        reads, pool = load(gateway.engine.reads), gateway.db.engine.pool
+        reads, pool = load(gateway.engine.reads), gateway.db.pool
         yield counter(
             "reads_coalesced", "Reads that travelled in the statement of another", (), [((), reads["joined"])]
         )
-        busy = {"operations": pool.checkedout(), "reads": reads["busy"]}
+        busy = {"operations": pool.busy, "reads": reads["busy"]}
         yield gauge("pool_busy", "Connections in use", busy, "pool")
-        most = {"operations": getattr(pool, "size", int)(), "reads": reads["size"]}
+        most = {"operations": pool.size, "reads": reads["size"]}
         yield gauge("pool_size", "Connections that there may be; 0 where there is no bound", most, "pool")
         yield gauge("pool_waiting", "Reads that wait for a connection", reads["waiting"])
-        yield gauge("database_connections_in_use", "Connections that an operation holds now", pool.checkedout())
+        yield gauge("database_connections_in_use", "Connections that an operation holds now", pool.busy)
 
     def caches(self) -> Iterator[Metric]:
         """What was found and what was not, and what is kept, of each cache."""

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from gateway.graphql.databases import ReadDatabase
 from gateway.metrics.histograms import Histogram
+from models import Database
+from models.connections import Answer, Connection
 
 
 def time_reads(reads: ReadDatabase, histogram: Histogram) -> None:
@@ -25,11 +24,14 @@ def time_reads(reads: ReadDatabase, histogram: Histogram) -> None:
     reads.row = row
 
 
-def time_operations(engine: AsyncEngine, histogram: Histogram) -> None:
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def begin(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
-        context.started = perf_counter()
+def time_operations(db: Database, histogram: Histogram) -> None:
+    ask, observe = db.ask, histogram.observe
 
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def end(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
-        histogram.observe(perf_counter() - context.started)
+    async def asked(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+        started = perf_counter()
+        try:
+            return await ask(connection, sql, parameters, rows=rows)
+        finally:
+            observe(perf_counter() - started)
+
+    db.ask = asked

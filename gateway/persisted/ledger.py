@@ -1,12 +1,9 @@
 """The ledger, as a server keeps it: in memory while it answers, and in the database now and then."""
 
-import asyncio
-import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from gateway.background import alongside
+from gateway.background import now_and_then
 from gateway.persisted.clients import Client
 from models import Database, utcnow
 from models.errors import Unavailable
@@ -15,13 +12,9 @@ from resolvers.ledger import Line, Text, Times
 
 OFTEN = 10.0
 """Seconds between two writings."""
-FORGETTING = 3600.0
-"""Seconds between two times that what is old is dropped."""
 MOST_WAITING = 2_000
 LONGEST = 100_000
 """Characters of a document that is noted."""
-
-logger = logging.getLogger("gateway.persisted")
 
 
 class Ledger:
@@ -31,7 +24,6 @@ class Ledger:
         self.db = db
         self.lines: dict[Line, Times] = {}
         self.texts: dict[str, Text] = {}
-        self.forgot = time.monotonic()
 
     def note(self, sha256: str, text: Text, client: Client) -> None:
         """Note that a client asked for a valid document."""
@@ -59,26 +51,10 @@ class Ledger:
                 self.add(line, times, texts[line.sha256])
             raise
 
-    async def forget(self) -> None:
-        if time.monotonic() - self.forgot > FORGETTING:
-            self.forgot = time.monotonic()
-            await ledger.forget(self.db)
-
-    async def now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(OFTEN)
-            try:
-                await self.write()
-                await self.forget()
-            except Unavailable:
-                logger.debug("The ledger waits, as the database is away")
-            except Exception:
-                logger.exception("Writing the ledger failed; trying again later")
-
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Ledger"]:
         """Write in the background, and once more at the end."""
-        async with alongside(self.now_and_then(), "ledger"):
+        async with now_and_then(self.write, OFTEN, "Writing the ledger"):
             yield self
         with suppress(Unavailable):
             await self.write()

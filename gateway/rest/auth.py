@@ -1,6 +1,7 @@
 """Signing in and out over plain HTTP."""
 
 import orjson
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +25,7 @@ router = router_of("/api/auth", "Accounts")
 class RefreshToken(Input):
     """The refresh token of a caller that keeps no cookies."""
 
-    refresh_token: str | None = None
+    refresh_token: str | None = Field(None, description="As signing in, or the last refresh, answered it.")
 
 
 @router.post(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Header
+from fastapi import Header, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -17,7 +17,7 @@ from gateway.reuse import matches
 from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models import Upload
-from models.errors import NotFound, RangeNotSatisfiable, ValidationError
+from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
 from resolvers import uploads
 from resolvers.kinds import OF_MEDIA_TYPE
 from resolvers.widths import WIDTHS
@@ -31,9 +31,10 @@ KEPT = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",  # they are public, and shown by front ends of other origins
-    "Vary": "Origin",
     "Accept-Ranges": "bytes",
 }
+ANYWHERE = ValidationError, Refusal, Unavailable
+"""Nobody is asked who they are, nor how often they come."""
 BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 HEADERS = {"headers": {"ETag": header("A strong one."), "Content-Disposition": header("Inline for pictures.")}}
 FOUND = {
@@ -52,6 +53,7 @@ WIDTH = {
     ]
 }
 
+Name = Annotated[str, Path(description="The last part of the `url` that uploading answered.")]
 IfNoneMatch = Annotated[str | None, Header(description="An ETag, or several.")]
 IfRange = Annotated[str | None, Header(description="An ETag: the range is of this or nothing.")]
 Range = Annotated[str | None, Header(description="One range of bytes.")]
@@ -60,11 +62,11 @@ Range = Annotated[str | None, Header(description="One range of bytes.")]
 @router.get(
     "/{name}",
     response_class=Response,
-    responses=refusals(NotFound, RangeNotSatisfiable, also=FOUND),
+    responses=refusals(NotFound, RangeNotSatisfiable, also=FOUND, anywhere=ANYWHERE),
     openapi_extra={"security": [{}], **WIDTH},
 )
 async def get_upload(
-    request: Request, name: str, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
+    request: Request, name: Name, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
 ) -> Response:
     """A file that was uploaded, or a picture in a smaller width."""
     gateway = gateway_of(request)

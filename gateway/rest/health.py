@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.context import gateway_of
+from gateway.live.entries import wire
 from gateway.rest import answers
 from gateway.rest.routes import router_of
 from gateway.rest.shapes import Health
 from gateway.wiring import Gateway
-from models import Database
+from models import Database, utcnow
 from models.errors import Unavailable
 
 router = router_of("/api/health", "Health", admitting=False)
@@ -75,7 +75,7 @@ async def redis_works(redis: Redis) -> bool:
 def report(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
     body = {
         "status": status,
-        "timestamp": datetime.now(UTC),
+        "timestamp": wire(utcnow()),
         "version": gateway.settings.app_version,
         "checks": checks,
         "uptime": round(time.monotonic() - gateway.started, 3),

@@ -1,6 +1,7 @@
 """Files out of a multipart body, as they come: a piece in memory at a time, the rest in files without a name."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from starlette.requests import Request
 from models.errors import PayloadTooLarge, Refusal, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.filenames import cleaned
 from resolvers.uploads import Received
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it would note what clients are told, with their bytes
 
 ONE, SEVERAL = "file", "files"
 MOST_FILES = 10

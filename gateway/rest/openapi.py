@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from graphql import GraphQLSchema
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from gateway.authentication import REFRESH, SESSION, called
 from gateway.graphql.requests import TO_BE_ASKED_FOR
 from gateway.rest import answers
 from gateway.rest.shapes import Error
+from gateway.rest.wording import example, word
 from gateway.settings import Settings
 from models.errors import (
     Conflict,
@@ -62,10 +64,18 @@ def refusals(
     by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
     for kind in (*anywhere, *kinds):
         by_status[kind.status].append(kind)
+    return {status: refusal(found) for status, found in sorted(by_status.items())} | (also or {})
+
+
+def refusal(kinds: list[type[Refusal]]) -> dict[str, Any]:
+    """The answer that one status stands for."""
+    headers = {name: described for kind in kinds for name, described in SAID_BY.get(kind, {}).items()}
     return {
-        status: {"model": Error, "description": "; ".join(f"`{kind.code}` {kind.words}" for kind in found)}
-        for status, found in sorted(by_status.items())
-    } | (also or {})
+        "model": Error,
+        "description": "; ".join(f"`{kind.code}` {kind.words}" for kind in kinds),
+        "content": {"application/json": {"examples": {kind.code: example(kind) for kind in kinds}}},
+        **({"headers": headers} if headers else {}),
+    }
 
 
 def parameters(*described: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +91,8 @@ def query(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def path_id(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    schema = {"type": "string", "format": "uuid"}
+    return {"name": name, "in": "path", "required": True, "description": "Its id.", "schema": schema}
 
 
 def header_parameter(name: str, description: str) -> dict[str, Any]:
@@ -117,8 +128,23 @@ def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
     return {**named[reference.rpartition("/")[2]], **field} if reference else field
 
 
-def header(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
+def header(description: str, type: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": type}}
+
+
+RETRY_AFTER = {"Retry-After": header("Seconds to wait before trying again.", "integer")}
+SAID_BY = {Unauthorized: {"WWW-Authenticate": header("`Bearer`")}, RateLimited: RETRY_AFTER, Unavailable: RETRY_AFTER}
+"""The headers that refusals bring along."""
+EVERYWHERE = {"X-Request-ID": header("The request's id, under which the server has noted what it did.")}
+LIMITED = {
+    "X-RateLimit-Limit": header("How many requests are allowed in a window of time.", "integer"),
+    "X-RateLimit-Remaining": header("How many of them are left.", "integer"),
+    "X-RateLimit-Reset": header("When all of them are again, in seconds since 1970.", "integer"),
+    "RateLimit": header("The same and the points that are left, in the form of the IETF's draft."),
+    "RateLimit-Policy": header("What `RateLimit` is reckoned by."),
+}
+"""On each answer of an endpoint that has a limit."""
+REPLAYED = {"Idempotency-Replayed": header("`true` on an answer that was given before.")}
 
 
 async def described(request: Request) -> Response:
@@ -126,8 +152,8 @@ async def described(request: Request) -> Response:
     return answers.read(request, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Add what FastAPI cannot know, and take out the 422 that it adds: ours are 400."""
+def install(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:
+    """Add what FastAPI cannot know, GraphQL's words among it, and take out the 422 that it adds: ours are 400."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -139,7 +165,20 @@ def install(app: FastAPI, settings: Settings) -> None:
             for operation in path.values():
                 if "HTTPValidationError" in str(operation["responses"].get("422")):
                     del operation["responses"]["422"]
-        document["components"]["securitySchemes"] = schemes(settings)
+                add_headers(operation)
+        headers = EVERYWHERE | LIMITED | REPLAYED
+        document["components"] |= {"securitySchemes": schemes(settings), "headers": headers}
+        word(document, schema)
         return document
 
     app.openapi = openapi
+
+
+def add_headers(operation: dict[str, Any]) -> None:
+    """Those that all answers of an operation may have."""
+    responses, is_limited = operation["responses"], str(RateLimited.status) in operation["responses"]
+    may_repeat = NAMED in operation.get("parameters", ())
+    names = [*EVERYWHERE, *(LIMITED if is_limited else ()), *(REPLAYED if may_repeat else ())]
+    common = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    for response in responses.values():
+        response["headers"] = {**response.get("headers", {}), **common}

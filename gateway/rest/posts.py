@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import Header
+from fastapi import Header, Path
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -56,8 +56,8 @@ def whole_number(most: int) -> Any:
 class PostQuery(BaseModel):
     """What a list is asked for. FastAPI would read these one by one, for the price of the rest of the request."""
 
-    page: whole_number(MOST_INT) = 1
-    limit: whole_number(100) = 20
+    page: whole_number(MOST_INT) = Field(1, description="Which page, from 1.")
+    limit: whole_number(100) = Field(20, description="How many on a page, 1 to 100.")
     status: PostStatus = Field(PostStatus.PUBLISHED, description="What is not published is shown to its author.")
     q: Text | None = Field(None, description="Text in the title or the content, whatever its case.")
 
@@ -68,6 +68,7 @@ def asked_for(query_string: bytes) -> PostQuery:
     return validated(PostQuery, QueryParams(query_string))
 
 
+Id = Annotated[Reference, Path(description="Its id.")]
 IfMatch = Annotated[str | None, Header(description="An ETag; only its version is compared.")]
 
 TAGGED = tagged('`"VERSION.DIGEST"`')
@@ -125,7 +126,7 @@ async def get_post(request: Request) -> Response:
     openapi_extra=WRITING,
 )
 @limits.api
-async def replace_post(request: Request, id: Reference, input: CreatePost, if_match: IfMatch = None) -> Response:
+async def replace_post(request: Request, id: Id, input: CreatePost, if_match: IfMatch = None) -> Response:
     """Write a post anew; what is left out is reset."""
     await posts.replace(context_of(request), id, input, expected_version(if_match))
     return answers.written(await reads.post(request, id))
@@ -138,7 +139,7 @@ async def replace_post(request: Request, id: Reference, input: CreatePost, if_ma
     openapi_extra=WRITING,
 )
 @limits.api
-async def update_post(request: Request, id: Reference, input: UpdatePost, if_match: IfMatch = None) -> Response:
+async def update_post(request: Request, id: Id, input: UpdatePost, if_match: IfMatch = None) -> Response:
     """Change some of a post; what is left out stays as it is."""
     await posts.update(context_of(request), id, input, expected_version(if_match))
     return answers.written(await reads.post(request, id))
@@ -146,7 +147,7 @@ async def update_post(request: Request, id: Reference, input: UpdatePost, if_mat
 
 @router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=WRITING)
 @limits.api
-async def delete_post(request: Request, id: Reference, if_match: IfMatch = None) -> Response:
+async def delete_post(request: Request, id: Id, if_match: IfMatch = None) -> Response:
     """Put a post away; an admin can bring it back."""
     await posts.delete(context_of(request), id, expected_version(if_match))
     return Response(status_code=204)

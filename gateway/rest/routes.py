@@ -6,7 +6,6 @@ from inspect import unwrap
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import unquote_to_bytes
 
-import orjson
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.asked import Asked
 from gateway.authentication import SAFE_METHODS
 from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
@@ -57,13 +57,6 @@ def costs(points: int) -> Callable[[Function], Function]:
     return declare
 
 
-class JsonRequest(Request):
-    """A request whose JSON is read strictly: UTF-8, no NaN, no lone surrogates, no nesting without end."""
-
-    async def json(self) -> Any:
-        return orjson.loads(await self.body())
-
-
 class Answering(Direct):
     """An endpoint that asks for nothing but the request."""
 
@@ -71,7 +64,7 @@ class Answering(Direct):
         self.handle = handle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.handle(JsonRequest(scope, receive))
+        response = await self.handle(Asked(scope, receive))
         await response(scope, receive, send)
 
 
@@ -106,7 +99,7 @@ class Endpoint(APIRoute):
                 ctx.may_write()
             if points:
                 await ctx.charge(points)
-            given = request if isinstance(request, JsonRequest) else JsonRequest(request.scope, request.receive)
+            given = request if isinstance(request, Asked) else Asked(request.scope, request.receive)
             if may_repeat and HEADER in visit.given:
                 response = await once(given, ctx, await given.body(), partial(answer, given))
             else:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from models import PostStatus, Role
@@ -13,11 +13,16 @@ Entity = TypeVar("Entity")
 
 
 class Shape(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", use_attribute_docstrings=True)
 
 
 class Data(Shape, Generic[Entity]):
+    """One thing."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "One thing."})  # which `Data[Post]` does not inherit
+
     data: Entity
+    """The thing itself."""
 
 
 class Author(Shape):
@@ -27,6 +32,8 @@ class Author(Shape):
 
 
 class Label(Shape):
+    """A category, or a tag."""
+
     id: UUID
     name: str
     slug: str
@@ -63,37 +70,44 @@ class Upload(Shape):
     created_at: datetime
 
 
-class Uploaded(Shape):
-    """A file that was kept."""
-
-    success: Literal[True]
-    id: UUID
-    url: str
-    filename: str
-    size: int = Field(description="In bytes.")
-    type: str = Field(description="What its bytes say that it is.")
-
-
 class UploadedFile(Shape):
     """One of several that was kept."""
 
     id: UUID
+    """What posts name it by, among their `uploadIds`."""
     url: str
+    """Where it is served, to anybody who knows it."""
     filename: str
+    """What its sender called it."""
     size: int
+    """In bytes."""
     type: str
+    """What its bytes say that it is."""
+
+
+class Uploaded(UploadedFile):
+    """A file that was kept."""
+
+    success: Literal[True]
+    """For clients that look for it."""
 
 
 class RefusedFile(Shape):
     """One of several that was not kept, and why."""
 
     filename: str
+    """What its sender called it."""
     error: str
+    """Why, for people."""
     code: str
+    """Why, for programs."""
 
 
 class UploadedFiles(Shape):
+    """What became of several files."""
+
     files: list[UploadedFile | RefusedFile]
+    """Each of them, in the order in which they were sent."""
 
 
 class Post(PostItem):
@@ -117,31 +131,46 @@ class Pagination(Shape):
 class PostPage(Shape):
     data: list[PostItem]
     pagination: Pagination
+    """Which page this is, of how many."""
 
 
 class Session(Shape):
     access_token: str
     refresh_token: str
-    expires_in: int = Field(description="Seconds that the access token lives.")
+    expires_in: int
     user: User
 
 
 class Health(Shape):
+    """How a server is."""
+
     status: Literal["healthy", "degraded", "unhealthy"]
+    """`degraded` without Redis, where one is configured; `unhealthy` without the database."""
     timestamp: datetime
+    """When this was found."""
     version: str
+    """The server's."""
     checks: dict[str, Literal["ok", "error"]]
-    uptime: float = Field(description="Seconds since the server started.")
+    """What the server depends on, by name."""
+    uptime: float
+    """Seconds since the server started."""
 
 
 class Error(Shape):
-    """Why a request was refused; `code` is for programs, `error` for people."""
+    """Why a request was refused."""
 
     error: str
+    """Why, for people."""
     code: str
-    details: Any = Field(default=None, description="For VALIDATION_ERROR: the messages for each field.")
+    """Why, for programs."""
+    details: Any = None
+    """For VALIDATION_ERROR: the messages for each field."""
     request_id: str
+    """The request's id, as in `X-Request-ID`."""
 
 
 class Receipt(Shape):
+    """That an event has been taken in."""
+
     received: Literal[True]
+    """Always."""

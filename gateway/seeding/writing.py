@@ -6,11 +6,11 @@ from itertools import islice
 from random import Random
 
 from sqlalchemy import func, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from gateway.seeding.rows import Row, Sheet, There
 from models import Category, Database, Post, Tag, User
+from models.transactions import Transaction
 
 CHUNK = 5_000
 
@@ -31,12 +31,12 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await db.close()
 
 
-async def clear(session: AsyncSession) -> None:
+async def clear(session: Transaction) -> None:
     for table in reversed(SQLModel.metadata.sorted_tables):
         await session.execute(table.delete())
 
 
-async def survey(session: AsyncSession) -> There:
+async def survey(session: Transaction) -> There:
     """The names that are taken."""
     return There(
         emails=set(await session.scalars(select(User.email))),
@@ -46,20 +46,20 @@ async def survey(session: AsyncSession) -> There:
     )
 
 
-async def chance_of(session: AsyncSession, seed: int) -> Random:
+async def chance_of(session: Transaction, seed: int) -> Random:
     """The same seed on the same data gives the same rows; a second run on top gives others."""
     users = await session.scalar(select(func.count()).select_from(User))
     posts = await session.scalar(select(func.count()).select_from(Post))
     return Random(f"{seed}/{users}/{posts}")  # noqa: S311  no secret is made of it
 
 
-async def write(session: AsyncSession, sheet: Sheet, progress: Progress) -> None:
+async def write(session: Transaction, sheet: Sheet, progress: Progress) -> None:
     """COPY on Postgres, INSERT by the thousand on SQLite; inside the session's transaction on both."""
     name = sheet.entity.__tablename__
     progress(name, 0, sheet.total)
     done = 0
     for rows in chunks(sheet.rows):
-        await (copy if session.get_bind().dialect.name == "postgresql" else insert_many)(session, sheet, rows)
+        await (copy if session.dialect.name == "postgresql" else insert_many)(session, sheet, rows)
         done += len(rows)
         progress(name, done, sheet.total)
 
@@ -69,16 +69,14 @@ def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-async def copy(session: AsyncSession, sheet: Sheet, rows: list[Row]) -> None:
-    connection = await (await session.connection()).get_raw_connection()
-    await connection.driver_connection.copy_records_to_table(
+async def copy(session: Transaction, sheet: Sheet, rows: list[Row]) -> None:
+    await session.connection.driver.copy_records_to_table(
         sheet.entity.__tablename__, columns=sheet.columns, records=rows
     )
 
 
-async def insert_many(session: AsyncSession, sheet: Sheet, rows: list[Row]) -> None:
-    connection = await session.connection()
-    await connection.execute(insert(sheet.entity), [dict(zip(sheet.columns, row, strict=True)) for row in rows])
+async def insert_many(session: Transaction, sheet: Sheet, rows: list[Row]) -> None:
+    await session.execute(insert(sheet.entity.__table__), [dict(zip(sheet.columns, row, strict=True)) for row in rows])
 
 
 async def settle(db: Database) -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import make_url
 
 from gateway.tracing.calls import trace_calls, trace_model
 from gateway.tracing.operations import carried, trace_operations
-from gateway.tracing.statements import Statements, trace_engine, trace_reads
+from gateway.tracing.statements import Statements, trace_database, trace_reads
 from gateway.wiring import Gateway
 
 
@@ -16,7 +16,7 @@ def trace_all(gateway: Gateway, provider: TracerProvider | None) -> None:
     tracer = provider.get_tracer("dovetail", settings.app_version)
     statements = Statements(tracer, make_url(settings.database_url))
     trace_reads(gateway.engine.reads, statements)
-    trace_engine(gateway.db.engine, statements)
+    trace_database(gateway.db, statements)
     trace_operations(gateway.engine, tracer, names=settings.trusted_documents == "require")
     trace_calls(gateway.storage, "storage", tracer)
     if gateway.payments:

@@ -3,15 +3,17 @@
 What the server asks for itself, such as whether the log has grown, belongs to nobody's request and has no span.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
-from sqlalchemy import URL, event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import URL
 
 from gateway.graphql.databases import ReadDatabase
+from models import Database
+from models.connections import Answer, Connection
 
 SYSTEMS = {"postgresql": "postgresql", "sqlite": "sqlite"}
 LONGEST = 4_096
@@ -25,6 +27,18 @@ class Statements:
         self.tracer, self.namespace = tracer, (url.database or "").rpartition("/")[2]
         place = {"server.address": url.host, "server.port": url.port or 5432} if url.host else {}
         self.about = {"db.system.name": SYSTEMS[url.get_backend_name()], "db.namespace": self.namespace, **place}
+
+    @contextmanager
+    def told(self, sql: str) -> Iterator[None]:
+        """Around a statement."""
+        span = self.begin(sql)
+        try:
+            yield
+        except BaseException as error:
+            fail(span, error)
+            raise
+        finally:
+            span.end()
 
     def begin(self, sql: str) -> Span:
         """A span within that of whoever asks, where there is one."""
@@ -45,29 +59,17 @@ def trace_reads(reads: ReadDatabase, statements: Statements) -> None:
     ask = reads.row
 
     async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        span = statements.begin(sql)
-        try:
+        with statements.told(sql):
             return await ask(sql, parameters)
-        except BaseException as error:
-            fail(span, error)
-            raise
-        finally:
-            span.end()
 
     reads.row = row
 
 
-def trace_engine(engine: AsyncEngine, statements: Statements) -> None:
-    @event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def begin(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
-        context.span = statements.begin(sql)
+def trace_database(db: Database, statements: Statements) -> None:
+    ask = db.ask
 
-    @event.listens_for(engine.sync_engine, "after_cursor_execute")
-    def end(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
-        context.span.end()
+    async def asked(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+        with statements.told(sql):
+            return await ask(connection, sql, parameters, rows=rows)
 
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def fail_too(failed: Any) -> None:
-        span = getattr(failed.execution_context, "span", trace.INVALID_SPAN)
-        fail(span, failed.original_exception)
-        span.end()
+    db.ask = asked

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.asked import Asked
 from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
 from gateway.errors import OF_CODE
@@ -53,7 +54,7 @@ class GraphQLEndpoint(Direct):
     """`/graphql`, as plain ASGI: a framework's route would cost as much again as the query."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await respond(Request(scope, receive))
+        response = await respond(Asked(scope, receive))
         await response(scope, receive, send)
 
 

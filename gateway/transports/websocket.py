@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.addresses import client_address
 from gateway.context import gateway_of
 from gateway.errors import refused
-from gateway.limits import API, caller
-from gateway.limits import headers as standing
+from gateway.limits import API, caller, told
+from gateway.responses import read
 from gateway.transports.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.transports.sockets import GOING, Socket
 from gateway.visits import Visit, begun
@@ -57,6 +57,6 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
 
 
 async def deny(websocket: WebSocket, visit: Visit, response: Response) -> None:
-    ours = *visit.headers, *standing(visit.standings), (b"x-request-id", visit.request_id.encode())
+    ours = *visit.headers, *read(told(visit.standings)), (b"x-request-id", visit.request_id.encode())
     response.raw_headers.extend(ours)
     await websocket.send_denial_response(response)

@@ -7,10 +7,13 @@
 | SQL in every field, headers and log lines in text, paths out of a folder | data, and no more | here, `test_injections`; `edge/test_requests`, `uploads/test_receiving`, `uploads/test_serving` |
 | hostile unicode, U+0000, lone surrogates | kept, or refused by field | here, `test_injections`; `behaviour/test_bad_input`, `engine/test_limits` |
 | bodies that are huge | 413, unread | `edge/test_requests`, `edge/test_life`, `uploads/test_refusals` |
+| more bodies at once than there is memory for | 503 for the surplus | here, `test_lines` |
+| a request of no host, or of two | 400 and closed | here, `test_lines` |
 | bodies that are slow, or never end; headers without end | disconnected, or 400 | here, `test_lines`; `edge/test_life` |
 | compressed bombs | 400, never unpacked | here, `test_bodies`; pictures: `uploads/test_refusals` |
 | invalid UTF-8, keys given twice, depth of JSON | 400; the last one counts | here, `test_bodies`; `behaviour/test_bad_input` |
 | a wrong `Content-Length`, smuggling by two lengths, extensions of chunks | 400 and closed | here, `test_lines` |
+| a socket asked for before an answer has come | 400 and closed | here, `test_lines` |
 | finding out who has an account, by words or by time | the same for both | here, `test_accounts`; `behaviour/test_accounts` |
 | guessing passwords, by alias too | the limit `auth`; each guess counts | `edge/test_limits`, `behaviour/test_limits` |
 | a stolen refresh token | its session ends | here, `test_accounts`; `behaviour/test_accounts` |
@@ -18,7 +21,7 @@
 | writing from another site by cookie | 403 | `behaviour/test_cookies`, `edge/test_viewers`, `uploads/test_refusals` |
 | a socket that never introduces itself, or says nothing, or talks nonsense | 4408, 4499, 4400 | here, `test_lines`; `live/test_websocket`, `live/test_websocket_nonsense` |
 | a reader that never reads | disconnected; memory stays | here, `test_lines`; `live/test_websocket`, `live/test_feed_at_scale` |
-| ten thousand idle connections | others are answered; memory returns | here, `test_crowds`; all of them in `make chaos` |
+| ten thousand idle connections | others are answered; memory returns | here, `test_crowds`; `edge/test_crowds`; all of them in `make chaos` |
 | more requests than can be answered | 503 for the surplus, at once | `edge/test_overload`; measured in `make chaos` |
 | secrets in the log | none | here, `test_secrets`; `edge/test_requests` |
 """  # noqa: E501 - a table's rows are as long as they are

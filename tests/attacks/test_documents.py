@@ -26,6 +26,8 @@ BOMBS = {
         "The operation costs ",
     ),
     "introspection in circles": (INTROSPECTION, "Maximum introspection depth exceeded"),
+    "one field, often": (f"{{ viewer {{ {'id ' * 490} }} }}", "The document repeats too many fields"),
+    "fragments in a row": (document_of("fragments in a row"), "nests its fragments too deeply"),
     "tokens": ("{ viewer { " + "id " * 3000 + "} }", "Document contains more than 2000 tokens"),
     "nesting without end": ("{ a" * 5000, "Document is nested too deeply"),
     "digits": ("{ posts(first: " + "9" * 5000 + ") { totalCount } }", "A number has too many digits"),

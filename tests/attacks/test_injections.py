@@ -102,3 +102,13 @@ async def test_no_path_leaves_its_folder(server: Server, path: str) -> None:
     answer = await server.anonymous.get(path)
     assert answer.status_code in (400, 404, 405)
     assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("header", ["Content-Disposition: form-data\rx: y", "Content-\x00: x", ": x"])
+async def test_no_form_makes_a_line_of_the_log(server: Server, author, header: str, caplog) -> None:
+    """Its parser would say which byte it did not like, in a line that is no JSON."""
+    body = f"--b\r\n{header}\r\n\r\nx\r\n--b--\r\n".encode()
+    headers = {**author.headers, "Content-Type": "multipart/form-data; boundary=b"}
+    answer = await server.anonymous.post("/api/upload", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert [record.name for record in caplog.records if record.name.startswith("python_multipart")] == []

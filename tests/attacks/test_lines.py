@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway import patience
+from gateway import middleware, patience
 from tests.live.listening import Listening, listening
 from tests.live.subscribers import socket
 from tests.support.accounts import Account
@@ -37,6 +37,8 @@ REFUSED = {
     "a space before a colon": START + b"Content-Length : 26\r\n\r\n" + BODY,
     "a header with a NUL": START + b"X-A: b\x00c\r\nContent-Length: 26\r\n\r\n" + BODY,
     "a line that ends with CR alone": b"GET / HTTP/1.1\rHost: x\r\r",
+    "no host": b"GET /api/posts HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /api/posts HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
     "a method that is none": b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
     "headers without end": START + b"X-A: " + b"a" * 70_000,
@@ -80,11 +82,43 @@ async def test_a_request_that_can_be_read_in_two_ways_is_read_in_none(live: List
     assert (await live.http.get("/api/health")).json()["status"] == "healthy"
 
 
+async def test_no_socket_begins_within_an_answer(live: Listening) -> None:
+    """Asked for in the same breath as something else, it would have that answer among its frames."""
+    upgrade = (
+        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    )
+    heard = await said(live, HIDDEN + upgrade)
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert b"101 Switching" not in heard
+
+
 async def test_extensions_of_chunks_are_nothing(live: Listening) -> None:
     """They are read past; one that goes on without end is no progress, and is waited for no longer than that."""
     chunks = b'1a;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\nX-Trailer: f\r\n\r\n"
     closing = b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b'{"data":{"__typename":"Query"}}' in await said(live, START + closing + chunks)
+
+
+async def test_bodies_are_bounded_together(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each within its bound: who sends what there is no room for is told to come again, and others go on."""
+    monkeypatch.setattr(middleware, "MOST_BODIES", 2)
+    head = START + b"Connection: close\r\nContent-Length: 900\r\n\r\n"
+    async with listening(sqlite_url, max_body_bytes=1000) as live:
+        some = [await connected(live) for _ in range(2)]
+        for _, writer in some:
+            writer.write(head + b" " * 800)
+        refused = b""
+        async with asyncio.timeout(PATIENCE):
+            while b"503" not in refused:  # until what the others sent has been read
+                refused = await said(live, head + b" " * 800 + BODY.ljust(100))
+        assert b"Retry-After: 1" in refused.title()
+        for reader, writer in some:
+            writer.write(BODY.ljust(100))
+            assert b'{"data":{"__typename":"Query"}}' in await reader.read()
+            writer.close()
+        assert b'{"data":{"__typename":"Query"}}' in await said(live, head + BODY.ljust(900))
 
 
 @pytest.mark.parametrize(
@@ -113,14 +147,16 @@ async def test_a_request_that_never_ends_is_not_waited_for(
 
 async def test_who_sends_slowly_but_surely_is_waited_for(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kibibyte a second is progress."""
-    monkeypatch.setattr(patience, "PERIOD", 0.2)
+    monkeypatch.setattr(patience, "PERIOD", 0.05)
     monkeypatch.setattr(patience, "PROGRESS", 10)
-    length = 200
-    head = START + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % length
+    looks, look = [], patience.Patience.look
+    monkeypatch.setattr(patience.Patience, "look", lambda self: (looks.append(self), look(self)))
+    head = START + b"Connection: close\r\nContent-Length: 200\r\n\r\n"
     reader, writer = await connected(live)
-    for piece in (head, *[b" " * 20] * 8, BODY.ljust(length - 160)):
+    for number, piece in enumerate((head + b" " * 20, *[b" " * 20] * 5)):
         writer.write(piece)
-        await asyncio.sleep(0.08)
+        await until(lambda: len(looks) > number)  # noqa: B023 - it is looked at before the next
+    writer.write(BODY.ljust(80))
     assert b'{"data":{"__typename":"Query"}}' in await reader.read()
     writer.close()
 

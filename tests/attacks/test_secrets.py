@@ -38,6 +38,24 @@ async def test_no_log_holds_a_secret(unused_database, tmp_path: Path, environmen
         assert all(json.loads(line) for line in log.splitlines() if line.startswith("{"))
 
 
+WRONG_INPUTS = [
+    ("mutation($i: LoginInput!) { login(input: $i) { expiresIn } }", {"i": {"password": PASSWORD}}),
+    ("mutation($i: LoginInput!) { login(input: $i) { expiresIn } }", {"i": {"emial": "x", "password": PASSWORD}}),
+    (f'mutation {{ login(input: {{password: "{PASSWORD}"}}) {{ expiresIn }} }}', {}),
+    (f'mutation {{ login(input: {{emial: "x", password: "{PASSWORD}"}}) {{ expiresIn }} }}', {}),
+]
+
+
+@pytest.mark.parametrize(("query", "variables"), WRONG_INPUTS, ids=range(len(WRONG_INPUTS)))
+async def test_what_is_wrong_with_an_input_is_told_without_the_input(server, query, variables) -> None:
+    """Pages show such words to people, and send them to whoever collects their errors."""
+    answer = await server.anonymous.post("/graphql", json={"query": query, "variables": variables})
+    (error, *_) = answer.json()["errors"]
+    assert "'LoginInput'" in error["message"]
+    assert error["message"][-1] in ".?"
+    assert PASSWORD not in answer.text
+
+
 async def passed_by(http: httpx.AsyncClient, address: str, key: str) -> list[str]:
     """Sign in, fail to, write, be refused, in each way that there is; the tokens that came of it."""
     ann = {"name": "Ann", "email": "ann@example.com", "password": PASSWORD}

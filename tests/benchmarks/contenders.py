@@ -43,7 +43,7 @@ def contenders() -> list[Contender]:
     return [
         gateway("gateway", (*GRAPHQL, "L, signed in", *REST, "304")),
         gateway("gateway, cached", (*READS, "304"), cache="on"),
-        gateway("gateway, two workers", ("L", "D"), workers=2),
+        gateway("gateway, two workers", GRAPHQL, workers=2),
         gateway("gateway, SQLite", ("L", "D"), database="sqlite"),
         gateway("gateway", ("createPost",), database="writes"),
         python("floor", "floor", GRAPHQL),

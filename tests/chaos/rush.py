@@ -1,6 +1,7 @@
 """Clients that cost next to nothing themselves, and what became of their requests."""
 
 import asyncio
+import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -27,14 +28,17 @@ class Rush:
         _, line = await asyncio.get_running_loop().create_connection(lambda: Line(self), place.hostname, place.port)
         return line
 
-    async def closed(self, seconds: float, at_once: int) -> float:
-        """So many at once, each after the other: the rate that this comes to."""
+    async def closed(self, seconds: float, at_once: int, pause: float = 0.0) -> float:
+        """So many at once, each after the other: the rate that this comes to. Between two there are up to `pause`
+        seconds, by chance, so that they come in step with nobody."""
         until, before = time.monotonic() + seconds, self.count
 
         async def client() -> None:
             line = await self.line()
             while time.monotonic() < until:
                 await line.ask()
+                if pause:
+                    await asyncio.sleep(random.uniform(0, pause))
             self.idle.append(line)
 
         await asyncio.gather(*(client() for _ in range(at_once)))

@@ -23,7 +23,7 @@ from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
 
-SECONDS, MOST = 4.0, 32
+SECONDS, MOST, PAUSE = 4.0, 32, 0.02
 BODY = json.dumps({"query": "{ posts(first: 20) { nodes { id title excerpt author { id name } likeCount } } }"})
 HEAD = f"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
 REQUEST = (HEAD + BODY).encode()
@@ -43,7 +43,7 @@ async def test_at_four_times_capacity_the_surplus_is_turned_away(unused_database
         probe.forget()
         with flood(server.address, tmp_path, 4 * MOST, SECONDS + 1):
             await asyncio.sleep(0.5)
-            await probe.closed(SECONDS, 4)
+            await probe.closed(SECONDS, 4, PAUSE)
     NOTES.append(
         f"overload on {dialect}: {capacity:.0f} requests/s by {MOST // 2} clients, {told(quiet, 200)}; by {4 * MOST}"
         f" clients where {MOST} may be in flight: accepted {told(probe, 200)}; turned away {told(probe, 503)}"

@@ -17,6 +17,7 @@ from gateway.migrating import Behind
 from gateway.settings import WrongSettings
 from models.migrations import downgrade
 from tests.edge.gates import gate
+from tests.support.patience import PATIENCE
 from tests.support.servers import serving, settings_for
 
 pytestmark = pytest.mark.anyio
@@ -131,8 +132,7 @@ async def test_a_database_that_goes_away_is_said_to_be_away(unused_database) -> 
         assert over_graphql["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
         assert (await http.get("/api/health/live")).status_code == 200
         await open_again()
-        for _ in range(20):
-            if (await http.get("/api/posts")).status_code == 200:
-                break
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE):
+            while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
         assert (await http.get("/api/health")).json()["status"] == "healthy"

@@ -1,19 +1,23 @@
 """A database that hangs, that is too slow, or that may only be read by now: said soon, and in one way."""
 
 import asyncio
+import threading
 import time
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import URL, make_url, select, text
 
-from models import Database
+from models import Database, Tag
 from models.errors import Unavailable
+from tests.support.callers import GraphQL, Rest
+from tests.support.databases import maintenance
 from tests.support.servers import serving
 from tests.support.wires import wired
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
 
+ROBIN = {"name": "Robin", "email": "robin@example.com", "password": "a long password"}
 BOUND = 25.0
 """Seconds: what one waits for a statement, for a connection, and for the end of one that does not answer."""
 
@@ -33,12 +37,50 @@ async def test_a_statement_has_so_long_and_the_connection_is_of_use_again(postgr
 async def test_a_server_that_became_read_only_is_away(postgres_url: str) -> None:
     """As one is that another has taken over from."""
     db = Database(postgres_url, pool_size=1)
-    async with db.engine.begin() as connection:
-        await connection.execute(text("set session characteristics as transaction read only"))
+    async with db.writing() as session:
+        await session.execute(text("set session characteristics as transaction read only"))
     with pytest.raises(Unavailable):
         async with db.writing() as session:
             await session.execute(text("delete from tags"))
     await db.close()
+
+
+async def test_a_write_finds_a_connection_after_all_were_cut(postgres_url: str) -> None:
+    """At once, and not after a refusal: nothing was done yet on those that are gone, though nobody had heard of it."""
+    db = Database(postgres_url, pool_size=3)
+    async with db.writing(), db.writing(), db.writing():
+        assert db.pool.busy == 3
+    cutting = threading.Thread(target=asyncio.run, args=(cut(make_url(postgres_url)),))
+    cutting.start()
+    cutting.join()  # the loop hears of nothing meanwhile
+    async with db.writing() as session:
+        session.add(Tag(name="Written", slug="written"))
+    async with db.reading() as session:
+        assert await session.scalar(select(Tag.name)) == "Written"
+    assert (db.pool.busy, len(db.pool.idle)) == (0, 1)
+    await db.close()
+
+
+async def test_posts_are_written_after_all_connections_were_cut(unused_database) -> None:
+    """By either protocol, with the very next request."""
+    url = make_url(await unused_database("postgres"))
+    async with serving(url.render_as_string(hide_password=False)) as server:
+        author = await server.account()
+        for by in [GraphQL(server.anonymous), Rest(server.anonymous)] * 3:
+            post = {"title": "A post", "content": CONTENT}
+            await asyncio.gather(*(by.create(author, **post) for _ in range(5)))
+            await cut(url)
+            assert (await by.create(author, **post))["title"] == "A post"
+
+
+async def cut(url: URL) -> None:
+    """End every other connection to a database, and see that they have ended."""
+    others = "datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    async with maintenance(url) as connection:
+        cut = set(await connection.fetchval(f"select array_agg(pid) from pg_stat_activity where {others}"))
+        await connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+        while cut & set(await connection.fetchval("select array_agg(pid) from pg_stat_activity")):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> None:
@@ -67,3 +109,29 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> 
             async with asyncio.timeout(BOUND):
                 while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.1)
+
+
+async def test_a_process_takes_no_more_connections_than_it_may(unused_database) -> None:
+    """However many ask at once; all of them are answered. One more is for wake-ups."""
+    url = make_url(await unused_database("postgres"))
+    most = {"database_pool_size": 2, "database_read_pool_size": 1}
+    async with serving(url.render_as_string(hide_password=False), **most, response_cache=False) as server:
+        joined = await server.anonymous.post("/api/auth/register", json=ROBIN)
+        headers = {"Authorization": f"Bearer {joined.json()['data']['accessToken']}"}
+
+        async def ask(number: int) -> list[int]:
+            post = {"title": f"Post {number}", "content": CONTENT}
+            wrote = await server.anonymous.post("/api/posts", json=post, headers=headers)
+            read = await server.anonymous.get(f"/api/posts?q={number}")
+            return [wrote.status_code, read.status_code]
+
+        assert await asyncio.gather(*map(ask, range(30))) == [[201, 200]] * 30
+        assert await connections(url) == {"": 2, "dovetail reads": 1, "dovetail wake-ups": 1}
+
+
+async def connections(url: URL) -> dict[str, int]:
+    """How many others there are to a database, by what they call themselves."""
+    others = "datname = current_database() and pid <> pg_backend_pid()"
+    counted = f"select application_name, count(*) from pg_stat_activity where {others} group by 1"
+    async with maintenance(url) as connection:
+        return dict(await connection.fetch(counted))

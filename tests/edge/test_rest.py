@@ -1,6 +1,8 @@
 """What REST adds to the operations: entity tags, conditional writes, locations, a complete OpenAPI document."""
 
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -8,6 +10,7 @@ from gateway.graphql.requests import TO_BE_ASKED_FOR
 from gateway.rest.answers import Entity, expected_version, wrapped
 from gateway.reuse import matches
 from models.errors import Refusal
+from schema import schema
 from tests.support.accounts import Account
 from tests.support.callers import Rest
 from tests.support.servers import Server
@@ -154,6 +157,23 @@ async def test_every_wrong_field_is_named(rest: Rest, author: Account) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "details"),
+    [
+        ([], {"body": ["Input should be an object"]}),
+        (POST | {"categoryId": 5}, {"categoryId": ["Input should be an id"]}),
+        (POST | {"tags": ["tag"] * 21}, {"tags": ["List should have at most 20 items"]}),
+        (POST | {"tags": {}}, {"tags": ["Input should be a valid list"]}),
+    ],
+    ids=str,
+)
+async def test_what_is_wrong_is_said_in_words_of_json(rest: Rest, author: Account, body: Any, details: Any) -> None:
+    """And not in those of Python."""
+    response = await rest.send("POST", "/posts", author, json=body)
+    assert (response.status_code, response.json()["details"]) == (400, details)
+
+
+@pytest.mark.anyio
 async def test_health_tells_how_the_database_is(server: Server) -> None:
     """Without Redis configured there is nothing to say of it."""
     for path, checks in (("", {"database": "ok"}), ("/ready", {"database": "ok"}), ("/live", {})):
@@ -187,6 +207,66 @@ async def test_the_openapi_document_describes_every_refusal(server: Server) -> N
                 f"#/components/schemas/{schema}",
             )
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def undescribed(document: dict[str, Any]) -> Iterator[str]:
+    """Every part of an OpenAPI document that says nothing of itself, or only what FastAPI says of anything."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts = [operation, *operation.get("parameters", ()), *operation["responses"].values()]
+            for part in parts:
+                said = part.get("description") or part.get("schema", {}).get("description")
+                if said in (None, "", "Successful Response"):
+                    yield f"{method} {path} {part.get('name', part)}"
+    for name, shape in document["components"]["schemas"].items():
+        if not shape.get("description"):
+            yield name
+        yield from (f"{name}.{field}" for field, it in shape.get("properties", {}).items() if "description" not in it)
+
+
+@pytest.mark.anyio
+async def test_the_openapi_document_says_of_everything_what_it_is(server: Server) -> None:
+    """Of a field that GraphQL has too, in GraphQL's words."""
+    document = (await server.anonymous.get("/openapi.json")).json()
+    assert list(undescribed(document)) == []
+    told = document["components"]["schemas"]["CreatePost"]["properties"]["title"]["description"]
+    assert told == schema._schema.get_type("CreatePostInput").fields["title"].description
+    used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
+
+
+@pytest.mark.anyio
+async def test_the_openapi_document_tells_of_every_header(server: Server, author: Account) -> None:
+    """When to try again, what is left of a limit, the request's id, and how to sign in."""
+    document = (await server.anonymous.get("/openapi.json")).json()
+    assert {
+        (status, header)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After"))
+        if status in operation["responses"] and not path.startswith(("/api/health", "/metrics"))
+        if header not in operation["responses"][status]["headers"]
+    } == set()
+    answered = await server.anonymous.post("/api/posts", json=POST, headers=author.headers)
+    told = document["paths"]["/api/posts"]["post"]["responses"]["201"]["headers"]
+    ours = {name for name in answered.headers if name.startswith("x-r") or name in ("etag", "location")}
+    assert {"idempotency-replayed", *ours} - {name.lower() for name in told} == set()
+    assert set(document["paths"]["/uploads/{name}"]["get"]["responses"]) & {"401", "429"} == set()
+
+
+@pytest.mark.anyio
+async def test_what_the_openapi_document_shows_can_be_sent(server: Server, author: Account) -> None:
+    """Its examples of bodies are taken, and those of refusals are what refusals look like."""
+    document = (await server.anonymous.get("/openapi.json")).json()
+    shown = {name: it["examples"][0] for name, it in document["components"]["schemas"].items() if "examples" in it}
+    created = await server.anonymous.post("/api/posts", json=shown["CreatePost"], headers=author.headers)
+    where = created.headers["Location"]
+    changed = await server.anonymous.patch(where, json=shown["UpdatePost"], headers=author.headers)
+    registered = await server.anonymous.post("/api/auth/register", json=shown["Register"])
+    signed_in = await server.anonymous.post("/api/auth/login", json=shown["Login"])
+    assert [answer.status_code for answer in (created, changed, registered, signed_in)] == [201, 200, 201, 200]
+    missing = document["paths"]["/api/posts/{id}"]["get"]["responses"]["404"]["content"]["application/json"]
+    assert missing["examples"]["NOT_FOUND"]["value"] == {"error": "Not found", "code": "NOT_FOUND", "requestId": ANY}
 
 
 @pytest.mark.anyio

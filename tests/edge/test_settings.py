@@ -54,6 +54,7 @@ def test_the_environment_and_the_file_are_read(monkeypatch: pytest.MonkeyPatch) 
         ("CORS_ORIGINS", "https://a.example/path"),
         ("CORS_ORIGINS", "a.example"),
         ("TRUSTED_PROXIES", "everyone"),
+        ("DATABASE_POOL_SIZE", "0"),
         ("PORT", "eighty"),
         ("PORT", "65536"),
         ("GRAPHIQL", "perhaps"),

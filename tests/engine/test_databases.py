@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from gateway.graphql.coalescing import Coalescing, for_many
 from gateway.graphql.databases import open_reads
@@ -106,14 +107,46 @@ async def test_a_caller_that_goes_away_leaves_the_others(postgres: Asking) -> No
     assert postgres.reads.coalescing.free == 2
 
 
+async def test_connections_are_kept_and_lost_ones_replaced(postgres: Asking) -> None:
+    """One is made when all others are in use, and there are never more than may be."""
+    coalescing = postgres.reads.coalescing
+    for n in range(5):
+        assert tuple(await coalescing.row("select $1", [str(n)])) == (str(n),)
+    (first,) = coalescing.resting
+    first.terminate()
+    assert tuple(await coalescing.row("select 'x'", [])) == ("x",)
+    (second,) = coalescing.resting
+    assert (second is first, second.is_closed()) == (False, False)
+    await asyncio.gather(*(coalescing.row(f"select {n}", []) for n in range(20)))
+    while coalescing.running:
+        await asyncio.wait(coalescing.running)
+    assert len(coalescing.resting) == postgres.reads.size == 2
+    assert second in coalescing.resting
+
+
+async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
+    """Whoever waits is answered, and no connection is left."""
+    opened = []
+
+    async def connect() -> asyncpg.Connection:
+        opened.append(await postgres.reads.coalescing.connect())
+        return opened[-1]
+
+    coalescing = Coalescing(connect, 2, 10.0)
+    asked = [asyncio.create_task(coalescing.row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
+    await asyncio.sleep(0)
+    await coalescing.close()
+    assert [tuple(await each) for each in asked] == [(n,) for n in range(6)]
+    assert [each.is_closed() for each in opened] == [True, True]
+
+
 async def test_connections_come_back_after_the_server_restarts(postgres: Asking) -> None:
     """Who asks while it is away is told so; who asks later is answered."""
     source = "{ posts { totalCount } }"
     before = await postgres.data(source)
     async with postgres.db.reading() as session:
-        connection = await session.connection()
         others = "pid <> pg_backend_pid() and datname = current_database()"
-        await connection.exec_driver_sql(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+        await session.execute(text(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}"))
     told = [await postgres(source) for _ in range(4)]
     assert told[-1] == {"data": before}
     assert {error["extensions"]["code"] for each in told for error in each.get("errors", ())} <= {"UNAVAILABLE"}
@@ -122,11 +155,10 @@ async def test_connections_come_back_after_the_server_restarts(postgres: Asking)
 async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> None:
     """At once, and to everyone who waits."""
 
-    async def fail(*_: object, **__: object) -> None:
+    async def fail() -> asyncpg.Connection:
         raise ConnectionRefusedError
 
-    pool = await asyncpg.create_pool(min_size=0, connect=fail)
-    coalescing = Coalescing(pool, 2, 10.0)
+    coalescing = Coalescing(fail, 2, 10.0)
     asked = [coalescing.row("select 1", []) for _ in range(5)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable] * 5

@@ -55,6 +55,15 @@ async def test_a_document_beyond_its_limits_is_a_request_error(ask: Asking, sour
     assert told["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR", "status": 400, "requestId": "r"}
 
 
+async def test_of_many_errors_the_first_are_told(ask: Asking) -> None:
+    """And that there are more."""
+    for wrong, told in ((20, ""), (21, "There are more errors than these 20")):
+        errors = (await ask("{ viewer { " + "x " * wrong + "} }"))["errors"]
+        unknown = "Cannot query field 'x' on type 'User'."
+        assert [error["message"] for error in errors] == [unknown] * 20 + [told] * (wrong - 20)
+        assert {error["extensions"]["code"] for error in errors} == {"VALIDATION_ERROR"}
+
+
 async def test_depth_twelve_is_answered(ask: Asking) -> None:
     """Twelve levels are within bounds, and one statement."""
     before = ask.statements

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from graphql import (
+    GraphQLScalarType,
     build_schema,
     find_breaking_changes,
     find_dangerous_changes,
@@ -52,6 +53,12 @@ def described() -> Iterator[tuple[str, str | None]]:
             yield f"{type_.name}.{name}", part.description
             for argument, kind in getattr(part, "args", {}).items():
                 yield f"{type_.name}.{name}({argument})", kind.description
+
+
+def test_scalars_of_our_own_say_what_specifies_them() -> None:
+    """Clients that generate types know by it what to make of a moment."""
+    scalars = {type_.name: type_.specified_by_url for type_ in SHOWN if isinstance(type_, GraphQLScalarType)}
+    assert scalars == {"DateTime": "https://www.rfc-editor.org/rfc/rfc3339#section-5.6"}
 
 
 def test_everything_that_a_client_sees_is_described() -> None:

@@ -22,8 +22,9 @@ VARIABLES = {"post": str(POST.id), "note": "x" * 201}
 
 async def answers(url: str, questions: list[dict[str, str]]) -> list[Any]:
     db, reads = Database(url), await open_reads(url, size=1)
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Bookmark.__table__.create)
     async with db.writing() as session:
-        await (await session.connection()).run_sync(Bookmark.__table__.create)
         session.add_all([ANN, SAM])
         await session.flush()
         session.add(POST)

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,12 @@ def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_
         signed_in = httpx.post(f"{address}/api/auth/login", json={"email": email, "password": password})
         assert (signed_in.status_code, signed_in.json()["data"]["user"]["name"]) == (200, "Demo")
         assert httpx.get(f"{address}/api/posts").json()["data"][0]["title"] == "Welcome to Dovetail"
+
+
+def test_it_says_which_version_it_is(gateway, new_file):
+    """The package's, and nothing else: scripts read it."""
+    said = gateway("--version", database_url=new_file)
+    assert (said.exit_code, said.output) == (0, f"{version('dovetail')}\n")
 
 
 def test_several_processes_answer_on_one_port(tmp_path, new_file):

@@ -1,8 +1,10 @@
-"""What the README says is so."""
+"""What the README and the pages that it leads to say is so."""
 
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from gateway.settings import Settings
 from tests.house.processes import started
@@ -11,7 +13,13 @@ from tests.support.payments import KEY, stripe_like
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-TOUR = re.findall(r"<!-- tour -->\n```sh\n(.*?)```\n```json\n(.*?)```", README, re.DOTALL)
+PAGES = {path: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+TOUR = [
+    stop
+    for page in ("README.md", "docs/tour.md", "docs/errors.md", "docs/documents.md")
+    for stop in re.findall(r"<!-- tour -->\n```sh\n(.*?)```\n```json\n(.*?)```", PAGES[ROOT / page], re.DOTALL)
+]
+"""In the order that a reader takes them in: later ones use what earlier ones made."""
 MARK = "=== next ==="
 
 
@@ -58,7 +66,8 @@ def test_every_command_of_the_tour_answers_as_it_says(tmp_path):
 
 def test_the_tour_has_all_its_commands():
     """A fence that is misspelled would leave its commands untried."""
-    marked, with_curl = README.count("<!-- tour -->"), len(re.findall(r"```sh\n(?:(?!```).)*curl", README, re.DOTALL))
+    told = "\n".join(PAGES.values())
+    marked, with_curl = told.count("<!-- tour -->"), len(re.findall(r"```sh\n(?:(?!```).)*curl", told, re.DOTALL))
     assert len(TOUR) == marked == with_curl > 8
 
 
@@ -77,11 +86,24 @@ def test_every_setting_reaches_the_container():
     assert "AWS_ENDPOINT_URL" in passed
 
 
-def test_links_lead_somewhere():
-    """To files, and to headings of the page."""
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    headings = {f"#{title.lower().replace(' ', '-')}" for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
-    assert [link for link in links if link not in headings and not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    """To files, and to headings of this page and others."""
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]) if "://" not in link]
+    assert [link for link in links if not leads(page, *link.partition("#")[::2])] == []
+
+
+def leads(page: Path, path: str, heading: str) -> bool:
+    target = (page.parent / path).resolve() if path else page
+    headings = [
+        title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", PAGES.get(target, ""), re.MULTILINE)
+    ]
+    return target.exists() and (not heading or heading in headings)
+
+
+def test_every_page_is_found_from_the_first():
+    """A page that nothing leads to is read by nobody."""
+    assert [page.name for page in PAGES if page.parent != ROOT and f"](docs/{page.name})" not in README] == []
 
 
 def test_what_the_server_prints_is_what_is_shown():

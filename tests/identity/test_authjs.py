@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -38,6 +39,10 @@ ASKED = {
     "ben": {"user": {"id": "ben-1", "name": "Ben", "email": "ben@example.com"}, "secret": SECRET},
     "first sign-in": {"user": NOBODYS, "secret": SECRET},
     "second sign-in": {"user": NOBODYS, "secret": SECRET},
+    "named": {"user": ANN, "secret": SECRET, "named": True},
+    "named again": {"user": {**ANN, "name": "Annie"}, "secret": SECRET, "named": True},
+    "named otherwise": {"user": {**ANN, "id": "ann-2"}, "secret": SECRET, "named": True},
+    "unproven": {"token": {**CLAIMS, "sub": str(uuid4()), "email_verified": False}, "secret": SECRET},
     "rotated": {"user": ANN, "secret": [NEXT_SECRET, SECRET]},
     "version 4": {"token": CLAIMS, "secret": SECRET, "version": 4},
     "without sub": {"token": {"name": "Ann", "email": "ann@example.com"}, "secret": SECRET},
@@ -123,6 +128,22 @@ async def test_front_ends_without_a_database_keep_their_users(fronted, cookies):
     first, second = [await viewer(fronted, cookies[f"{which} sign-in"]) for which in ("first", "second")]
     assert first == second
     assert await sizes(fronted.db, [User, Identity]) == {"users": 1, "identities": 2}
+
+
+async def test_front_ends_may_name_people_so_that_addresses_count_for_nothing(fronted, cookies):
+    """By their account at a provider: with one row for each, and none for whoever else has the same address there."""
+    first, again, other = [
+        await viewer(fronted, cookies[which]) for which in ("named", "named again", "named otherwise")
+    ]
+    assert first == again
+    assert (first["email"], other["email"], first["id"] != other["id"]) == ("ann@example.com", None, True)
+    assert await sizes(fronted.db, [User, Identity]) == {"users": 2, "identities": 2}
+
+
+async def test_an_address_that_is_not_proven_counts_for_nothing(fronted, cookies):
+    """Where the front end says so."""
+    known, unproven = [await viewer(fronted, cookies[which]) for which in ("first sign-in", "unproven")]
+    assert (known["email"], unproven["email"], known["id"] != unproven["id"]) == ("ann@example.com", None, True)
 
 
 async def test_a_page_s_first_requests_make_one_account(fronted, cookies):

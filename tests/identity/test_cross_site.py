@@ -86,6 +86,15 @@ async def test_a_referer_or_a_host_of_one_s_own_is_no_origin(server, author):
         assert (await server.anonymous.post("/api/posts", json={}, headers=headers)).status_code == 403
 
 
+async def test_two_origins_are_none(server, author):
+    """Whoever stands between may have looked at the other one."""
+    cookie = ("Cookie", f"dovetail_session={author.access_token}")
+    for origins in ((ORIGIN, "https://evil.example"), ("https://evil.example", ORIGIN), (ORIGIN, ORIGIN)):
+        headers = [cookie, *(("Origin", each) for each in origins)]
+        body = {"title": "A post", "content": CONTENT}
+        assert (await server.anonymous.post("/api/posts", json=body, headers=headers)).status_code == 403
+
+
 async def test_other_origins_are_told_nothing(make_server):
     """Of all that are nearly the one that is allowed, none may read an answer or send a request that asks first."""
     server = await make_server(cors_origins=FRONT)

@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.storage import storage_of
+from gateway.housekeeping import housekeeping
 from gateway.live.log import Log
-from gateway.live.pruning import pruning
 from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
 from models.events import START
 from resolvers.retention import prune
-from tests.support.patience import PATIENCE, within
+from tests.support.patience import PATIENCE, until, within
 
 pytestmark = pytest.mark.anyio
 
@@ -49,10 +51,11 @@ async def write(db: Database, *events: Event) -> list[int]:
 
 async def give_up(db: Database) -> None:
     """Draw an id, and roll back."""
-    async with db.reading() as session:
-        session.add(event())
-        await session.flush()
-        await session.rollback()
+    with suppress(Unavailable):
+        async with db.writing() as session:
+            session.add(event())
+            await session.flush()
+            raise Unavailable
 
 
 @asynccontextmanager
@@ -64,7 +67,7 @@ async def following(db: Database) -> AsyncIterator[tuple[Log, list[int]]]:
         yield log, heard
 
 
-async def until(heard: list[int], ids: list[int], patience: float = 2.0) -> None:
+async def told(heard: list[int], ids: list[int], patience: float = 2.0) -> None:
     async with within(patience):
         while heard[-len(ids) :] != ids:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
@@ -74,7 +77,7 @@ async def test_what_is_written_is_heard_in_order(db: Database) -> None:
     """Though nobody says a word: the log is looked at every second."""
     async with following(db) as (log, heard):
         ids = await write(db, *(event() for _ in range(5)))
-        await until(heard, ids)
+        await told(heard, ids)
         assert heard == ids
         assert log.position == ids[-1]
 
@@ -84,7 +87,7 @@ async def test_a_wake_up_saves_the_wait(db: Database) -> None:
     async with following(db) as (log, heard):
         ids = await write(db, event())
         log.wake()
-        await until(heard, ids, patience=0.5)
+        await told(heard, ids, patience=0.5)
 
 
 async def test_a_late_commit_is_neither_skipped_nor_overtaken(postgres: Database) -> None:
@@ -95,12 +98,11 @@ async def test_a_late_commit_is_neither_skipped_nor_overtaken(postgres: Database
             late.add(first)
             await late.flush()
             ids = await write(postgres, event(), event())
-            log.wake()
-            await asyncio.sleep(0.5)
+            await log.present()
             assert heard == []
             assert log.position < first.id
         log.wake()
-        await until(heard, [first.id, *ids])
+        await told(heard, [first.id, *ids])
         assert heard == [first.id, *ids]
 
 
@@ -110,7 +112,7 @@ async def test_an_id_that_was_given_up_holds_nobody_up(postgres: Database) -> No
         await give_up(postgres)
         ids = await write(postgres, event())
         log.wake()
-        await until(heard, ids, patience=1.0)
+        await told(heard, ids, patience=1.0)
 
 
 async def test_only_those_who_write_events_are_waited_for(postgres: Database) -> None:
@@ -121,7 +123,7 @@ async def test_only_those_who_write_events_are_waited_for(postgres: Database) ->
         await give_up(postgres)
         ids = await write(postgres, event())
         log.wake()
-        await until(heard, ids, patience=1.0)
+        await told(heard, ids, patience=1.0)
 
 
 async def test_several_transactions_interleave(postgres: Database) -> None:
@@ -136,15 +138,13 @@ async def test_several_transactions_interleave(postgres: Database) -> None:
         await sessions[4].commit()
         await sessions[2].commit()
         await sessions[1].rollback()
-        log.wake()
-        await asyncio.sleep(0.3)
+        await log.present()
         assert heard == []
         await sessions[0].commit()
-        log.wake()
-        await asyncio.sleep(0.3)
+        await log.present()
         assert heard == ids[:1], "the third might still be preceded by the second, as far as anybody can tell"
         await sessions[3].commit()
-        await until(heard, [ids[0], ids[2], ids[3], ids[4]])
+        await told(heard, [ids[0], ids[2], ids[3], ids[4]])
 
 
 async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database) -> None:
@@ -156,7 +156,7 @@ async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database)
         ids = await write(postgres, event())
         log = Log(postgres)
         starting = asyncio.create_task(log.begin())
-        await asyncio.sleep(0.3)
+        await until(lambda: log.is_waiting)
     await starting
     assert [entry.id for entry in log.entries] == [first.id, *ids]
 
@@ -171,7 +171,7 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
         (id,) = await write(postgres, event())
         assert log.position == id - 1
         log.wake()
-        await until(heard, [id], PATIENCE)
+        await told(heard, [id], PATIENCE)
 
 
 async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
             log.wake()
             await asyncio.wait_for(asked.wait(), PATIENCE)
             assert heard == []
-        await until(heard, ids)
+        await told(heard, ids)
 
 
 async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyP
     async with following(db) as (log, heard):
         ids = await write(db, *(event() for _ in range(23)))
         log.wake()
-        await until(heard, ids)
+        await told(heard, ids)
         assert 5 <= len(log.entries) <= 10
         found, cursor = [], ids[0] - 1
         while page := await log.after(cursor):
@@ -263,10 +263,10 @@ async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
     await log.check(id)
 
 
-async def test_events_are_pruned_in_the_background(db: Database) -> None:
+async def test_events_are_pruned_in_the_background(db: Database, tmp_path: Path) -> None:
     """More often where little is kept."""
     await write(db, event(at=utcnow() - timedelta(seconds=5)), event(at=utcnow() - timedelta(seconds=5)))
-    async with pruning(db, timedelta(seconds=1)), within(2):
+    async with housekeeping(db, storage_of(f"file://{tmp_path}"), timedelta(seconds=1)), within(2):
         while True:
             async with db.reading() as session:
                 if await session.scalar(text("select count(*) from events")) == 1:

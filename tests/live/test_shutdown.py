@@ -4,7 +4,9 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
+BODY = b'{"query":"{ __typename }"}'
 GRACE = "120s"
 """Longer than a server is waited for: one that ends did not wait for it."""
 
@@ -28,6 +31,25 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 async def ended(process) -> int:
     return await asyncio.to_thread(process.wait, PATIENCE)
+
+
+async def under_way(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection over which the server has begun to read a request, of which the body is to come."""
+    place = urlsplit(address)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    writer.write(head % len(BODY) + b"Expect: 100-continue\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return reader, writer
+
+
+async def stopped(http: httpx.AsyncClient, address: str) -> None:
+    """Wait until the server has heeded that it is to stop."""
+    with suppress(httpx.TransportError):
+        async with asyncio.timeout(PATIENCE):
+            while (await http.get(f"{address}/api/health/ready")).is_success:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
 
 
 async def test_a_server_that_is_told_to_stop_sends_its_streams_away(
@@ -56,40 +78,24 @@ async def test_a_server_that_is_told_to_stop_sends_its_streams_away(
 async def test_requests_under_way_finish(sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient) -> None:
     """One whose body is still coming is answered."""
     with started(folder=tmp_path, database_url=sqlite_url) as (process, address, _):
-
-        async def slowly() -> AsyncIterator[bytes]:
-            yield b'{"query":'
-            await asyncio.sleep(2)
-            yield b'"{ __typename }"}'
-
-        asking = http.post(f"{address}/graphql", content=slowly(), headers={"Content-Type": "application/json"})
-        answer = asyncio.create_task(asking)
-        await asyncio.sleep(0.3)
+        reader, writer = await under_way(address)
         process.send_signal(signal.SIGTERM)
-        assert (await answer).json() == {"data": {"__typename": "Query"}}
+        await stopped(http, address)
+        writer.write(BODY)
+        async with asyncio.timeout(PATIENCE):
+            assert (await reader.read()).endswith(b'{"data":{"__typename":"Query"}}')
         assert await ended(process) == 0
 
 
-async def test_a_request_that_goes_on_for_ever_is_cut_off(
-    sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
-) -> None:
+async def test_a_request_that_never_ends_is_cut_off(sqlite_url: str, tmp_path: Path) -> None:
     """When the grace is over."""
     with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE="3s") as (process, address, _):
-
-        async def for_ever() -> AsyncIterator[bytes]:
-            while True:
-                yield b" "
-                await asyncio.sleep(0.1)
-
-        asking = http.post(f"{address}/graphql", content=for_ever(), headers={"Content-Type": "application/json"})
-        answer = asyncio.create_task(asking)
-        await asyncio.sleep(0.3)
+        _, writer = await under_way(address)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert await ended(process) == 0
         assert time.monotonic() - begun > 1.5  # of the three, a second is for what there is to do after it
-        answer.cancel()
-        await asyncio.gather(answer, return_exceptions=True)
+        writer.close()
 
 
 async def test_several_workers_go_alike(unused_database, tmp_path: Path, http: httpx.AsyncClient) -> None:

@@ -291,8 +291,8 @@ async def test_streams_hold_no_connection_to_the_database(live: Listening, ann: 
 async def hear_all(live: Listening, ann: Account, streams: list[Stream]) -> None:
     assert live.gateway.streams.count == 100
     if not live.gateway.db.is_sqlite:
-        assert live.gateway.db.engine.pool.checkedout() == 0
-        assert live.gateway.engine.reads.pool.get_size() == live.gateway.engine.reads.pool.get_idle_size()
+        assert live.gateway.db.pool.busy == 0
+        assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
     await published(live, ann)
     for stream in streams:
         assert await events(stream, 2) == [("CREATED", "A post"), ("PUBLISHED", "A post")]

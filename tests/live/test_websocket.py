@@ -101,8 +101,9 @@ async def test_other_subprotocols_are_not_spoken(sqlite: Listening, protocols: l
 
 async def test_who_does_not_introduce_themselves_is_not_waited_for(sqlite_url: str, listen: Any) -> None:
     """Nor for ever is anybody's socket kept."""
-    live = await listen(sqlite_url, graphql_init_timeout="0.1s", graphql_socket_lifetime="0.5s")
-    async with socket(live.address, init=False) as silent, socket(live.address) as old:
+    impatient = await listen(sqlite_url, graphql_init_timeout="0.1s")
+    lasting = await listen(sqlite_url, graphql_socket_lifetime="0.5s")
+    async with socket(impatient.address, init=False) as silent, socket(lasting.address) as old:
         await silent.say(PING)
         assert await silent.heard() == {"type": "pong"}
         assert await silent.closing() == (4408, "Connection initialisation timeout")
@@ -417,8 +418,8 @@ async def test_many_idle_subscriptions_hold_no_connection_to_the_database(live: 
                 await client.subscribe(EVENTS)
             await client.ready()
         if not live.gateway.db.is_sqlite:
-            assert live.gateway.db.engine.pool.checkedout() == 0
-            assert live.gateway.engine.reads.pool.get_size() == live.gateway.engine.reads.pool.get_idle_size()
+            assert live.gateway.db.pool.busy == 0
+            assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
         await live.graphql.create(ann, **POST)
         for client in clients:
             heard = [await client.heard() for _ in range(100)]

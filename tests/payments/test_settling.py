@@ -85,6 +85,21 @@ async def test_a_refund_to_a_subscriber_is_no_order_s_and_no_dead_letter(server,
     assert await known(server) == [(author.id, "cus_1", "active", 1000)]
 
 
+@pytest.mark.parametrize("how", ["customer.subscription.created", "invoice.paid", "checkout.session.completed"])
+async def test_a_subscriber_s_refund_may_come_first(graphql, admin, order, tell, how):
+    """It is a dead letter until the subscription is known, by whichever event; another customer's stays one."""
+    told = {each["type"]: each for each in life(await order(), metadata=True)}[how]
+    if how == "invoice.paid":
+        told["data"]["object"]["parent"]["subscription_details"]["metadata"] = {"orderId": await order()}
+    for customer in ("cus_1", "cus_2"):
+        await tell(event("charge.refunded", {**WHOLE, "payment_intent": "pi_of_an_invoice", "customer": customer}))
+    ledger = "{ webhookEvents { nodes { status } } }"
+    assert (await graphql.one(ledger, admin))["nodes"] == [{"status": "FAILED"}] * 2
+    await tell(told)
+    statuses = [each["status"] for each in (await graphql.one(ledger, admin))["nodes"]]
+    assert sorted(statuses) == ["FAILED", "IGNORED", "PROCESSED"]
+
+
 async def test_in_whatever_order_they_come_an_order_ends_the_same(graphql, admin, author, order, tell):
     """Completed unpaid, paid, refunded, and an expiry that cannot be: every order of the four."""
     for number, turns in enumerate(itertools.permutations(range(4))):

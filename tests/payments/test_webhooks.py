@@ -57,6 +57,20 @@ async def test_a_refund_and_its_payment_that_come_together_end_refunded(server, 
     assert await facts(server.db) == ["order.updated"] * 20
 
 
+async def test_a_subscriber_s_refund_and_the_subscription_that_come_together_are_no_dead_letters(
+    server, graphql, admin, order
+):
+    """Ten times, as either may be first: they take turns, by the customer that both name."""
+    told = []
+    for number in range(10):
+        about = {"object": "subscription", "id": f"sub_{number}", "customer": f"cus_{number}", "status": "active"}
+        told.append(event("customer.subscription.created", {**about, "metadata": {"orderId": await order()}}))
+        told.append(event("charge.refunded", {"object": "charge", "customer": f"cus_{number}", "refunded": True}))
+    await asyncio.gather(*(deliver(server.anonymous, each) for each in told))
+    failed = await graphql.one("{ webhookEvents(status: FAILED) { totalCount } }", admin)
+    assert failed == {"totalCount": 0}
+
+
 @pytest.mark.parametrize("secret", [SECRET, OLDER_SECRET], ids=["the new one", "the one before"])
 async def test_each_secret_counts_while_one_is_rotated(server, secret):
     answer = await deliver(server.anonymous, event("ping", {}), secret)

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import prometheus
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.support.scraping import series_of
 from tests.support.servers import serving
@@ -68,6 +72,43 @@ def test_the_dashboard_is_one_that_grafana_imports():
     assert all(panel["title"] and panel["gridPos"] and panel["targets"] for panel in board["panels"])
 
 
+def test_grafana_s_own_types_read_all_of_the_dashboard_and_lose_nothing():
+    """They are made from Grafana's schemas: what they do not know is gone when they write it down again."""
+    register_default_plugins()
+    given = json.loads(DASHBOARD.read_text())
+    board = Dashboard.from_json(given)
+    assert lost(given, json.loads(JSONEncoder().encode(board))) == []
+    queries = [query for panel in board.panels for query in panel.targets]
+    assert {type(query) for query in queries} == {prometheus.Dataquery}
+    assert sorted(query.expr for query in queries) == sorted(
+        target["expr"] for panel in panels() for target in panel["targets"]
+    )
+
+
+def lost(given: Any, written: Any, place: str = "") -> list[str]:
+    """Where something is missing, or is another, from what was written down again; types may add their defaults."""
+    if isinstance(given, dict) and isinstance(written, dict):
+        return [each for key in given for each in lost(given[key], written.get(key), f"{place}.{key}")]
+    if isinstance(given, list) and isinstance(written, list) and len(given) == len(written):
+        return [
+            each for n, pair in enumerate(zip(given, written, strict=True)) for each in lost(*pair, f"{place}[{n}]")
+        ]
+    return [] if given == written else [place]
+
+
+def test_every_reference_is_to_something_that_the_dashboard_has():
+    """A datasource or a variable by another name would leave its panel empty, and Grafana would not complain."""
+    board = json.loads(DASHBOARD.read_text())
+    variables = {each["name"]: each for each in board["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    theirs = [each["datasource"] for panel in board["panels"] for each in (panel, *panel["targets"])]
+    theirs += [each["datasource"] for each in variables.values() if each["type"] == "query"]
+    assert all(each == {"type": "prometheus", "uid": "${datasource}"} for each in theirs)
+    asked = json.dumps([board["panels"], board["templating"]])
+    assert set(re.findall(r"\$\{?(\w+)", asked)) <= {*variables, "__all", "__rate_interval", "__interval", "__range"}
+    assert set(SERIES.findall(json.dumps(board["templating"]))) == {"dovetail_info"}
+
+
 def test_every_alert_says_whom_it_wakes_and_why():
     for rule in rules():
         assert rule["labels"]["severity"] in ("page", "ticket")
@@ -83,6 +124,19 @@ def promtool(*arguments: str, **options: Any) -> subprocess.CompletedProcess:
 
 def test_prometheus_takes_the_rules():
     checked = promtool("check", "rules", str(RULES))
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_prometheus_takes_what_the_dashboard_asks(tmp_path):
+    """Its expressions as rules, which promtool can read, with what Grafana puts in for its variables."""
+    asked = [
+        target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*")
+        for each in panels()
+        for target in each["targets"]
+    ]
+    rules = [{"record": f"asked:{number}", "expr": each} for number, each in enumerate(asked)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = promtool("check", "rules", str(tmp_path / "rules.yaml"))
     assert checked.returncode == 0, checked.stderr
 
 

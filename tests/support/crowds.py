@@ -25,6 +25,15 @@ def memory(process: int) -> float:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+async def settled(process: int) -> float:
+    """The same, once it has taken in what it was sent."""
+    before, now = 0.0, memory(process)
+    while abs(now - before) > 0.5:
+        await asyncio.sleep(0.5)
+        before, now = now, memory(process)
+    return now
+
+
 @asynccontextmanager
 async def crowd(address: str, count: int, word: bytes = b"") -> AsyncIterator[list[asyncio.StreamReader]]:
     """That many connections, each of which has said its word and waits; from several addresses, for ports are few."""

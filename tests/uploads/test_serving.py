@@ -39,6 +39,16 @@ HEADERS = {
 }
 
 
+async def test_caches_keep_a_file_for_each_origin_where_answers_name_it(make_server, tmp_path):
+    """`Vary` says so once, and where no origin is ever named it says nothing."""
+    server = await make_server(cors_origins="https://front.example", upload_url=f"file:{tmp_path}")
+    kept = await sent(server.anonymous, await server.account(), PNG)
+    assert (await server.anonymous.get(kept["url"])).headers["vary"] == "Origin"
+    alone = await make_server(upload_url=f"file:{tmp_path}")
+    kept = await sent(alone.anonymous, await alone.account(), PNG)
+    assert "vary" not in (await alone.anonymous.get(kept["url"])).headers
+
+
 async def test_a_document_is_downloaded_under_its_name(server, author):
     """In its own script, for clients that know how to read it."""
     kept = (await send(server.anonymous, author, ("Bericht „Süd“.pdf", PDF, "application/pdf"))).json()

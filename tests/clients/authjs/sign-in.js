@@ -1,6 +1,7 @@
 // Signs people in as front ends do: `node sign-in.js REQUESTS` prints, for each of a list, the cookies that came of it.
 //
 //   {"user", "secret", "secure"}                  Auth.js itself answers a sign-in; the cookies are those that it sets
+//   {"user", "secret", "named": true}             the same where the front end names people as the README says
 //   {"token", "secret", "salt", "name", "maxAge"} only its `encode`, for cookies that no sign-in would set
 //   {"token", "secret", "version": 4}             the same of NextAuth.js 4
 import { createRequire } from "node:module";
@@ -12,7 +13,14 @@ const { encode: encodeOld } = createRequire(import.meta.url)("next-auth/jwt");
 const NAME = "authjs.session-token";
 const OLD_NAME = "next-auth.session-token";
 
-async function signIn({ user, secret, secure = false }) {
+const callbacks = {
+  jwt({ token, account }) {
+    if (account) token.sub = `${account.provider}:${account.providerAccountId}`;
+    return token;
+  },
+};
+
+async function signIn({ user, secret, secure = false, named = false }) {
   const response = await Auth(
     new Request("https://www.example.com/auth/callback/credentials", { method: "POST", body: new URLSearchParams() }),
     {
@@ -23,6 +31,7 @@ async function signIn({ user, secret, secure = false }) {
       useSecureCookies: secure,
       session: { strategy: "jwt" },
       providers: [Credentials({ authorize: () => user })],
+      ...(named && { callbacks }),
     },
   );
   const set = response.headers.getSetCookie().map((line) => line.split(";")[0].split("="));

@@ -1,0 +1,31 @@
+"""Work that is done now and then goes on whatever becomes of it, and ends with the scope."""
+
+import asyncio
+import logging
+
+import pytest
+
+from gateway.background import now_and_then
+from models.errors import Unavailable
+from tests.support.patience import until
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [(None, []), (Unavailable(), []), (OSError("full"), ["Tidying failed; trying again later"] * 2)],
+)
+async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplog: pytest.LogCaptureFixture):
+    """Only what nobody expected is told of; the database being away others tell of already."""
+    caplog.set_level(logging.INFO, "gateway")
+    times = 0
+
+    async def tidy() -> None:
+        nonlocal times
+        times += 1
+        if failure and times <= 2:
+            raise failure
+
+    async with now_and_then(tidy, 0.001, "Tidying"):
+        await until(lambda: times > 3)
+    assert [record.message for record in caplog.records if record.name == "gateway.background"] == logged
+    assert "Tidying" not in {task.get_name() for task in asyncio.all_tasks()}
