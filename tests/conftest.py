@@ -20,7 +20,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,12 +35,15 @@ from resolvers import passwords
 from tests.support import databases, stores
 from tests.support.accounts import CHEAP, Account
 from tests.support.callers import Caller, GraphQL, Rest
+from tests.support.hanging import watched
 from tests.support.servers import Server, forget, live, serving
 
 DATABASES = ["sqlite", "postgres"]
 PROTOCOLS = {"graphql": GraphQL, "rest": Rest}
 
 RUN = pytest.StashKey["Run"]()
+SLOW = 300.0
+"""Seconds after which a test is said to hang; `faulthandler_timeout` ends it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             with suppress(OSError):  # one that the wheel started has ended with its last worker
                 asyncio.run(databases.drop(make_url(run.postgres_seen.read_text()), databases.template_name(run.id)))
         shutil.rmtree(run.folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with watched(item, SLOW):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from gateway.app import create_app
 from gateway.migrating import Behind
 from gateway.settings import WrongSettings
 from models.migrations import downgrade
-from tests.edge.gates import gate
 from tests.support.patience import PATIENCE
 from tests.support.servers import serving, settings_for
+from tests.support.wires import wired_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -119,10 +119,10 @@ async def test_a_slow_client_keeps_nobody_waiting(socket_server: str) -> None:
 async def test_a_database_that_goes_away_is_said_to_be_away(unused_database) -> None:
     """503 in both protocols, and the health check says which part it is; then all is well again."""
     url = await unused_database("postgres")
-    async with gate(url) as (through, shut, open_again), serving(through) as server:
+    async with wired_postgres(url) as (wire, through), serving(through) as server:
         http = server.anonymous
         assert (await http.get("/api/health")).json()["status"] == "healthy"
-        await shut()
+        wire.shut()
         health = await http.get("/api/health")
         assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
         assert health.json()["checks"] == {"database": "error"}
@@ -131,7 +131,7 @@ async def test_a_database_that_goes_away_is_said_to_be_away(unused_database) -> 
         over_graphql = (await http.post("/graphql", json={"query": "{ tags { id } }"})).json()
         assert over_graphql["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
         assert (await http.get("/api/health/live")).status_code == 200
-        await open_again()
+        wire.open()
         async with asyncio.timeout(PATIENCE):
             while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ from models.errors import Unavailable
 from tests.support.callers import GraphQL, Rest
 from tests.support.databases import maintenance
 from tests.support.servers import serving
-from tests.support.wires import wired
+from tests.support.wires import wired_postgres
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -85,30 +85,27 @@ async def cut(url: URL) -> None:
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> None:
     """Nothing comes through, and nobody says so: 503 in both protocols, in time; then all is well."""
-    url = make_url(postgres_url)
-    async with wired(f"tcp://{url.host}:{url.port or 5432}") as wire:
-        through = url.set(host="127.0.0.1", port=wire.port).render_as_string(hide_password=False)
-        async with serving(through, database_timeout="0.3s") as server:
-            author = await server.account()
-            post = {"title": "A post", "content": CONTENT}
+    async with wired_postgres(postgres_url) as (wire, through), serving(through, database_timeout="0.3s") as server:
+        author = await server.account()
+        post = {"title": "A post", "content": CONTENT}
 
-            async def answers() -> list[int]:
-                http, tags = server.anonymous, {"query": "{ tags { id } }"}
-                reads = [http.get("/api/posts"), http.post("/graphql", json=tags)]
-                told = await asyncio.gather(*reads, http.post("/api/posts", json=post, headers=author.headers))
-                return [answer.status_code for answer in told]
+        async def answers() -> list[int]:
+            http, tags = server.anonymous, {"query": "{ tags { id } }"}
+            reads = [http.get("/api/posts"), http.post("/graphql", json=tags)]
+            told = await asyncio.gather(*reads, http.post("/api/posts", json=post, headers=author.headers))
+            return [answer.status_code for answer in told]
 
-            assert await answers() == [200, 200, 201]
-            wire.flowing.clear()
-            started = time.monotonic()
-            told = await answers()
-            assert time.monotonic() - started < BOUND
-            wire.flowing.set()
-            assert set(told) <= {200, 503}
-            assert told[2] == 503
-            async with asyncio.timeout(BOUND):
-                while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.1)
+        assert await answers() == [200, 200, 201]
+        wire.flowing.clear()
+        started = time.monotonic()
+        told = await answers()
+        assert time.monotonic() - started < BOUND
+        wire.flowing.set()
+        assert set(told) <= {200, 503}
+        assert told[2] == 503
+        async with asyncio.timeout(BOUND):
+            while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
 
 
 async def test_a_process_takes_no_more_connections_than_it_may(unused_database) -> None:

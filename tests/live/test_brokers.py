@@ -1,7 +1,6 @@
 """Wake-ups between processes: quick while they come, and late by no more than two seconds when they do not."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -11,10 +10,10 @@ from gateway.adapters.brokers.in_process import InProcess
 from gateway.adapters.brokers.postgres import PostgresBroker
 from gateway.adapters.brokers.redis import RedisBroker
 from models import Database
-from tests.edge.gates import Gate
 from tests.live.listening import Listening
 from tests.support.patience import until, within
 from tests.support.servers import settings_for
+from tests.support.wires import wired
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -107,19 +106,16 @@ async def test_redis_wakes_the_other_servers(
 
 async def test_redis_may_go_and_come_back(database_url: str, redis_url: str, listen) -> None:
     """Meanwhile writes take no longer, and what is written is heard within two seconds."""
-    place = urlsplit(redis_url)
-    gate = Gate(place.hostname or "127.0.0.1", place.port or 6379)
-    await gate.open()
-    through = f"redis://127.0.0.1:{gate.own_port}"
-    here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
-    await until(lambda: broker(here).is_connected and broker(there).is_connected)
-    await gate.shut()
-    await until(lambda: not broker(here).is_connected)
-    await heard_elsewhere(here, there)
-    await gate.open()
-    await until(lambda: broker(here).is_connected and broker(there).is_connected)
-    await heard_elsewhere(here, there)
-    await gate.shut()
+    async with wired(redis_url) as wire:
+        through = f"redis://127.0.0.1:{wire.port}"
+        here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
+        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        wire.shut()
+        await until(lambda: not broker(here).is_connected)
+        await heard_elsewhere(here, there)
+        wire.open()
+        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await heard_elsewhere(here, there)
 
 
 async def test_an_announcement_never_waits(listen) -> None:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from sqlalchemy import make_url
+
 CHUNK = 1 << 16
 
 
@@ -12,7 +14,8 @@ class Wire:
     """Passes bytes on, from an address of its own to a server's."""
 
     def __init__(self, server: str) -> None:
-        """`server` is the URL of one, of any kind; the wire can be laid to another at any time."""
+        """`server` is the URL of one, of any kind, or the path of a Unix socket as `unix:/…`; the wire can be laid to
+        another at any time."""
         self.server = server
         self.address, self.port = "", 0
         self.is_down = False
@@ -23,6 +26,14 @@ class Wire:
         """Not while nothing comes through, in either direction, and neither end is told."""
         self.flowing.set()
 
+    def shut(self) -> None:
+        """Be down, with no word to anybody, until it is opened."""
+        self.is_down = True
+        self.cut()
+
+    def open(self) -> None:
+        self.is_down = False
+
     def cut(self) -> int:
         """Break off all connections, without a word to either end; how many there were."""
         broken = len(self.writers) // 2
@@ -32,11 +43,10 @@ class Wire:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, for as long as both ends have it."""
-        place = urlsplit(self.server)
         upstream = None
         with suppress(OSError):
             if not self.is_down:
-                upstream = await asyncio.open_connection(place.hostname, place.port)
+                upstream = await connected(self.server)
         if upstream is None:
             return writer.transport.abort()
         self.made += 1
@@ -58,6 +68,13 @@ class Wire:
             writer.close()
 
 
+async def connected(server: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    place = urlsplit(server)
+    if place.scheme == "unix":
+        return await asyncio.open_unix_connection(place.path)
+    return await asyncio.open_connection(place.hostname, place.port)
+
+
 @asynccontextmanager
 async def wired(server: str) -> AsyncIterator[Wire]:
     wire = Wire(server)
@@ -69,3 +86,13 @@ async def wired(server: str) -> AsyncIterator[Wire]:
     finally:
         listener.close()
         wire.cut()
+
+
+@asynccontextmanager
+async def wired_postgres(url: str) -> AsyncIterator[tuple[Wire, str]]:
+    """A wire to a database's server, and the URL of the database by way of it."""
+    database = make_url(url)
+    folder, port = database.query.get("host"), database.query.get("port") or database.port or 5432
+    async with wired(f"unix:{folder}/.s.PGSQL.{port}" if folder else f"tcp://{database.host}:{port}") as wire:
+        through = database.difference_update_query(["host", "port"]).set(host="127.0.0.1", port=wire.port)
+        yield wire, through.render_as_string(hide_password=False)

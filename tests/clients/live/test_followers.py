@@ -41,7 +41,7 @@ async def test_goes_on_where_it_was_when_its_connection_broke(client, folder, ru
         assert running.wire.cut() == 1
         id = await running.create()
         await running.publish(id)
-        running.wire.is_down = False
+        running.wire.open()
         await ann.heard("CREATED", "CREATED", "PUBLISHED")
         await running.like(id)
         ids = await ann.heard("CREATED", "CREATED", "PUBLISHED", "LIKED")
@@ -69,7 +69,7 @@ async def test_all_come_back_to_a_server_that_was_stopped_and_started(folder, ru
         running.wire.is_down = True
         await running.server.start()
         await running.publish(id)
-        running.wire.is_down = False
+        running.wire.open()
         for follower in followers:
             await follower.heard("CREATED", "PUBLISHED")
         await running.like(id)
