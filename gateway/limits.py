@@ -58,7 +58,7 @@ class Limits:
         self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
         (self.budget,) = windows(settings.rate_limit_cost) or [None]
         self.windows = Shared(redis) if redis else Windows()
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.outcomes: Counter[tuple[str, bool]] = Counter()
         """How often each limit let a request pass, and how often not."""
         self.budgets = SharedBudgets(self.windows) if redis else Budgets()
 
@@ -71,7 +71,7 @@ class Limits:
             return
         passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
         visit.standings[name] = standing
-        self.outcomes[name, outcome(passed)] += 1
+        self.outcomes[name, passed] += 1
         if not passed:
             raise RateLimited(wait(standing) if cost == 1 else max(window.seconds for window in limits))
 
@@ -80,7 +80,7 @@ class Limits:
         if self.budget is None:
             return
         passed, visit.standings[COST] = await self.budgets.spend(self.budget, f"{COST}/{visit.caller}", points)
-        self.outcomes[COST, outcome(passed)] += 1
+        self.outcomes[COST, passed] += 1
         if not passed:
             refusal = RateLimited(wait(visit.standings[COST]))
             visit.add_header("retry-after", str(refusal.details["retryAfter"]))
@@ -94,31 +94,29 @@ def windows(text: str) -> list[Window]:
 def told(standings: Mapping[str, Standing]) -> bytes:
     """Lines of headers that say where a caller stands, by the IETF's draft and by the custom before it, which knows
     requests only, and one limit: of several that count one request, the one that was looked at last."""
-    now, numbers = time.time(), []
-    for _, remaining, reset in standings.values():
+    now, numbers, windows, by_custom = time.time(), [], [], ()
+    for name, (window, remaining, reset) in standings.items():
+        windows.append(window)
         numbers += remaining, max(math.ceil(reset - now), 0)
-    by_custom = [standing for name, standing in standings.items() if name != COST]
-    if by_custom:
-        numbers += by_custom[-1].remaining, math.ceil(by_custom[-1].reset)
-    return spelled(tuple([(name, standing.window) for name, standing in standings.items()])) % (*numbers,)
+        if name != COST:
+            by_custom = remaining, math.ceil(reset)
+    return spelled(*standings, *windows) % (*numbers, *by_custom)
 
 
 CUSTOM = "x-ratelimit-limit: {}\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
 
 
 @lru_cache(64)
-def spelled(limits: tuple[tuple[str, Window], ...]) -> bytes:
+def spelled(*names_and_windows: Any) -> bytes:
     """The lines for these limits, whoever asks; with the numbers still to be put in."""
+    half = len(names_and_windows) // 2
+    limits = [*zip(names_and_windows[:half], names_and_windows[half:], strict=True)]
     if not limits:
         return b""
     standings = ", ".join(f'"{name}";r=%d;t=%d' for name, _ in limits)
     policies = ", ".join(f'"{name}";q={window.limit};w={window.seconds}' for name, window in limits)
     custom = [CUSTOM.format(window.limit) for name, window in limits if name != COST]
     return f"ratelimit: {standings}\r\nratelimit-policy: {policies}\r\n{''.join(custom[-1:])}".encode()
-
-
-def outcome(passed: bool) -> str:
-    return "passed" if passed else "refused"
 
 
 def wait(standing: Standing) -> int:

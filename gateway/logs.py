@@ -17,6 +17,9 @@ REQUEST = "request"
 
 OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
 
+SAID = orjson.OPT_NON_STR_KEYS
+APPENDING = SAID | orjson.OPT_APPEND_NEWLINE
+
 
 def configure(*, as_json: bool, more: Callable[[], dict[str, str]] = dict) -> None:
     """Send our logs, and the server's where nobody else has, to standard output; each line says `more` besides."""
@@ -30,14 +33,14 @@ def configure(*, as_json: bool, more: Callable[[], dict[str, str]] = dict) -> No
         logger.setLevel(logging.INFO)
 
 
-def log_request(scope: Any, visit: Visit, status: int, seconds: float) -> None:
+def log_request(scope: Any, visit: Visit, seconds: float) -> None:
     """Note a request that was answered. Its query string and headers stay out: they may hold secrets."""
     if not access.isEnabledFor(logging.INFO):
         return
     fields: dict[str, Any] = {"method": scope["method"], "path": scope["path"]}
     if visit.operation:
         fields["operation"] = visit.operation
-    fields |= {"status": status, "ms": round(seconds * 1000, 2)}
+    fields["status"], fields["ms"] = visit.status, round(seconds * 1000, 2)
     if visit.viewer:
         fields["viewer"] = str(visit.viewer)
     fields["requestId"] = visit.request_id
@@ -64,8 +67,9 @@ class StandardOutput(logging.Handler):
     def noted(self, fields: dict[str, Any]) -> bool:
         """Write a request's line without a record; False where it cannot be written, which records have a way for."""
         try:
-            sys.stdout.buffer.write(self.formatter.line(time.time(), "info", access.name, REQUEST, fields) + b"\n")
-            sys.stdout.buffer.flush()
+            out = sys.stdout.buffer
+            out.write(self.formatter.line(time.time(), "info", access.name, REQUEST, fields, APPENDING))
+            out.flush()
         except Exception:
             return False
         return True
@@ -98,10 +102,12 @@ class JsonLines(Lines):
         line = self.line(record.created, record.levelname.lower(), record.name, record.getMessage(), fields)
         return line.decode()
 
-    def line(self, moment: float, level: str, name: str, message: str, fields: dict[str, Any]) -> bytes:
+    def line(
+        self, moment: float, level: str, name: str, message: str, fields: dict[str, Any], option: int = SAID
+    ) -> bytes:
         written = f"{second(int(moment))}.{int(moment % 1 * 1000):03}Z"
         said = {"time": written, "level": level, "logger": name, "message": message, **fields, **self.more()}
-        return orjson.dumps(said, default=str, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(said, default=str, option=option)
 
 
 def whose() -> dict[str, str]:

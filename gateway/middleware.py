@@ -15,7 +15,7 @@ from gateway.errors import refusal_of, refused
 from gateway.limits import told
 from gateway.logs import log_request
 from gateway.metrics.measures import Measures
-from gateway.responses import Line, at_once, read, written
+from gateway.responses import Line, read, written
 from gateway.visits import Visit, begun, visit_of
 from models.errors import Refusal, Unavailable
 
@@ -37,8 +37,6 @@ TEXTS = {headers: written(headers) for headers in (SECURITY, OVER_TLS)}
 WHOLE = "gateway.whole"
 """Among a request's extensions: writes an answer, if it is that request's turn. Servers other than ours have no such
 thing."""
-CLIENT_CLOSED_REQUEST = 499
-"""Logged, after nginx's custom, for a client that left before there was an answer."""
 
 
 class Visits:
@@ -57,13 +55,12 @@ class Visits:
         started, visit, asked = time.perf_counter(), begun(scope), scope
         if scope["method"] == "HEAD":
             scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
-        answering = Answering(scope, visit, send, self.general(scope))
         try:
-            await self.app(scope, receive, answering)
+            await self.app(scope, receive, Answering(scope, visit, send, self.general(scope)))
         finally:
             seconds = time.perf_counter() - started
-            self.measures.visited(scope, visit, answering.status, seconds)
-            log_request(asked, visit, answering.status, seconds)
+            self.measures.visited(scope, visit, seconds)
+            log_request(asked, visit, seconds)
 
     def general(self, scope: Scope) -> Headers:
         """The headers that every answer to such a request has."""
@@ -73,17 +70,16 @@ class Visits:
 
 
 class Answering:
-    """How a request is answered: its `send`, which adds what all answers have and notes what has become of it."""
+    """How a request is answered: its `send`, which adds what all answers have and notes what becomes of it."""
 
-    __slots__ = "general", "scope", "send", "status", "visit"
+    __slots__ = "general", "scope", "send", "visit"
 
     def __init__(self, scope: Scope, visit: Visit, send: Send, general: Headers) -> None:
         self.scope, self.visit, self.send, self.general = scope, visit, send, general
-        self.status = CLIENT_CLOSED_REQUEST
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.visit.answering(message["status"])
             message["headers"] = with_ours(message.get("headers", ()), self.visit, self.general)
         await self.send(message)
 
@@ -97,7 +93,7 @@ class Answering:
         head = written(headers), told(visit.standings), TEXTS[self.general], named
         if not write(self.scope, status, head, body):
             return False
-        self.status = status
+        visit.answering(status)
         return True
 
 
@@ -138,36 +134,19 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        answer, apart = Noted(send), self.apart.get(scope["path"])
+        visit, apart = visit_of(scope), self.apart.get(scope["path"])
         body = Body(scope, receive, apart or self.max_body_bytes, None if apart else self.held)
         try:
-            await self.app(scope, body.receive, answer)
+            await self.app(scope, body.receive, send)
         except ClientDisconnect:
-            logger.debug("Request %s was abandoned", visit_of(scope).request_id)
+            logger.debug("Request %s was abandoned", visit.request_id)
         except Exception as error:
-            if answer.has_begun or not isinstance(error, Refusal | HTTPException):
-                logger.exception("Request %s failed", visit_of(scope).request_id)
-            if not answer.has_begun:
+            if visit.is_answered or not isinstance(error, Refusal | HTTPException):
+                logger.exception("Request %s failed", visit.request_id)
+            if not visit.is_answered:
                 await refused(scope, refusal_of(error))(scope, receive, send)
         finally:
             body.let_go()
-
-
-class Noted:
-    """A `send` that knows whether an answer has begun."""
-
-    __slots__ = "has_begun", "send"
-
-    def __init__(self, send: Send) -> None:
-        self.send, self.has_begun = send, False
-
-    async def __call__(self, message: Message) -> None:
-        self.has_begun = True
-        await self.send(message)
-
-    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
-        self.has_begun = at_once(self.send, status, headers, body)
-        return self.has_begun
 
 
 def announced(scope: Scope) -> int:

@@ -1,12 +1,12 @@
 """Overload: a process works on so many requests at once. One more is turned away now, rather than kept waiting."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import refused
-from gateway.responses import Line, at_once
+from gateway.visits import nothing, visit_of
 from models.errors import Unavailable
 
 ALWAYS = ("/api/health", "/api/health/live", "/api/health/ready", "/metrics")
@@ -63,20 +63,22 @@ class Overload:
             return await self.app(scope, receive, send)
         if not scope.get(ADMITTED, work.now < work.most):
             return await refused(scope, work.too_much())(scope, receive, send)
-        busy = Busy(work, receive, send)
+        busy, visit = Busy(work, receive), visit_of(scope)
+        visit.on_answer = busy.end
         try:
-            return await self.app(scope, busy.receive, busy)
+            return await self.app(scope, busy.receive, send)
         finally:
             busy.end()
+            visit.on_answer = nothing  # visits are kept for a while, to be counted
 
 
 class Busy:
-    """A request that is worked on; its `send`, which knows when that ends."""
+    """A request that is worked on."""
 
-    __slots__ = "counts", "inner", "send", "work"
+    __slots__ = "counts", "inner", "work"
 
-    def __init__(self, work: Work, receive: Receive, send: Send) -> None:
-        self.work, self.inner, self.send, self.counts = work, receive, send, True
+    def __init__(self, work: Work, receive: Receive) -> None:
+        self.work, self.inner, self.counts = work, receive, True
         work.now += 1
 
     def end(self) -> None:
@@ -93,10 +95,3 @@ class Busy:
             return await self.inner()
         finally:
             self.work.now += 1
-
-    async def __call__(self, message: Message) -> None:
-        self.end()
-        await self.send(message)
-
-    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
-        return at_once(self.send, status, headers, body)

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,12 @@ from gateway.windows import Standing
 
 KEY = "gateway.visit"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+CLIENT_CLOSED_REQUEST = 499
+"""Logged, after nginx's custom, for a client that left before there was an answer."""
+
+
+def nothing() -> None:
+    """Nobody waits for the answer."""
 
 
 @dataclass(slots=True)
@@ -32,12 +38,26 @@ class Visit:
     """Not for a HEAD, which is answered as a GET otherwise."""
     caller: str = ""
     """Whose requests it counts among: a viewer's, or an address's."""
+    status: int = CLIENT_CLOSED_REQUEST
+    """What it is answered with, once that has begun."""
+    on_answer: Callable[[], None] = nothing
+    """Called when it begins."""
     codes: tuple[str, ...] = ()
     """What it was refused with."""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What its answer carries whatever it turns out to be, such as cookies."""
     standings: dict[str, Standing] = field(default_factory=dict)
     """Where its caller stands in each limit that it counted in."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer has begun."""
+        return self.status != CLIENT_CLOSED_REQUEST
+
+    def answering(self, status: int) -> None:
+        """An answer begins."""
+        self.status = status
+        self.on_answer()
 
     def header(self, name: bytes) -> str | None:
         """What it says in one of its headers."""

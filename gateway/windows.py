@@ -58,14 +58,16 @@ class Windows:
         return self.spend_here(windows, caller, cost)
 
     def spend_here(self, windows: Sequence[Window], caller: str, cost: int) -> tuple[bool, Standing]:
-        now = time.time()
-        found = [self.current((caller, window), now) for window in windows]
-        passed = all(len(entries) + cost <= window.limit for window, entries in zip(windows, found, strict=True))
+        now, passed, found = time.time(), True, []
+        for window in windows:
+            moments = self.current((caller, window), now)
+            found.append((window, moments))
+            passed = passed and len(moments) + cost <= window.limit
         if passed:
-            for window, entries in zip(windows, found, strict=True):
-                entries.extend((now,) * cost)
-                self.keep((caller, window), entries, now)
-        standings = [standing(w, len(e), e[0] if e else now) for w, e in zip(windows, found, strict=True)]
+            for window, moments in found:
+                moments.extend((now,) * cost)
+                self.keep((caller, window), moments, now)
+        standings = [standing(window, len(moments), moments[0] if moments else now) for window, moments in found]
         return passed, standings[0] if len(standings) == 1 else tightest(standings)
 
     def current(self, key: tuple[str, Window], now: float) -> deque[float]:

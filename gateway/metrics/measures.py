@@ -21,7 +21,7 @@ class Measures:
     """One process's counts since it started."""
 
     def __init__(self) -> None:
-        self.ended: list[tuple[str, Any, Visit, int, float]] = []
+        self.ended: list[tuple[str, Any, Visit, float]] = []
         self.requests: defaultdict[tuple[str, str, int], Histogram] = defaultdict(Histogram)
         """By method, route, and the first digit of the status."""
         self.streams: defaultdict[str, Histogram] = defaultdict(partial(Histogram, LONG))
@@ -33,20 +33,20 @@ class Measures:
         """By what came of each event."""
         self.statements = {"reads": Histogram(), "operations": Histogram()}
 
-    def visited(self, scope: Any, visit: Visit, status: int, seconds: float) -> None:
+    def visited(self, scope: Any, visit: Visit, seconds: float) -> None:
         """A request has been answered."""
-        self.ended.append((scope["method"], scope.get("route"), visit, status, seconds))
+        self.ended.append((scope["method"], scope.get("route"), visit, seconds))
         if len(self.ended) >= TOGETHER:
             self.settle()
 
     def settle(self) -> None:
         """Count what has ended."""
-        for method, route, visit, status, seconds in self.ended:
+        for method, route, visit, seconds in self.ended:
             if visit.stream:
                 self.streams[visit.stream].observe(seconds)
             else:
                 place = method if method in METHODS else OTHER, route.path if route else OTHER
-                self.requests[*place, status // 100].observe(seconds)
+                self.requests[*place, visit.status // 100].observe(seconds)
             self.operated(visit, seconds)
         self.ended.clear()
 

@@ -38,7 +38,7 @@ class Readings(Collector):
         yield durations("operation", "GraphQL operations, subscriptions apart", ("type", "name"), operations)
         yield durations("stream", "Streams and sockets that have ended", ("kind",), single(measures.streams))
         yield counter("refusals", "Errors that clients were told of, in either protocol", "code", measures.refusals)
-        limited = ((key, count) for key, count in limits.outcomes.items())
+        limited = (((name, "passed" if ok else "refused"), times) for (name, ok), times in limits.outcomes.items())
         yield counter("limit_checks", "What the rate limits let pass and what not", ("limit", "outcome"), limited)
         yield counter("webhook_events", "Signed events of Stripe's, by what came of each", "status", measures.webhooks)
 

@@ -50,7 +50,7 @@ class Operating:
         """Whether the engine is at it, so that it must not be broken off."""
 
     async def run(self) -> None:
-        started, status = time.perf_counter(), 200
+        started, self.visit.status = time.perf_counter(), 200
         present.set(self.visit)
         ctx = self.line.context(self.visit.request_id)
         ctx.charge = partial(self.line.gateway.limits.charge, self.visit)
@@ -59,14 +59,14 @@ class Operating:
             await self.resolve()
             await self.count_sign_ins()
             self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
-            status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
+            self.visit.status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
         except Refusal as refusal:
-            status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
+            self.visit.status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
         finally:
             self.line.forget(self)
             seconds = time.perf_counter() - started
             self.line.gateway.measures.operated(self.visit, seconds)
-            log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, status, seconds)
+            log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, seconds)
 
     async def resolve(self) -> None:
         """Learn which document is meant, and whether it may be asked."""
