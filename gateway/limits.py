@@ -77,6 +77,7 @@ class Limits:
 
     async def charge(self, visit: Visit, points: int) -> None:
         """Take what an operation costs from the one budget that a caller has over all protocols, or refuse it."""
+        visit.points += points
         if self.budget is None:
             return
         passed, visit.standings[COST] = await self.budgets.spend(self.budget, f"{COST}/{visit.caller}", points)

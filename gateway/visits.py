@@ -46,6 +46,8 @@ class Visit:
     """What it was refused with."""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What its answer carries whatever it turns out to be, such as cookies."""
+    points: int = 0
+    """What it was charged."""
     standings: dict[str, Standing] = field(default_factory=dict)
     """Where its caller stands in each limit that it counted in."""
 

@@ -38,6 +38,7 @@ from gateway.persisted.ledger import Ledger
 from gateway.persisted.policy import Persisted
 from gateway.persisted.trusted import TrustedDocuments
 from gateway.rest.documents import Documents, compiled
+from gateway.rest.known import Known
 from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.tracing.operations import Carrying, untraced
@@ -67,6 +68,7 @@ class Gateway:
     db: Database
     engine: Engine
     documents: Documents
+    known: Known
     persisted: Persisted
     tokens: Tokens
     credentials: Credentials
@@ -134,6 +136,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             db=db,
             engine=engine,
             documents=compiled(engine),
+            known=Known(answers),
             tokens=tokens,
             payments=payments,
             signatures=signatures(settings),

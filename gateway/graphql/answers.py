@@ -87,10 +87,16 @@ class Answers(Bounded[Remembered]):
 
     def given(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
         """What was answered to the same question, if that still holds: to anybody of the viewer's role, or to them."""
+        value = self.held(asked, viewer)
+        if value is None:
+            self.misses += 1
+        return value
+
+    def held(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
+        """The same, for who would ask once more."""
         found = self.values.get((asked, viewer and viewer.role)) or (viewer and self.values.get((asked, viewer)))
         now = time.monotonic()
         if not found or not self.holds(found.reading) or now > found.until or now > self.heard_at + SILENCE:
-            self.misses += 1
             return None
         self.hits += 1
         self.values.move_to_end((asked, found.reading.viewer))

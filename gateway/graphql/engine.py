@@ -49,6 +49,10 @@ class Named:
 
     operation: Operation
 
+    def asked(self, variables: dict[str, Any], make: Callable[..., Any]) -> Hashable:
+        """Stands for what is made of its answer."""
+        return self, make, orjson.dumps(variables)
+
 
 def introspected(operation: Operation, points: int) -> Answer:
     return Answer(described(operation), operation=operation.name, points=points, kind=operation.kind)
@@ -182,7 +186,7 @@ class Engine:
         make: Callable[[dict[str, bytes], Reuse], Made] = as_it_is,
     ) -> Made:
         """What is made of the JSON text of each root field. The first refusal is raised; a missing root is `null`."""
-        asked = named, make, orjson.dumps(variables)
+        asked = named.asked(variables, make)
         if known := self.answers.given(asked, viewer):
             return known
         try:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from gateway.graphql.requests import Reuse, digest
 from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
@@ -60,9 +60,9 @@ def data(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) 
     return json(wrapped(text), status, headers)
 
 
-def read(request: Request, body: Body) -> Response:
+def read(scope: Scope, body: Body) -> Response:
     """What a GET answers, to who does not have it already."""
-    visit = visit_of(request.scope)
+    visit = visit_of(scope)
     return unless_known(body.text, body.etag, visit, (cache_control(body.reuse, visit), VARYING), JSON.encode())
 
 

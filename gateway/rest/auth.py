@@ -84,7 +84,7 @@ async def logout(request: Request, given: RefreshToken | None = None) -> Respons
 @limits.auth
 async def me(request: Request) -> Response:
     """The viewer's own account."""
-    return answers.read(request, await reads.viewer(request))
+    return answers.read(request.scope, await reads.viewer(request))
 
 
 def refresh_token(request: Request, given: RefreshToken | None) -> str | None:

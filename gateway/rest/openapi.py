@@ -149,7 +149,7 @@ REPLAYED = {"Idempotency-Replayed": header("`true` on an answer that was given b
 
 async def described(request: Request) -> Response:
     """The document itself."""
-    return answers.read(request, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
+    return answers.read(request.scope, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
 def install(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:

@@ -90,7 +90,8 @@ async def list_posts(request: Request) -> Response:
     asked = asked_for(request.scope["query_string"])
     await context_of(request).charge(PAGE + ROW * asked.limit)
     filter = {"status": asked.status.name, "q": asked.q}
-    return answers.read(request, await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter))
+    page = await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter)
+    return answers.read(request.scope, page)
 
 
 @router.post(
@@ -116,7 +117,7 @@ async def create_post(request: Request, input: CreatePost) -> Response:
 @limits.api
 async def get_post(request: Request) -> Response:
     """One post."""
-    return answers.read(request, await reads.post(request, lenient_id(request.path_params["id"])))
+    return answers.read(request.scope, await reads.post(request, lenient_id(request.path_params["id"])))
 
 
 @router.put(

@@ -38,7 +38,11 @@ async def post_page(request: Request, **variables: Any) -> Body:
 
 
 async def read(request: Request, document: Named, make: Any, **variables: Any) -> Any:
-    return await gateway_of(request).engine.read(document, variables, context_of(request).viewer, make)
+    gateway, viewer = gateway_of(request), context_of(request).viewer
+    read = await gateway.engine.read(document, variables, viewer, make)
+    if viewer is None:
+        gateway.known.note(request.scope, document.asked(variables, make))
+    return read
 
 
 def as_viewer(texts: Texts, reuse: Reuse) -> Body:

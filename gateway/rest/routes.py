@@ -9,18 +9,21 @@ from urllib.parse import unquote_to_bytes
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.addresses import client_address
 from gateway.asked import Asked
 from gateway.authentication import SAFE_METHODS
 from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
 from gateway.idempotency import HEADER, once
-from gateway.limits import API, declarations
+from gateway.limits import API, caller, declarations
 from gateway.media import is_json
 from gateway.middleware import announced
+from gateway.rest import answers
+from gateway.rest.answers import Body
 from gateway.visits import visit_of
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
@@ -60,12 +63,22 @@ def costs(points: int) -> Callable[[Function], Function]:
 class Answering(Direct):
     """An endpoint that asks for nothing but the request."""
 
-    def __init__(self, handle: Handler) -> None:
-        self.handle = handle
+    def __init__(self, handle: Handler, limit: str | None) -> None:
+        self.handle, self.limit = handle, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self.handle(Asked(scope, receive))
+        known = scope["app"].state.gateway.known.given(scope)
+        response = await (self.again(scope, *known) if known else self.handle(Asked(scope, receive)))
         await response(scope, receive, send)
+
+    async def again(self, scope: Scope, body: Body, points: int) -> Response:
+        """What is known already, for a stranger who may ask for it."""
+        gateway, visit = gateway_of(connection := HTTPConnection(scope)), visit_of(scope)
+        visit.caller = caller(None, client_address(connection, gateway.settings.trusted_proxies))
+        if self.limit:
+            await gateway.limits.count(self.limit, visit.caller, visit)
+        await gateway.limits.charge(visit, points)
+        return answers.read(scope, body)
 
 
 class Endpoint(APIRoute):
@@ -74,7 +87,7 @@ class Endpoint(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         if is_direct(endpoint):
-            self.app = Answering(self.admitting(unwrap(endpoint)))
+            self.app = Answering(self.admitting(unwrap(endpoint)), declarations.of(endpoint))
 
     def get_route_handler(self) -> Handler:
         return self.admitting(super().get_route_handler())

@@ -1,5 +1,7 @@
 """What is kept, for whom, within which bounds; and how clients ask whether what they have still holds."""
 
+import re
+
 import pytest
 
 from models import Category
@@ -16,6 +18,43 @@ async def test_an_answer_is_given_again(api, server, published):
     after = await caches(server)
     assert after["response"]["hits"] == before["response"]["hits"] + 2
     assert after["plan"] == before["plan"]
+
+
+@pytest.mark.parametrize("path", ["/api/posts", "/api/posts?limit=3&status=PUBLISHED", "/api/posts/{id}"])
+async def test_what_is_answered_from_memory_is_an_answer_like_any_other(make_server, published, path):
+    """The same headers, charged and counted as much, until its caller may ask no more; HEAD and tags are heeded."""
+    server, path = await make_server(rate_limit_api="6/hour", rate_limit_cost="1000/hour"), path.format(**published)
+    http = server.anonymous
+    answers = [await http.get(path) for _ in range(3)]
+    assert await hits(server) == 2
+    first, *others = answers
+    for answer in others:
+        assert (answer.status_code, answer.content) == (200, first.content)
+        assert answer.headers.keys() == first.headers.keys()
+    left = [[int(number) for number in re.findall(r"r=(\d+)", answer.headers["ratelimit"])] for answer in answers]
+    price = 1000 - left[0][1]
+    assert left == [[5, 1000 - price], [4, 1000 - 2 * price], [3, 1000 - 3 * price]]
+    head = await http.head(path)
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(first.content)))
+    assert (await http.get(path, headers={"If-None-Match": first.headers["etag"]})).status_code == 304
+    assert (await http.get(path, headers={"Authorization": "Bearer x"})).status_code == 401
+    assert (await http.get(path)).status_code == 429
+    assert (await http.get(path, headers={"X-Forwarded-For": "192.0.2.1"})).status_code == 429
+    (series,) = re.findall(r'requests?_seconds_count\{.*?route="/api/posts.*?status="2xx"\} (\d+)', await told(server))
+    assert int(series) == 4
+
+
+async def told(server) -> str:
+    return (await server.anonymous.get("/metrics")).text
+
+
+async def test_strangers_count_by_the_address_that_a_trusted_proxy_names(make_server, published):
+    """Of answers from memory, too."""
+    server = await make_server(rate_limit_api="2/hour", trusted_proxies="127.0.0.1")
+    for caller in ("192.0.2.1", "192.0.2.2"):
+        asked = [await server.anonymous.get("/api/posts", headers={"X-Forwarded-For": caller}) for _ in range(3)]
+        assert [answer.status_code for answer in asked] == [200, 200, 429]
+    assert await hits(server) >= 3
 
 
 async def test_what_depends_on_the_viewer_is_theirs_alone(graphql, rest, author, stranger, admin, published):
