@@ -210,7 +210,8 @@ async def test_what_a_write_overtook_is_not_kept(make_server, author, published)
     query, id = "query ($id: ID!) { post(id: $id) { title } }", published["id"]
     held = Held(reads)
     early = asyncio.ensure_future(api.one(query, id=id))
-    await held.was_read.wait()
+    async with asyncio.timeout(PATIENCE):
+        await held.was_read.wait()
     await api.update(author, id, title="Edited")
     held.may_go.set()
     assert await early == {"title": "A published post"}

@@ -87,7 +87,8 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
 
     async with server:
         sending = asyncio.create_task(delivered(server.address, told, answered))
-        await kill.wait()
+        async with asyncio.timeout(PATIENCE):
+            await kill.wait()
         await server.kill()
         lost = await sending
         done = {each["id"] for each in told} - {each["id"] for each in lost}

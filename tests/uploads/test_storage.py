@@ -21,6 +21,7 @@ from models import PostUpload, RefreshToken, Upload, User, utcnow
 from models.errors import Unavailable
 from resolvers import sweeping
 from resolvers.sweeping import Swept, sweep
+from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
 from tests.support.writing import CONTENT, change_row, sizes
@@ -259,7 +260,8 @@ async def test_an_upload_that_a_crash_cut_short_leaves_nothing(tmp_path, sqlite_
                 await asyncio.sleep(3600)
 
             sending = asyncio.create_task(http.post("/api/upload", content=without_end(), headers=headers))
-            await halfway.wait()
+            async with asyncio.timeout(PATIENCE):
+                await halfway.wait()
             await server.kill()
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
