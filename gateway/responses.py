@@ -37,9 +37,9 @@ class Ready(Response):
 
 
 def at_once(send: Send, status: int, headers: Sequence[Line], body: bytes) -> bool:
-    """Send an answer in one piece, if everything between here and the connection knows how to. False if not.
+    """Send an answer in one piece, if nothing between here and the connection has to see its messages. False if not.
 
-    A layer's `send` that looks at nothing but an answer's beginning has a `whole` beside its `__call__`.
+    The outermost layer's `send` has a `whole` beside its `__call__`; one that is wrapped in another has it no more.
     """
     whole = getattr(send, "whole", None)
     return whole is not None and whole(status, headers, body)
