@@ -101,6 +101,8 @@ class Connection(AutoHTTPProtocol):
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a socket's. Whoever has not had the answer before would have it in the middle of that."""
         self.is_partial = False
+        if self.scope["method"] != "GET":
+            return self.send_400_response("A socket is asked for with GET")
         if self.cycle is not None and not self.cycle.response_complete:
             return self.send_400_response("A socket may be asked for once what was asked before is answered")
         super().handle_websocket_upgrade()

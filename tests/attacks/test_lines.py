@@ -39,6 +39,8 @@ REFUSED = {
     "a line that ends with CR alone": b"GET / HTTP/1.1\rHost: x\r\r",
     "no host": b"GET /api/posts HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /api/posts HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n",
+    "a socket by POST": START + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 26\r\n\r\n" + BODY,
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
     "a method that is none": b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
     "headers without end": START + b"X-A: " + b"a" * 70_000,
