@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,24 @@ from gateway.errors import refusal_of, refused
 from gateway.limits import told
 from gateway.logs import log_request
 from gateway.metrics.measures import Measures
-from gateway.responses import Line, read, written
+from gateway.responses import read, written
 from gateway.visits import Visit, begun, visit_of
 from models.errors import Refusal, Unavailable
 
 logger = logging.getLogger("gateway")
 
-Headers = tuple[tuple[bytes, bytes], ...]
-
-SECURITY: Headers = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"strict-origin-when-cross-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
+SECURITY = written(
+    [
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"referrer-policy", b"strict-origin-when-cross-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+    ]
 )
 """The last two keep pages of other sites out of a process that holds what is answered here. CORS goes on as it was."""
-OVER_TLS = (*SECURITY, (b"strict-transport-security", b"max-age=31536000"))
+OVER_TLS = SECURITY + written([(b"strict-transport-security", b"max-age=31536000")])
 """Without `includeSubDomains`: what else is under the name is not ours to decide on."""
-TEXTS = {headers: written(headers) for headers in (SECURITY, OVER_TLS)}
 WHOLE = "gateway.whole"
 """Among a request's extensions: writes an answer, if it is that request's turn. Servers other than ours have no such
 thing."""
@@ -62,7 +61,7 @@ class Visits:
             self.measures.visited(scope, visit, seconds)
             log_request(asked, visit, seconds)
 
-    def general(self, scope: Scope) -> Headers:
+    def general(self, scope: Scope) -> bytes:
         """The headers that every answer to such a request has."""
         if self.proxies is None or page_scheme(HTTPConnection(scope), self.proxies) != "https":
             return SECURITY
@@ -74,7 +73,7 @@ class Answering:
 
     __slots__ = "general", "scope", "send", "visit"
 
-    def __init__(self, scope: Scope, visit: Visit, send: Send, general: Headers) -> None:
+    def __init__(self, scope: Scope, visit: Visit, send: Send, general: bytes) -> None:
         self.scope, self.visit, self.send, self.general = scope, visit, send, general
 
     async def __call__(self, message: Message) -> None:
@@ -83,23 +82,22 @@ class Answering:
             message["headers"] = with_ours(message.get("headers", ()), self.visit, self.general)
         await self.send(message)
 
-    def whole(self, status: int, headers: Sequence[Line], body: bytes) -> bool:
+    def whole(self, status: int, head: bytes, body: bytes) -> bool:
         """Send an answer at once; False where it has to go by messages, which cost as much as all that made it."""
         write = self.scope.get("extensions", {}).get(WHOLE)
         if write is None or self.visit.headers:  # those may have a stranger's words, and the server looks at them
             return False
         visit = self.visit
         named = b"x-request-id: %b\r\n" % visit.request_id.encode()
-        head = written(headers), told(visit.standings), TEXTS[self.general], named
-        if not write(self.scope, status, head, body):
+        if not write(self.scope, status, (head, told(visit.standings), self.general, named), body):
             return False
         visit.answering(status)
         return True
 
 
-def with_ours(headers: Any, visit: Visit, general: Headers) -> list[tuple[bytes, bytes]]:
+def with_ours(headers: Any, visit: Visit, general: bytes) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said, ours = {name for name, _ in headers}, [*visit.headers, *read(told(visit.standings)), *general]
+    said, ours = {name for name, _ in headers}, [*visit.headers, *read(told(visit.standings) + general)]
     return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 

@@ -1,6 +1,7 @@
 """Responses whose headers are bytes already: Starlette spells and encodes them anew for each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cached_property
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -25,21 +26,26 @@ class Ready(Response):
     It has no header of those that all answers have.
     """
 
-    def __init__(self, status: int, headers: Iterable[Line], body: bytes = b"", media_type: bytes = b"") -> None:
+    def __init__(self, status: int, head: bytes, body: bytes = b"", media_type: bytes = b"") -> None:
+        """`head`: its headers as they go over the wire, but for those that the body has."""
         self.status_code, self.body, self.background = status, body, None
-        self.raw_headers = [*headers]
-        if media_type:
-            self.raw_headers += (b"content-length", b"%d" % len(body)), (b"content-type", media_type)
+        self.head = (
+            b"%bcontent-length: %d\r\ncontent-type: %b\r\n" % (head, len(body), media_type) if media_type else head
+        )
+
+    @cached_property
+    def raw_headers(self) -> list[Line]:
+        return read(self.head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not at_once(send, self.status_code, self.raw_headers, self.body):
+        if not at_once(send, self.status_code, self.head, self.body):
             await super().__call__(scope, receive, send)
 
 
-def at_once(send: Send, status: int, headers: Sequence[Line], body: bytes) -> bool:
+def at_once(send: Send, status: int, head: bytes, body: bytes) -> bool:
     """Send an answer in one piece, if nothing between here and the connection has to see its messages. False if not.
 
     The outermost layer's `send` has a `whole` beside its `__call__`; one that is wrapped in another has it no more.
     """
     whole = getattr(send, "whole", None)
-    return whole is not None and whole(status, headers, body)
+    return whole is not None and whole(status, head, body)

@@ -1,12 +1,11 @@
 """What clients and proxies may do with an answer that they have: use it again, or ask whether it still holds."""
 
 import re
-from collections.abc import Sequence
 
 from starlette.responses import Response
 
 from gateway.graphql.requests import Reuse
-from gateway.responses import Line, Ready
+from gateway.responses import Ready, written
 from gateway.visits import Visit
 
 CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-api-key"})
@@ -15,18 +14,18 @@ VARY = "Authorization, Cookie, X-API-Key"
 
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": VARY}
 """Only who asked may keep it, and must ask whether it still holds."""
-NOT_SHARED = b"cache-control", REVALIDATED["Cache-Control"].encode()
+NOT_SHARED = written([(b"cache-control", REVALIDATED["Cache-Control"].encode())])
 
 VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
 """Weak or not: proxies weaken what they compress, and what it names is as good as before."""
 
 
-def cache_control(reuse: Reuse, visit: Visit) -> Line:
+def cache_control(reuse: Reuse, visit: Visit) -> bytes:
     """Shared only where nobody said who they are, and it would have made no difference."""
     if not reuse.max_age:
         return NOT_SHARED
     is_shared = not reuse.is_private and CREDENTIALS.isdisjoint(visit.given)
-    return b"cache-control", b"%b, max-age=%d" % (b"public" if is_shared else b"private", reuse.max_age)
+    return b"cache-control: %b, max-age=%d\r\n" % (b"public" if is_shared else b"private", reuse.max_age)
 
 
 def validators(text: str) -> list[str]:
@@ -39,9 +38,9 @@ def matches(if_none_match: str, etag: str) -> bool:
     return "*" in named or etag.strip('"') in named
 
 
-def unless_known(body: bytes, etag: str, visit: Visit, headers: Sequence[Line], media_type: bytes) -> Response:
+def unless_known(body: bytes, etag: str, visit: Visit, head: bytes, media_type: bytes) -> Response:
     """An answer with its tag; 304 to who has it already."""
-    tagged = *headers, (b"etag", etag.encode())
+    tagged = b"%betag: %b\r\n" % (head, etag.encode())
     known = visit.header(b"if-none-match")
     if known is not None and (known == etag or matches(known, etag)):
         return Ready(304, tagged)

@@ -7,12 +7,13 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import Scope
 
+from gateway import responses
 from gateway.graphql.requests import Reuse, digest
 from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
 from gateway.visits import visit_of
 
 JSON = "application/json"
-VARYING = b"vary", VARY.encode()
+VARYING = responses.written([(b"vary", VARY.encode())])
 NO_STORE = {"Cache-Control": "no-store"}
 
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')
@@ -63,7 +64,7 @@ def data(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) 
 def read(scope: Scope, body: Body) -> Response:
     """What a GET answers, to who does not have it already."""
     visit = visit_of(scope)
-    return unless_known(body.text, body.etag, visit, (cache_control(body.reuse, visit), VARYING), JSON.encode())
+    return unless_known(body.text, body.etag, visit, cache_control(body.reuse, visit) + VARYING, JSON.encode())
 
 
 def written(body: Body, status: int = 200, **headers: str) -> Response:

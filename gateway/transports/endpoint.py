@@ -30,7 +30,7 @@ from gateway.media import (
 )
 from gateway.pages import graphiql_page
 from gateway.persisted.clients import client_of
-from gateway.responses import Ready
+from gateway.responses import Ready, written
 from gateway.reuse import VARY, cache_control, unless_known
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
@@ -45,9 +45,9 @@ METHODS = ["GET", "POST"]
 COST = b"graphql-cost"
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 """An answer is for who asked, in the form that they asked for."""
-READY = (b"cache-control", b"no-store"), (b"vary", b"Accept")
+READY = written([(b"cache-control", b"no-store"), (b"vary", b"Accept")])
 """The same, for what was executed."""
-VARY_OF_GET = b"vary", f"Accept, {VARY}".encode()
+VARY_OF_GET = written([(b"vary", f"Accept, {VARY}".encode())])
 
 
 class GraphQLEndpoint(Direct):
@@ -120,8 +120,8 @@ async def batched(
 
 def read_again(answer: Answer, visit: Visit, media_type: str) -> Response:
     """What a GET reads may be kept, and asked for again under the tag that it has."""
-    headers = cache_control(answer.reuse, visit), VARY_OF_GET
-    return unless_known(answer.body, answer.etag, visit, headers, media_type.encode())
+    head = cache_control(answer.reuse, visit) + VARY_OF_GET
+    return unless_known(answer.body, answer.etag, visit, head, media_type.encode())
 
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
