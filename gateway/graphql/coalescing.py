@@ -14,22 +14,11 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from models.connections import UNREACHED
 from models.errors import Unavailable
+from models.postgres import is_away
 
 MOST = 16
-
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
-"""What says that the database cannot be reached, or cannot answer now, whatever is asked of it."""
 
 
 class Waiting(NamedTuple):
@@ -74,7 +63,7 @@ class Coalescing:
         """Answer everything that waits, then rest."""
         try:
             while self.queue:
-                connection = self.rested() or await self.connect()
+                connection = self.rested() or await self.connected()
                 try:
                     await self.serve(connection)
                 finally:
@@ -83,6 +72,13 @@ class Coalescing:
             self.give_up(error)
         finally:
             self.free += 1
+
+    async def connected(self) -> asyncpg.Connection:
+        """A new one. Why there is none, in whatever words, is the database's affair: clients come again."""
+        try:
+            return await self.connect()
+        except UNREACHED as error:
+            raise unavailable(error) from error
 
     def rested(self) -> asyncpg.Connection | None:
         """One that is still connected. A server that went away has closed them all."""
@@ -166,12 +162,8 @@ def settle(group: list[Waiting], found: list[Any]) -> None:
 def refuse(group: Sequence[Waiting], error: Exception) -> None:
     for waiting in group:
         if not waiting.answer.done():
-            waiting.answer.set_exception(unavailable(error) if is_away(error) else error)
-
-
-def is_away(error: Exception) -> bool:
-    """A parameter of the wrong type is an `InterfaceError` of asyncpg's too, but a fault of ours."""
-    return isinstance(error, AWAY) and not isinstance(error, ValueError)
+            is_refused = is_away(error) or isinstance(error, Unavailable)
+            waiting.answer.set_exception(unavailable(error) if is_refused else error)
 
 
 def unavailable(error: Exception) -> Unavailable:

@@ -126,6 +126,31 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
         assert await connections(url) == {"": 2, "dovetail reads": 1, "dovetail wake-ups": 1}
 
 
+async def test_a_database_that_takes_nobody_in_is_away(unused_database) -> None:
+    """Whatever its server says of why: 503 for who reads and who writes."""
+    url = make_url(await unused_database("postgres"))
+    async with (
+        serving(url.render_as_string(hide_password=False)) as server,
+        maintenance(url.set(database="postgres")) as own,
+    ):
+        author = await server.account()
+        await own.execute(f'alter database "{url.database}" allow_connections false')
+        try:
+            await own.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", str(url.database)
+            )
+            http, post = server.anonymous, {"title": "A post", "content": CONTENT}
+            tags = await http.post("/graphql", json={"query": "{ tags { id } }"})
+            assert tags.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+            assert (await http.get("/api/posts")).status_code == 503
+            assert (await http.post("/api/posts", json=post, headers=author.headers)).status_code == 503
+        finally:
+            await own.execute(f'alter database "{url.database}" allow_connections true')
+        async with asyncio.timeout(BOUND):
+            while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
+
+
 async def connections(url: URL) -> dict[str, int]:
     """How many others there are to a database, by what they call themselves."""
     others = "datname = current_database() and pid <> pg_backend_pid()"
