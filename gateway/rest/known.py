@@ -39,7 +39,7 @@ class Known:
     def given(self, scope: Scope) -> tuple[Body, int] | None:
         """What a stranger is answered, and the points that it costs them; None where that is not known, or no longer.
 
-        Whoever says who they are is asked in the long way, what they send along may be wrong.
+        Who says who they are goes the long way: it may not be true.
         """
         question = self.questions.get(target_of(scope))
         if question is None or not CREDENTIALS.isdisjoint(visit_of(scope).given):
