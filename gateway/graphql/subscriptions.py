@@ -90,6 +90,8 @@ class Subscriptions:
         """`steps` binds and reads what a field's function returned, as it does for mutations."""
         self.steps, self.reads = steps, reads
         self.shared: Shared[Said | None] = Shared()
+        self.waiting = 0
+        """How many subscribers were told all there is."""
 
     async def begin(
         self,
@@ -177,7 +179,11 @@ class Subscription:
             self.ahead.extend(entries)
         else:
             self.cursor = max(self.cursor, position)
-            await self.log.growth(self.cursor)
+            self.subscriptions.waiting += 1
+            try:
+                await self.log.growth(self.cursor)
+            finally:
+                self.subscriptions.waiting -= 1
 
     async def take(self, viewer: Callable[[], Viewer | None]) -> bytes | None:
         """What the next entry comes to; it counts as told once this returns."""

@@ -53,6 +53,8 @@ class Readings(Collector):
         )
         live, followers = len(gateway.hub.live), len(gateway.hub.followers)
         yield gauge("feed_followers", "Who follows the feed", {"live": live, "behind": followers - live}, "state")
+        waiting = gateway.engine.subscriptions.waiting
+        yield gauge("subscriptions_waiting", "Subscriptions, over any transport, that were told all there is", waiting)
         yield gauge("log_position", "The newest event that has settled", gateway.log.position)
         silence = gateway.engine.answers.silence
         yield gauge("log_silence_seconds", "Since the log was last read to its end; after 5 no cache answers", silence)

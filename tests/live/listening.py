@@ -17,7 +17,7 @@ from resolvers.tokens import Tokens
 from tests.live.feeds import Feed, following
 from tests.support.accounts import Account, sign_up
 from tests.support.callers import GraphQL
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, until
 from tests.support.servers import SECRET, settings_for
 
 
@@ -51,6 +51,10 @@ class Listening:
         """A follower, for a scope that begins once it is connected."""
         headers = {**(viewer.headers if viewer else {}), **(headers or {})}
         return following(self.http, "/api/events", query, headers)
+
+    async def subscribed(self, count: int = 1) -> None:
+        """So many subscriptions have begun, and wait: over a socket nothing tells a client that."""
+        await until(lambda: self.gateway.engine.subscriptions.waiting >= count)
 
     async def hears(self, feed: Feed, *types: str) -> None:
         """These come next, and nothing else."""

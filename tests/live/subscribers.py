@@ -122,10 +122,9 @@ class Socket:
         return id
 
     async def ready(self) -> None:
-        """Everything said so far has been heeded, and had a moment to begin."""
+        """Everything said so far has been heeded, though what it began may yet have to begin."""
         await self.say({"type": "ping"})
         assert await self.heard() == {"type": "pong"}
-        await asyncio.sleep(0.05)
 
     async def told(self, id: str) -> Any:
         """The value of the next response's only field, which must be to that operation."""

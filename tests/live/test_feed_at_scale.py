@@ -81,8 +81,7 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
         streams = await ears(live, 800) + await ears(live, 100, SUBSCRIBE)
         sockets = [await stack.enter_async_context(socket_to(live.address)) for _ in range(100)]
         ids = [await each.subscribe(SUBSCRIPTION) for each in sockets]
-        for each in sockets:
-            await each.ready()
+        await live.subscribed(200)
         expected = {"streams_open": 1000, "log_position": 2, "database_connections_in_use": 0}
         measured = await gauges(live)
         assert {name: measured[name] for name in expected} == expected

@@ -1,5 +1,6 @@
 """Subscriptions: what is told, to whom, and in which order; over SSE, on both databases."""
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -14,6 +15,7 @@ from resolvers.retention import prune
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, Stream, streaming
 from tests.support.accounts import Account
+from tests.support.patience import PATIENCE
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +102,8 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
         await published(live, ann)
         first = (await stream.told())["id"]
         last = (await stream.told())["id"]
-    await published(live, ann)
+        await published(live, ann)
+        await events(stream, 2)
     await prune(live.db, timedelta(0))
     live.gateway.log.floor = live.gateway.log.position  # as if it had left the memory of this server
     assert await refusal(live, since=first) == await refusal(live, since=last) == (410, "CURSOR_EXPIRED")
@@ -112,7 +115,8 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
 async def refusal(live: Listening, query: str = EVENTS, **variables: Any) -> tuple[int, str]:
     """How a subscription is refused before it begins: plainly."""
     body, headers = {"query": query, "variables": variables}, {"Accept": "text/event-stream, application/json"}
-    response = await live.http.post("/graphql", json=body, headers=headers)
+    async with asyncio.timeout(PATIENCE):  # one that is not refused goes on for ever
+        response = await live.http.post("/graphql", json=body, headers=headers)
     assert (response.headers["Content-Type"], list(response.json())) == ("application/json", ["errors"])
     (code,) = {error["extensions"]["code"] for error in response.json()["errors"]}
     return response.status_code, code

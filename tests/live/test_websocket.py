@@ -152,7 +152,7 @@ async def test_subscriptions_run_side_by_side(live: Listening) -> None:
     async with socket(live.address) as client:
         posts = await client.subscribe(EVENTS)
         likes = await client.subscribe("subscription { postEvents(types: LIKED) { type } }", id='odd " id')
-        await client.ready()
+        await live.subscribed(2)
         id = (await live.graphql.create(ann, **POST))["id"]
         assert [(await client.told(posts))["type"] for _ in range(2)] == ["CREATED", "PUBLISHED"]
         await client.say({"id": posts, "type": "complete"})
@@ -161,7 +161,7 @@ async def test_subscriptions_run_side_by_side(live: Listening) -> None:
         await live.graphql.like(ann, id)
         assert await client.told(likes) == {"type": "LIKED"}
         await client.subscribe(EVENTS, id=posts)
-        await client.ready()
+        await live.subscribed(2)
         await live.graphql.unlike(ann, id)
         assert (await client.told(posts))["type"] == "UNLIKED"
         assert await client.is_silent()
@@ -239,7 +239,7 @@ async def test_rights_that_end_end_the_socket(live: Listening, how: str) -> None
     ann = await live.account("Ann")
     async with socket(live.address, ann) as client, socket(live.address) as anybody:
         await client.subscribe(EVENTS)
-        await client.ready()
+        await live.subscribed()
         if how == "expiry":
             live.gateway.watch.expire(time.time() + 3600)
         else:
@@ -256,6 +256,7 @@ async def test_a_token_is_renewed_in_place(live: Listening) -> None:
     refreshed = (await live.http.post("/api/auth/refresh", json={"refreshToken": ann.refresh_token})).json()["data"]
     async with socket(live.address, ann) as client:
         id = await client.subscribe(EVENTS)
+        await live.subscribed()
         await client.say({**INIT, "payload": {"authorization": refreshed["accessToken"]}})
         assert await client.heard() == {"type": "connection_ack"}
         live.gateway.watch.expire(time.time() + 800)
@@ -286,7 +287,7 @@ async def test_a_role_that_changes_is_heeded(live: Listening) -> None:
     ann, admin = await live.account("Ann"), await live.account("Ada", Role.ADMIN)
     async with socket(live.address, admin) as client:
         id = await client.subscribe(EVENTS)
-        await client.ready()
+        await live.subscribed()
         await live.graphql.create(ann, title="A draft", content=CONTENT)
         assert (await client.told(id))["type"] == "CREATED"
         await promote(live.db, admin.email, Role.USER)
@@ -360,7 +361,7 @@ async def test_a_server_that_goes_sends_its_sockets_away(live: Listening) -> Non
     ann = await live.account("Ann")
     async with socket(live.address, ann) as client, socket(live.address, init=False) as stranger:
         await client.subscribe(EVENTS)
-        await client.ready()
+        await live.subscribed()
         register = 'mutation { register(input: {name: "A", email: "a@b.test", password: "a password"}) { expiresIn } }'
         id = await client.subscribe(register)
         await client.say(PING)
@@ -401,7 +402,7 @@ async def test_who_does_not_read_is_disconnected_and_slows_nobody(
         slow.connection.transport.pause_reading()
         await slow.subscribe(query)
         id = await reader.subscribe(query)
-        await reader.ready()
+        await sqlite.subscribed(2)
         while sqlite.gateway.streams.count == 2:
             await sqlite.graphql.create(author, title="Long", content="x" * 500_000, status="PUBLISHED")
             assert [(await reader.told(id))["type"] for _ in range(2)] == ["CREATED", "PUBLISHED"]
@@ -416,7 +417,7 @@ async def test_many_idle_subscriptions_hold_no_connection_to_the_database(live: 
         for client in clients:
             for _ in range(50):
                 await client.subscribe(EVENTS)
-            await client.ready()
+        await live.subscribed(500)
         if not live.gateway.db.is_sqlite:
             assert live.gateway.db.pool.busy == 0
             assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size

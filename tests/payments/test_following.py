@@ -74,7 +74,7 @@ async def test_order_updated_tells_each_step(live: Listening):
     id = await ordered(live, buyer)
     async with streaming(live.http, FOLLOW, buyer, order=id) as stream, socket(live.address, buyer) as client:
         subscribed = await client.subscribe(FOLLOW, order=id)
-        await client.ready()
+        await live.subscribed(2)
         await deliver(live.http, event("checkout.session.completed", completed(id)))
         paid = {"id": id, "status": "PAID", "amountTotal": 1250}
         assert await stream.told() == await client.told(subscribed) == paid

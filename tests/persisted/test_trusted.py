@@ -122,7 +122,7 @@ async def test_an_id_over_a_socket_and_as_a_stream(database_url, trust) -> None:
             assert await client.error("2") == "NOT_FOUND"
             assert await client.error(await client.subscribe("{ tags { id } }")) == "DOCUMENT_NOT_TRUSTED"
             await client.say({"id": "3", "type": "subscribe", "payload": {"extensions": hashed(EVENTS)}})
-            await client.ready()
+            await live.subscribed()
             account = await live.account()
             await documents.add(live.db, [documents.Trusted("create", digest(CREATE), CREATE, "Create")])
             written = await live.http.post("/graphql", json={"documentId": "create"}, headers=account.headers)

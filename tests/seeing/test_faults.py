@@ -91,7 +91,7 @@ async def over_a_socket(live: Listening, viewer: Account, post_id: str) -> Async
         for query in (LIST, WRITE, FOLLOW):
             id = await client.subscribe(query)
             if query is FOLLOW:
-                await client.ready()
+                await live.subscribed()
                 await liked(live, viewer, post_id)
             message = await client.heard()
             assert (message["id"], message["type"]) == (id, "next")

@@ -89,7 +89,7 @@ async def test_operations_over_sockets_and_streams_are_spans(collector, sqlite_u
             assert await client.told("1")
             assert (await client.heard())["type"] == "complete"
             await client.subscribe("subscription Follow { postEvents { id } }")
-            await client.ready()
+            await live.subscribed()
         async with streaming(live.http, "subscription Stream { postEvents { id } }"):
             pass
     plain = collector.one("query")

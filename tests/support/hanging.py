@@ -24,6 +24,7 @@ def watched(item: pytest.Item, seconds: float) -> Iterator[None]:
 
 
 def tell(item: pytest.Item, seconds: float) -> None:
+    gc.unfreeze()  # the gateway froze what was there when it started, which hides it from this list
     tasks = [task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()]
     waiting = "\n".join(f"  {task.get_name()}: {' → '.join(steps(task.get_coro()))}" for task in tasks)
     with item.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
