@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Match
 
 from gateway.faults import note_cause
 from gateway.media import GRAPHQL_PATH, preferred
+from gateway.responses import Ready, written
 from gateway.visits import visit_of
 from models.errors import RateLimited, Refusal, Unauthorized, Unavailable, ValidationError
 from resolvers.inputs import refusal as invalid
@@ -20,7 +21,7 @@ from resolvers.inputs import refusal as invalid
 JSON = "application/json"
 RETRY_AFTER = 1
 """Seconds after which what is unavailable may be back, or another server may answer."""
-NOT_KEPT = {"Cache-Control": "no-store"}
+NOT_KEPT = b"cache-control: no-store\r\n"
 """Caches may keep a 404 or a 405 that does not say so, and what is hidden now may be shown a moment later."""
 
 
@@ -57,18 +58,18 @@ def refused(scope: Any, refusal: Refusal, headers: dict[str, str] | None = None)
         body, media_type = graphql_body(refusal, visit.request_id), preferred(scope) or JSON
     else:
         body, media_type = rest_body(refusal, visit.request_id), JSON
-    headers = {**NOT_KEPT, **headers_of(refusal), **(headers or {})}
-    return Response(orjson.dumps(body), refusal.status, headers, media_type)
+    more = written((name.lower().encode(), value.encode()) for name, value in (headers or {}).items())
+    return Ready(refusal.status, NOT_KEPT + head_of(refusal) + more, orjson.dumps(body), media_type.encode())
 
 
-def headers_of(refusal: Refusal) -> dict[str, str]:
+def head_of(refusal: Refusal) -> bytes:
     if isinstance(refusal, Unauthorized):
-        return {"WWW-Authenticate": "Bearer"}
+        return b"www-authenticate: Bearer\r\n"
     if isinstance(refusal, RateLimited):
-        return {"Retry-After": str(refusal.details["retryAfter"])}
+        return b"retry-after: %d\r\n" % refusal.details["retryAfter"]
     if isinstance(refusal, Unavailable):
-        return {"Retry-After": str(RETRY_AFTER)}
-    return {}
+        return b"retry-after: %d\r\n" % RETRY_AFTER
+    return b""
 
 
 def install(app: FastAPI) -> None:

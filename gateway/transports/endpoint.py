@@ -43,10 +43,8 @@ from resolvers.context import RequestContext
 
 METHODS = ["GET", "POST"]
 COST = b"graphql-cost"
-HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
+HEAD = written([(b"cache-control", b"no-store"), (b"vary", b"Accept")])
 """An answer is for who asked, in the form that they asked for."""
-READY = written([(b"cache-control", b"no-store"), (b"vary", b"Accept")])
-"""The same, for what was executed."""
 VARY_OF_GET = written([(b"vary", f"Accept, {VARY}".encode())])
 
 
@@ -188,14 +186,12 @@ def answered(answer: Answer, media_type: str, scope: Scope) -> Response:
 
     A stream of one tells of either: its clients take another status for a broken line, and would try again.
     """
-    if answer.executed and media_type != EVENT_STREAM:
-        return Ready(200, READY, answer.body, media_type.encode())
     kind = None if answer.executed else OF_CODE[answer.errors[0]]
     if kind is MethodNotAllowed:
-        return Response(answer.body, kind.status, HEADERS | {"Allow": "POST"}, plain(media_type))
+        return Ready(kind.status, HEAD + b"allow: POST\r\n", answer.body, plain(media_type).encode())
     if media_type == EVENT_STREAM:
-        return Response(single(answer.body), 200, HEADERS, EVENT_STREAM)
-    return Response(answer.body, status_of(kind, scope) if kind else 200, HEADERS, media_type)
+        return Ready(200, HEAD, single(answer.body), FORMS[EVENT_STREAM].media_type.encode())
+    return Ready(status_of(kind, scope) if kind else 200, HEAD, answer.body, media_type.encode())
 
 
 def status_of(kind: type[Refusal], scope: Scope) -> int:
