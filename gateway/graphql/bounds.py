@@ -41,6 +41,8 @@ class DocumentLimits:
     root_fields: int = 20
     tokens: int = 2000
     fields: int = 500
+    directives: int = 5
+    """At one field: each of those there are may stand there once."""
     cost: int = 5000
     """Points, as `costs.py` counts them."""
     introspection: bool = True
@@ -69,6 +71,7 @@ def measured(
             ("asks for more root fields than", roots, limits.root_fields),
             ("uses more aliases than", aliases, limits.aliases),
             ("asks for more fields than", fields, limits.fields),
+            ("has more directives at a field than", len(node.directives or ()), limits.directives),
         ):
             if number > most:
                 yield GraphQLError(f"The operation {what} {most}", node)

@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlit
 
 CIRCLE = "fragment A on User { ...B } fragment B on User { ...A }"
 DEEP = "{ posts { nodes { author { " + "posts { nodes { author { " * 4 + "id" + " } } } " * 4 + "} } } }"
-DIRECTIVES = "{ viewer { id " + "@include(if: true) " * 50 + "} }"
+DIRECTIVES = "{ viewer { ... " + "@include(if: true) " * 50 + "{ id } } }"
+UNKNOWN = "{ __typename " + "@aa" * 10 + " }"
 INTROSPECTION = "{ __schema { types { " + "fields { type { " * 8 + "name " + "} } " * 8 + "} } }"
 
 BOMBS = {
@@ -19,6 +20,7 @@ BOMBS = {
     "root fields": ("{ " + " ".join(f"a{n}: __typename" for n in range(25)) + " }", "more root fields than 20"),
     "fragments in a circle": (f"{{ viewer {{ ...A }} }} {CIRCLE}", "Cannot spread fragment 'A' within itself via 'B'."),
     "directives": (DIRECTIVES, "The directive '@include' can only be used once at this location."),
+    "directives at a field": (UNKNOWN, "has more directives at a field than 5"),
     "depth": (DEEP, "The operation is nested deeper than 12"),
     "rows": (
         "{ posts(first: 100) { nodes { comments(first: 100) { nodes { post { comments(first: 100) { totalCount }"

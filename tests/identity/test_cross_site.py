@@ -11,6 +11,7 @@ from tests.uploads.files import picture, send
 
 pytestmark = pytest.mark.anyio
 
+PAGES = "/", "/docs"
 PERSON = {"name": "Ann", "email": "ann@example.com", "password": "long enough"}
 FRONT = "https://www.example.com"
 NEAR = [
@@ -120,9 +121,7 @@ async def test_without_cors_origins_there_is_no_cors(server):
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/posts", "/api/nowhere", "/graphql?query={__typename}", "/", "/docs", "/api/health"]
-)
+@pytest.mark.parametrize("path", ["/api/posts", "/api/nowhere", "/graphql?query={__typename}", "/api/health", *PAGES])
 async def test_every_answer_carries_the_headers_that_keep_other_sites_out(server, path):
     """Refusals and pages too."""
     answer = await server.anonymous.get(path)
@@ -134,6 +133,9 @@ async def test_every_answer_carries_the_headers_that_keep_other_sites_out(server
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     assert {name: answer.headers.get(name) for name in kept} | {"Referrer-Policy": ""} == kept | {"Referrer-Policy": ""}
+    policy = answer.headers["Content-Security-Policy"]
+    assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert path in PAGES or policy.count(";") == 1, "only pages load anything"
     assert "Strict-Transport-Security" not in answer.headers
 
 
