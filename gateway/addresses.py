@@ -1,7 +1,7 @@
 """Where a request comes from, and which address of ours it was sent to. Only trusted proxies may say otherwise."""
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
 from starlette.requests import HTTPConnection
@@ -37,6 +37,18 @@ def client_address(connection: HTTPConnection, proxies: Networks) -> str:
             break
         address = hop
     return address
+
+
+@lru_cache(4096)
+def counted(address: str) -> str:
+    """Whom an address stands for. One customer has a /64 of IPv6 at the least; IPv4 may come as IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed), 64), strict=False))
 
 
 def is_address(text: str) -> bool:

@@ -25,16 +25,17 @@ async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool 
     gateway, visit = gateway_of(connection), visit_of(connection.scope)
     ctx = gateway.context(visit.request_id)
     address = client_address(connection, gateway.settings.trusted_proxies)
+    visit.stranger = caller(None, address)
     try:
         if not CREDENTIALS.isdisjoint(visit.given):
             await identify(ctx, connection, cookies=cookies)
     except Refusal:
         if limit:
-            await gateway.limits.count(limit, caller(None, address), visit)
+            await gateway.limits.count(limit, visit.stranger, visit)
         raise
     connection.scope[KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
-    visit.caller = caller(ctx.viewer, address, ctx.key_id)
+    visit.caller = caller(ctx.viewer, address, ctx.key_id) if ctx.viewer else visit.stranger
     ctx.charge = partial(gateway.limits.charge, visit)
     if limit:
         await gateway.limits.count(limit, visit.caller, visit)

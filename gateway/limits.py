@@ -16,6 +16,7 @@ import slowapi
 from limits import parse_many
 from redis.asyncio import Redis
 
+from gateway.addresses import counted
 from gateway.budgets import Budgets, SharedBudgets
 from gateway.settings import OFF, Settings
 from gateway.visits import Visit
@@ -64,6 +65,8 @@ class Limits:
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
         """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
+        if name == AUTH:
+            caller = visit.stranger  # accounts are free: one who guesses would be another with every few guesses
         if name == API and caller.startswith(KEY):
             name = KEY
         limits = self.of[name]
@@ -129,4 +132,4 @@ def caller(viewer: Viewer | None, address: str, key_id: UUID | None = None) -> s
     """Whom a request counts for; an account's API keys count each for itself."""
     if key_id:
         return f"{KEY}:{key_id}"
-    return f"viewer:{viewer.id}" if viewer else f"address:{address}"
+    return f"viewer:{viewer.id}" if viewer else f"address:{counted(address)}"

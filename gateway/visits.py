@@ -38,6 +38,8 @@ class Visit:
     """Not for a HEAD, which is answered as a GET otherwise."""
     caller: str = ""
     """Whose requests it counts among: a viewer's, or an address's."""
+    stranger: str = ""
+    """The same, whoever they say that they are: an address's."""
     status: int = CLIENT_CLOSED_REQUEST
     """What it is answered with, once that has begun."""
     on_answer: Callable[[], None] = nothing

@@ -74,7 +74,7 @@ class Answering(Direct):
     async def again(self, scope: Scope, body: Body, points: int) -> Response:
         """What is known already, for a stranger who may ask for it."""
         gateway, visit = gateway_of(connection := HTTPConnection(scope)), visit_of(scope)
-        visit.caller = caller(None, client_address(connection, gateway.settings.trusted_proxies))
+        visit.caller = visit.stranger = caller(None, client_address(connection, gateway.settings.trusted_proxies))
         if self.limit:
             await gateway.limits.count(self.limit, visit.caller, visit)
         await gateway.limits.charge(visit, points)

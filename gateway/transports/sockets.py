@@ -204,7 +204,7 @@ class Socket:
         query, name = payload.get("query") or "", payload.get("operationName") or None
         request = GraphQLRequest(query, payload.get("variables"), name, reference=reference_of(payload, query))
         self.begun += 1
-        visit = Visit(f"{self.visit.request_id}.{self.begun}", caller=self.visit.caller)
+        visit = Visit(f"{self.visit.request_id}.{self.begun}", caller=self.visit.caller, stranger=self.visit.stranger)
         visit.viewer = self.viewer and self.viewer.id
         operating = self.operations[id] = Operating(self, id, request, visit)
         if len(self.operations) > self.gateway.settings.graphql_max_subscriptions:

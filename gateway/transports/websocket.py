@@ -52,7 +52,7 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
     gateway = gateway_of(websocket)
     if gateway.streams.is_draining:
         raise Unavailable(GOING)
-    visit.caller = caller(None, client_address(websocket, gateway.settings.trusted_proxies))
+    visit.caller = visit.stranger = caller(None, client_address(websocket, gateway.settings.trusted_proxies))
     await gateway.limits.count(API, visit.caller, visit)
 
 

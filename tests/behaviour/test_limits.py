@@ -15,8 +15,8 @@ LOGIN = 'login(input: {email: "nobody@example.com", password: "wrong password"})
 
 
 def an_address() -> str:
-    """Nobody else's: a shared Redis remembers callers of other runs."""
-    return f"2001:db8::{random.randrange(16**4):x}:{random.randrange(16**4):x}:{random.randrange(16**4):x}"
+    """In nobody else's network: a shared Redis remembers callers of other runs."""
+    return f"2001:{random.randrange(16**4):x}:{random.randrange(16**4):x}:{random.randrange(16**4):x}::1"
 
 
 @pytest.fixture

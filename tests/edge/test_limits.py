@@ -122,6 +122,36 @@ async def test_each_guess_at_a_password_counts(limited: Server) -> None:
         assert (await client.post("/api/auth/login", json=LOGIN)).status_code == 429
 
 
+async def test_a_guess_counts_by_its_address_whoever_guesses(limited: Server, author: Account) -> None:
+    """Accounts are free, and each would be another with so many guesses; over a socket likewise."""
+    async with limited.browser(address=address()) as client:
+        for viewer in (None, author):
+            headers = viewer.headers if viewer else {}
+            assert (await client.post("/api/auth/login", json=LOGIN, headers=headers)).status_code == 401
+        guess = {"query": f"mutation {{ {GUESS} }}"}
+        assert (await client.post("/api/auth/login", json=LOGIN, headers=author.headers)).status_code == 429
+        assert (await client.post("/graphql", json=guess, headers=author.headers)).status_code == 429
+    async with limited.browser(address=address()) as client:
+        assert (await client.post("/api/auth/login", json=LOGIN, headers=author.headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_the_same"),
+    [
+        ("2001:db8:1:2::1", "2001:DB8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.7", "192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.8", False),
+    ],
+)
+async def test_a_network_of_ipv6_is_one_caller(make_server, one: str, other: str, are_the_same: bool) -> None:
+    """A customer has 2^64 addresses of it."""
+    server = await make_server(rate_limit_api="1/minute")
+    async with server.browser(address=one) as first, server.browser(address=other) as second:
+        assert (await first.get("/api/posts")).status_code == 200
+        assert (await second.get("/api/posts")).status_code == (429 if are_the_same else 200)
+
+
 async def test_what_is_not_counted(limited: Server) -> None:
     """Health, pages and preflights."""
     async with limited.browser(address=address()) as client:
