@@ -117,6 +117,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
         db.announce, db.committed = broker.announce, partial(tell, (answers, counts))
         log.witnesses |= {answers.heard, counts.heard}
+        log.beginnings |= {answers.clear, counts.clear}
         await stack.enter_async_context(log.running())
         await stack.enter_async_context(broker.listening(log.wake))
         watch = await stack.enter_async_context(Watch(db).running())

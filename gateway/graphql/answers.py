@@ -156,5 +156,6 @@ class Answers(Bounded[Remembered]):
         self.moment += 1
         self.cleared_at = self.moment
         self.changes.clear()
+        self.heeded.clear()
         self.values.clear()
         self.weight = 0

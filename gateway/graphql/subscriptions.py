@@ -28,7 +28,7 @@ from gateway.graphql.sharing import Shared
 from gateway.live.entries import Entry
 from gateway.live.log import Log
 from models import Role, Viewer
-from models.errors import Refusal, Unavailable, ValidationError
+from models.errors import CursorExpired, Refusal, Unavailable, ValidationError
 from resolvers.context import RequestContext
 
 RETRY = 0.5
@@ -150,7 +150,7 @@ class Subscription:
         self, subscriptions: Subscriptions, asked: Asked, arguments: dict[str, Any], log: Log, cursor: int
     ) -> None:
         self.subscriptions, self.asked, self.arguments, self.log = subscriptions, asked, arguments, log
-        self.cursor = cursor
+        self.cursor, self.era = cursor, log.era
         """Everything up to here has been told, or is nothing to this subscriber."""
         self.ahead: deque[Entry] = deque()
 
@@ -173,17 +173,23 @@ class Subscription:
                 await asyncio.sleep(RETRY)
 
     async def look_ahead(self) -> None:
-        position = self.log.position
-        entries = await self.log.after(self.cursor)
-        if entries:
-            self.ahead.extend(entries)
-        else:
-            self.cursor = max(self.cursor, position)
-            self.subscriptions.waiting += 1
-            try:
-                await self.log.growth(self.cursor)
-            finally:
-                self.subscriptions.waiting -= 1
+        if self.era != self.log.era:
+            raise CursorExpired
+        entries, cursor = await self.log.after(self.cursor)
+        self.ahead.extend(entries)
+        if not entries:
+            self.cursor = cursor
+            await self.catch_breath()
+
+    async def catch_breath(self) -> None:
+        """Wait for what comes next, if there is nothing yet."""
+        if self.cursor < self.log.position:
+            return
+        self.subscriptions.waiting += 1
+        try:
+            await self.log.growth(self.cursor)
+        finally:
+            self.subscriptions.waiting -= 1
 
     async def take(self, viewer: Callable[[], Viewer | None]) -> bytes | None:
         """What the next entry comes to; it counts as told once this returns."""

@@ -44,6 +44,7 @@ class Hub:
         self.log, self.streams = log, streams
         self.cursor = log.position
         """The live have heard everything up to here, or are about to."""
+        log.beginnings.add(self.start_over)
         self.followers: set[Follower] = set()
         self.live: set[Follower] = set()
 
@@ -99,8 +100,7 @@ class Hub:
         while True:
             try:
                 await self.log.growth(self.cursor)
-                position = self.log.position
-                await self.round(await self.log.after(self.cursor), position)
+                await self.round(*await self.log.after(self.cursor))
             except Unavailable:
                 await asyncio.sleep(TICK)
             except CursorExpired:
@@ -110,9 +110,9 @@ class Hub:
                 for follower in [each for each in self.live if each.cursor < self.cursor]:
                     follower.cut()
 
-    async def round(self, entries: list[Entry], position: int) -> None:
-        """Send entries to everybody who is live; those that join meanwhile know them already."""
-        self.cursor = entries[-1].id if entries else position
+    async def round(self, entries: list[Entry], cursor: int) -> None:
+        """Send entries to everybody who is live, who then stand at a cursor; those that join meanwhile know them."""
+        self.cursor = cursor
         authors = {entry.audience.author for entry in entries if not entry.audience.everyone}
         pieces: dict[object, bytes] = {}
         async for follower in self.in_turns(self.live):
@@ -125,6 +125,16 @@ class Hub:
             follower.cursor = max(follower.cursor, self.cursor)
             if body:
                 self.tell(follower, piece(body))
+
+    def start_over(self) -> None:
+        """The log went back: what everybody has heard is no part of it any more, and their cursors are no use."""
+        self.cursor = self.log.position
+        for follower in list(self.followers):
+            if follower in self.live:
+                follower.cursor = self.cursor
+                self.tell(follower, piece(RESET))
+            else:
+                follower.cut()
 
     async def in_turns(self, followers: Iterable[Follower]) -> AsyncIterator[Follower]:
         """Those who are live, letting others have the event loop now and then."""
@@ -174,12 +184,11 @@ class Hub:
         """Send the next page of what a follower has missed. One that was live and is now off memory is too slow."""
         if follower.has_caught_up and follower.cursor < self.log.floor:
             raise TimeoutError
-        position = self.log.position
         try:
-            entries = await self.log.after(follower.cursor)
-            body, cursor = follower.wants(entries, follower.guarded.viewer), entries[-1].id if entries else position
+            entries, cursor = await self.log.after(follower.cursor)
+            body = follower.wants(entries, follower.guarded.viewer)
         except CursorExpired:
-            body, cursor = RESET, position
+            body, cursor = RESET, self.log.position
         if body:
             await taken(follower.send(piece(body)))
             follower.spoken_at = time.monotonic()

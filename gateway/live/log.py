@@ -7,7 +7,9 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from copy import copy
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Row
@@ -18,6 +20,7 @@ from gateway.live.entries import Entry, Sights, entries_of
 from gateway.live.horizon import Horizon, Missed
 from models import Database
 from models.errors import CursorExpired, Unavailable
+from models.events import START
 from models.transactions import Transaction
 
 PAGE = 500
@@ -34,6 +37,23 @@ APART = 0.01
 """Seconds from one reading to the next: whatever is written meanwhile is read together."""
 
 logger = logging.getLogger("gateway.live")
+
+
+class WentBack(Exception):
+    """The event that was read last is gone, or is another: a backup was restored, or a standby took over that had not
+    heard of everything."""
+
+
+class Identity(NamedTuple):
+    """What makes an event the one that it is: in another era the same id may be another's."""
+
+    id: int
+    entity_id: UUID
+    at: datetime
+
+
+def identity(row: Row) -> Identity:
+    return Identity(row.id, row.entity_id, row.at)
 
 
 class Witness(Protocol):
@@ -55,6 +75,12 @@ class Log:
         self.sights: Sights = WeakValueDictionary()
         self.listeners: set[Callable[[list[Entry]], None]] = set()
         self.witnesses: set[Witness] = set()
+        self.era = 0
+        """How often the log went back. A cursor of an earlier era says nothing in this one."""
+        self.beginnings: set[Callable[[], None]] = set()
+        """Called when another era has begun."""
+        self.last: Identity | None = None
+        """Of the event that settled last."""
         self._wake = asyncio.Event()
         self._waiting: set[asyncio.Future[None]] = set()
         """One for each who waits for growth: shielding one for all of them would cost several times as much."""
@@ -87,8 +113,9 @@ class Log:
         async with self.db.reading() as session:
             newest, mark = await reading.newest(session), await reading.reaches_back_to(session)
             drawn = await self.drawn(session)
-        self.horizon = Horizon(max(newest - LOOK_BACK, mark, 0), drawn)
+        self.horizon, self.last = Horizon(max(newest - LOOK_BACK, mark, 0), drawn), None
         self.floor = self.position
+        self.entries.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self.settle(newest, drawn)
@@ -121,8 +148,7 @@ class Log:
             self._wake.clear()
             read, self._read = self._read, asyncio.get_running_loop().create_future()
             try:
-                while await self.advance():
-                    pass
+                await self.keep_up()
             except Unavailable:
                 logger.warning("The event log cannot be read; trying again")
                 await self.pause()
@@ -130,6 +156,19 @@ class Log:
                 logger.exception("Reading the event log failed; trying again")
                 await self.pause()
             read.set_result(None)
+
+    async def keep_up(self) -> None:
+        """Take in all that there is; from anew, where the log went back."""
+        try:
+            while await self.advance():
+                pass
+        except WentBack:
+            logger.error("The event log went back behind %d; all caches and followers begin anew", self.position)
+            await self.begin()
+            self.era += 1
+            for begin in self.beginnings:
+                begin()
+            self.let_go()
 
     async def pause(self) -> None:
         """After a reading that failed; then it is tried at once, for what was missed is late already."""
@@ -150,7 +189,7 @@ class Log:
         async with self.db.reading() as session:
             rows, settled = await self.settled(session, horizon)
             entries = entries_of(settled, self.sights)
-        self.horizon = horizon
+        self.horizon, self.last = horizon, identity(settled[-1]) if settled else self.last
         for witness in self.witnesses:
             witness(rows, self.position, all_since=began if len(rows) < PAGE else None)
         if entries:
@@ -163,7 +202,7 @@ class Log:
         The order of what is asked here is what it rests on.
         """
         writing = await reading.writers(session) if horizon.missed else frozenset()
-        rows = await reading.beyond(session, horizon.position, PAGE)
+        rows = await self.beyond(session, horizon.position)
         if not reading.may_have_gaps(session):
             horizon.position = rows[-1].id if rows else horizon.position
             return rows, list(rows)
@@ -172,20 +211,38 @@ class Log:
             horizon.missed = Missed(rows[-1].id, await reading.writers(session))
         return rows, settled
 
+    async def beyond(self, session: Transaction, position: int) -> Sequence[Row]:
+        """A page of rows after the position. The event that was read last is read again: `WentBack` unless it stands.
+
+        It may be forgotten together with others that were never read; then the mark that pruning leaves comes first.
+        """
+        last = self.last
+        if last is None:
+            return await reading.beyond(session, position, PAGE)
+        first, *rows = await reading.beyond(session, last.id - 1, PAGE + 1) or [None]
+        if first is None or (first.type != START and identity(first) != last):
+            raise WentBack
+        return [row for row in (first, *rows) if row.id > position][:PAGE]
+
     def publish(self, entries: list[Entry]) -> None:
         self.entries.extend(entries)
         if len(self.entries) > 2 * KEPT:
             self.floor = self.entries[-KEPT - 1].id
             del self.entries[:-KEPT]
+        self.let_go()
+        for listener in list(self.listeners):
+            listener(entries)
+
+    def let_go(self) -> None:
+        """Have everybody who waits look again."""
         waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
-        for listener in list(self.listeners):
-            listener(entries)
 
     async def growth(self, cursor: int) -> None:
-        """Wait until there is something beyond a cursor."""
+        """Wait until there is something beyond a cursor. Once the log has gone back, nothing will be: `CursorExpired`."""
+        era = self.era
         while not self.entries or self.entries[-1].id <= cursor:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.add(waiter)
@@ -193,19 +250,24 @@ class Log:
                 await waiter
             finally:
                 self._waiting.discard(waiter)
+            if self.era != era:
+                raise CursorExpired
 
-    async def after(self, cursor: int) -> list[Entry]:
-        """What comes next after a cursor: from memory, or else a page of the table. Empty where nothing has yet.
+    async def after(self, cursor: int) -> tuple[list[Entry], int]:
+        """What comes next after a cursor, from memory or else a page of the table; and the cursor after that.
 
-        Refuses a cursor that the log no longer reaches: `CursorExpired`.
+        A page may be empty though others follow. Refuses a cursor that the log no longer reaches: `CursorExpired`.
         """
+        position = self.position
         if cursor >= self.floor:
             start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
-            return self.entries[start : start + PAGE]
+            entries = self.entries[start : start + PAGE]
+            return entries, entries[-1].id if entries else max(cursor, position)
         async with self.db.reading() as session:
             if not await reading.reaches(session, cursor):
                 raise CursorExpired
-            return entries_of(await reading.beyond(session, cursor, PAGE, self.position), {})
+            rows = await reading.beyond(session, cursor, PAGE, position)
+        return entries_of(rows, {}), rows[-1].id if rows else position
 
     async def check(self, cursor: int) -> None:
         """Refuse a cursor that the log no longer reaches, or does not yet: `CursorExpired`."""

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from models import Role
 from resolvers.retention import prune
 from tests.live.listening import Listening
+from tests.live.subscribers import EVENTS, streaming
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +112,26 @@ async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: Lis
         await live.graphql.like(author, post["id"])
         assert await feed.type() == "post.liked"
     async with live.feed(since=second) as feed:
+        assert await feed.type() == "post.liked"
+
+
+async def test_a_backup_that_is_restored_is_served_at_once(live: Listening) -> None:
+    """Followers are to fetch anew, subscribers too, and nothing from before is in any cache."""
+    author = await live.account()
+    post = await live.graphql.create(author, status="PUBLISHED", **POST)
+    path = f"/api/posts/{post['id']}"
+    async with live.feed() as feed, streaming(live.http, EVENTS) as stream:
+        await live.graphql.update(author, post["id"], title="Lost")
+        assert (await feed.type(), (await stream.told())["type"]) == ("post.updated", "UPDATED")
+        assert (await live.http.get(path)).json()["data"]["title"] == "Lost"
+        async with live.db.engine.begin() as restoring:
+            await restoring.execute(text("update posts set title = 'Kept'"))
+            await restoring.execute(text("delete from events where type = 'post.updated'"))
+        assert (await feed.frame()).data == {"type": "reset"}
+        assert (await live.http.get(path)).json()["data"]["title"] == "Kept"
+        refused = await stream.event()
+        assert refused.data["errors"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
+        await live.graphql.like(author, post["id"])
         assert await feed.type() == "post.liked"
 
 

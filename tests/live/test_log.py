@@ -16,7 +16,7 @@ from gateway.housekeeping import housekeeping
 from gateway.live.log import Log
 from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
-from models.events import START
+from models.events import CHANGED, START
 from resolvers.retention import prune
 from tests.support.patience import PATIENCE, until, within
 
@@ -202,7 +202,7 @@ async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyP
         await told(heard, ids)
         assert 5 <= len(log.entries) <= 10
         found, cursor = [], ids[0] - 1
-        while page := await log.after(cursor):
+        while page := (await log.after(cursor))[0]:
             found += [entry.id for entry in page]
             cursor = found[-1]
         assert found == ids
@@ -220,7 +220,7 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
     log = Log(db)
     await log.begin()
     await log.check(ids[2])
-    assert [entry.id for entry in await log.after(ids[2])] == ids[3:]
+    assert [entry.id for entry in (await log.after(ids[2]))[0]] == ids[3:]
     for refused in (ids[1], ids[4] + 1):
         with pytest.raises(CursorExpired):
             await log.check(refused)
@@ -252,7 +252,7 @@ async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
     with pytest.raises(CursorExpired):
         await log.check(ids[0])
     log.entries.clear()
-    assert [entry.id for entry in await log.after(0)] == ids[2:]
+    assert [entry.id for entry in (await log.after(0))[0]] == ids[2:]
 
 
 async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
@@ -272,3 +272,40 @@ async def test_events_are_pruned_in_the_background(db: Database, tmp_path: Path)
                 if await session.scalar(text("select count(*) from events")) == 1:
                     break
             await asyncio.sleep(0.02)
+
+
+async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written for servers alone fills a page of the table too."""
+    monkeypatch.setattr("gateway.live.log.PAGE", 3)
+    (before,) = await write(db, event())
+    await write(db, *(event(CHANGED) for _ in range(7)))
+    (after,) = await write(db, event())
+    log = Log(db)
+    await log.begin()
+    log.floor = log.position
+    log.entries.clear()
+    found, cursor = [], before
+    while cursor < log.position:
+        page, cursor = await log.after(cursor)
+        found += [entry.id for entry in page]
+    assert found == [after]
+
+
+async def test_a_log_that_went_back_is_followed_from_there(db: Database) -> None:
+    """A backup was restored, whose next events have ids that others had."""
+    begun = []
+    async with following(db) as (log, heard):
+        log.beginnings.add(lambda: begun.append(log.position))
+        kept, *lost = await write(db, *(event() for _ in range(4)))
+        log.wake()
+        await told(heard, [kept, *lost])
+        waiting = asyncio.ensure_future(log.growth(lost[-1]))
+        async with db.writing() as session:
+            await session.execute(delete(Event).where(Event.id > kept))
+            session.add(Event(id=lost[-1], type="post.liked", entity_id=new_id()))
+        async with within(PATIENCE):
+            with pytest.raises(CursorExpired):
+                await waiting
+        assert (begun, log.era, log.position) == ([lost[-1]], 1, lost[-1])
+        ids = await write(db, event()) if db.is_sqlite else []
+        await told(heard, [lost[-1], *ids])
