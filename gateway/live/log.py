@@ -241,7 +241,7 @@ class Log:
                 waiter.set_result(None)
 
     async def growth(self, cursor: int) -> None:
-        """Wait until there is something beyond a cursor. Once the log has gone back, nothing will be: `CursorExpired`."""
+        """Wait until there is something beyond a cursor; `CursorExpired` where the log goes back instead."""
         era = self.era
         while not self.entries or self.entries[-1].id <= cursor:
             waiter = asyncio.get_running_loop().create_future()

@@ -18,6 +18,8 @@ APART = 0.01
 IDLE = 30.0
 """Seconds of silence after which a word is sent anyhow, to find out whether the connection still stands."""
 PATIENCE = 5.0
+DEAF = 0.1
+"""Seconds until this process looks for itself, while nobody can wake it."""
 
 logger = logging.getLogger("gateway.live")
 
@@ -41,8 +43,14 @@ class Upstream(ABC):
     @asynccontextmanager
     async def listening(self, wake: Callable[[], None]) -> AsyncIterator[None]:
         self.wake = wake
-        async with alongside(self.stay_connected(), f"broker over {self.name}"):
+        async with alongside(self.stay_connected(), f"broker over {self.name}"), alongside(self.look(), "looking"):
             yield
+
+    async def look(self) -> None:
+        while True:
+            await asyncio.sleep(DEAF)
+            if not self.is_connected:
+                self.wake()
 
     async def stay_connected(self) -> None:
         pause = FIRST
