@@ -91,9 +91,11 @@ def rate_limit(text: str) -> str:
 
 
 def upload_url(text: str) -> str:
-    scheme = urlsplit(text).scheme
-    if scheme not in UPLOAD_SCHEMES:
+    parts = urlsplit(text)
+    if parts.scheme not in UPLOAD_SCHEMES:
         raise ValueError("must begin with file:, s3://, gs:// or az://")
+    if parts.scheme != "file" and not parts.hostname:
+        raise ValueError(f"must name a bucket, as {parts.scheme}://bucket does")
     return text
 
 
