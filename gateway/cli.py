@@ -11,9 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway import keys, seeding, webhooks
 from gateway.migrating import migrated
 from gateway.persisted.commands import documents_app, schema_app
-from gateway.settings import Settings
-from gateway.terminal import WRONG, read_settings, shown, stop, work
-from models import Database
+from gateway.terminal import WRONG, confirm, read_settings, shown, stop, with_database, work
 from models.migrations import downgrade, is_current, upgrade
 from resolvers import accounts, sweeping
 
@@ -46,7 +44,9 @@ def options(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="The port to listen at; PORT, unless given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port to listen at; PORT, unless given.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
     demo: Annotated[bool, typer.Option("--demo", help="Fill an empty database with something to look at.")] = False,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when the code changes.")] = False,
@@ -70,6 +70,7 @@ def serve(
 def migrate(
     down: Annotated[str | None, typer.Option(metavar="REVISION", help="Go back to this one, or to `base`.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say whether the database is current.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before going back.")] = False,
 ) -> None:
     """Bring the database up to date."""
     settings = read_settings()
@@ -78,6 +79,7 @@ def migrate(
             stop("The database is behind: run `gateway migrate`")
         typer.echo("The database is current")
     elif down:
+        confirm(f"Take {shown(settings)} back to {down}, without what it has kept since?", yes=yes)
         work(settings, downgrade(settings.database_url, down))
         typer.echo(f"The database is at {down}")
     else:
@@ -104,8 +106,8 @@ def seed(
         amounts = seeding.Amounts(users, posts, comments, likes, tags_per_post, tags, categories)
     except ValueError as error:
         stop(str(error), WRONG)
-    if fresh and not yes:
-        typer.confirm(f"Remove every row from {shown(settings)}?", abort=True)
+    if fresh:
+        confirm(f"Remove every row from {shown(settings)}?", yes=yes)
     work(settings, migrated(settings))
     with bars() as progress:
         work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
@@ -122,35 +124,18 @@ def openapi() -> None:
 @user_app.command()
 def promote(email: Annotated[str, typer.Argument(help="The address that the account signs in with.")]) -> None:
     """Make an admin of an account."""
-    settings = read_settings()
-    work(settings, promoted(settings.database_url, email))
+    with_database(read_settings(), lambda db: accounts.promote(db, email))
     typer.echo(f"{email} is an admin now")
 
 
 @uploads_app.command(name="sweep")
 def sweep_uploads() -> None:
     """Remove the uploads that no post has pointed at for a day, and the files that belong to none."""
-    settings = read_settings()
-    swept = work(settings, swept_now(settings))
-    typer.echo(f"Removed {swept.uploads} uploads and {swept.files} stray files")
-
-
-async def swept_now(settings: Settings) -> sweeping.Swept:
     from gateway.adapters.storage import storage_of  # takes its drivers along, which other commands do without
 
-    db = Database(settings.database_url)
-    try:
-        return await sweeping.sweep(db, storage_of(settings.upload_url))
-    finally:
-        await db.close()
-
-
-async def promoted(url: str, email: str) -> None:
-    db = Database(url)
-    try:
-        await accounts.promote(db, email)
-    finally:
-        await db.close()
+    settings = read_settings()
+    swept = with_database(settings, lambda db: sweeping.sweep(db, storage_of(settings.upload_url)))
+    typer.echo(f"Removed {swept.uploads} uploads and {swept.files} stray files")
 
 
 def bars() -> Progress:

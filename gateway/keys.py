@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.settings import duration
-from gateway.terminal import WRONG, read_settings, stop, with_database, work
+from gateway.terminal import WRONG, read_settings, stop, with_database
 from models import utcnow
 from models.errors import ValidationError
 from resolvers import api_keys
@@ -34,7 +34,7 @@ def create(
 ) -> None:
     """Make a key and print it, this once."""
     settings, wanted = read_settings(), wanted_key(name=name, scopes=read_scopes(scopes), life=read_life(expires))
-    key = work(settings, with_database(settings.database_url, lambda db: api_keys.create(db, wanted, user)))
+    key = with_database(settings, lambda db: api_keys.create(db, wanted, user))
     typer.echo("Keep it well: it cannot be shown again.", err=True)
     typer.echo(key)
 
@@ -42,16 +42,14 @@ def create(
 @app.command("list")
 def show() -> None:
     """Show all keys, those that no longer work too, but not what they are."""
-    settings = read_settings()
-    rows = work(settings, with_database(settings.database_url, api_keys.everyone))
+    rows = with_database(read_settings(), api_keys.everyone)
     Console(width=WIDTH).print(table(rows)) if rows else typer.echo("There are no API keys")
 
 
 @app.command()
 def revoke(key: Annotated[str, typer.Argument(metavar="ID", help="The id that `list` shows, or the key.")]) -> None:
     """End a key, at once."""
-    settings = read_settings()
-    work(settings, with_database(settings.database_url, lambda db: api_keys.revoke(db, key.strip())))
+    with_database(read_settings(), lambda db: api_keys.revoke(db, key.strip()))
     typer.echo("The key is revoked")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from gateway.terminal import read_settings, stop, with_database, work
+from gateway.terminal import read_settings, stop, with_database
 from models import WebhookEvent, WebhookStatus
 from resolvers import webhooks
 
@@ -23,7 +23,7 @@ def show_all(
 ) -> None:
     """Show events, the latest first."""
     settings, wanted = read_settings(), status and WebhookStatus[status.name]
-    rows = work(settings, with_database(settings.database_url, lambda db: webhooks.latest(db, wanted, limit)))
+    rows = with_database(settings, lambda db: webhooks.latest(db, wanted, limit))
     for row in rows:
         typer.echo(line(row))
     if not rows:
@@ -33,16 +33,14 @@ def show_all(
 @app.command()
 def show(id: EventId) -> None:
     """Show an event, with all that Stripe wrote, as JSON."""
-    settings = read_settings()
-    row = work(settings, with_database(settings.database_url, lambda db: webhooks.one(db, id)))
+    row = with_database(read_settings(), lambda db: webhooks.one(db, id))
     typer.echo(orjson.dumps(row.model_dump(), option=orjson.OPT_INDENT_2).decode())
 
 
 @app.command()
 def replay(id: EventId) -> None:
     """Try an event again; one that has taken its effect is left alone."""
-    settings = read_settings()
-    row = work(settings, with_database(settings.database_url, lambda db: webhooks.again(db, id)))
+    row = with_database(read_settings(), lambda db: webhooks.again(db, id))
     if row.status is WebhookStatus.FAILED:
         stop(f"{row.id} failed again: {row.error}")
     typer.echo(f"{row.id} is {row.status.name}")

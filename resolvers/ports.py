@@ -96,6 +96,10 @@ class Stored:
     modified: datetime
 
 
+class StorageAway(Exception):
+    """Why files cannot be reached: what stands behind the `Unavailable` that clients hear, for operators."""
+
+
 class Storage(Protocol):
     """Keeps files by name, whole or not at all. What cannot be reached refuses with `Unavailable`."""
 

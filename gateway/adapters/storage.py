@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from models.errors import Unavailable
-from resolvers.ports import Storage, Stored
+from resolvers.ports import Storage, StorageAway, Stored
 
 PART = 5 * 2**20
 """The least that S3 takes as a part of something larger."""
@@ -36,7 +36,8 @@ def storage_of(url: str) -> Storage:
         folder = Path(unquote(path.removeprefix("//"))).absolute()
         return Folder(LocalStore(folder, mkdir=True), folder)
     allow_http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    return Objects(from_url(url, client_options={**PATIENCE, "allow_http": allow_http}, retry_config=TRIES))
+    with reached():
+        return Objects(from_url(url, client_options={**PATIENCE, "allow_http": allow_http}, retry_config=TRIES))
 
 
 @contextmanager
@@ -47,7 +48,14 @@ def reached() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError, ValueError) as error:
-        raise Unavailable from error
+        raise Unavailable from away(error)
+
+
+def away(error: Exception) -> StorageAway:
+    """What went wrong in a line; `obstore` goes on below it for who develops it."""
+    cause = StorageAway(str(error).partition("\n")[0].strip())
+    cause.__cause__ = error
+    return cause
 
 
 async def found(asked: Awaitable[Answer]) -> Answer | None:

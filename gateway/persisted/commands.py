@@ -1,21 +1,18 @@
 """`gateway documents` and `gateway schema`: what is trusted, and whom a change of the schema would break."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from graphql import GraphQLError, build_schema
 
-from gateway.migrating import migrated
-from gateway.settings import Settings
-from gateway.terminal import FAILED, WRONG, read_settings, stop, work
-from models import Database, DocumentUse
+from gateway.terminal import FAILED, WRONG, read_settings, stop, with_database
+from models import DocumentUse
 from resolvers import documents, ledger
 from resolvers.documents import Listed
 
-Answer = TypeVar("Answer")
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The manifest.")]
 Sdl = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The schema that clients know, as SDL.")]
 
@@ -89,18 +86,6 @@ def check(old: Sdl) -> None:
     typer.echo(f"{len(found)} of {len(asked)} documents would break")
     if found:
         raise typer.Exit(FAILED)
-
-
-def with_database(settings: Settings, task: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    async def done() -> Answer:
-        await migrated(settings)
-        db = Database(settings.database_url)
-        try:
-            return await task(db)
-        finally:
-            await db.close()
-
-    return work(settings, done())
 
 
 def tell(listed: Iterable[Listed]) -> None:

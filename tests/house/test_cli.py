@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +22,8 @@ from models import Database, Role, User
 from tests.house.processes import started
 from tests.support.servers import SECRET, environment_for
 from tests.support.stores import free_port
+
+SCHEMA = Path(__file__).parents[2] / "schema" / "schema.graphql"
 
 
 @pytest.fixture
@@ -74,7 +79,13 @@ def test_a_server_told_to_stop_finishes_and_says_nothing_of_errors(tmp_path, new
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "many"), ("DATABASE_URL", "mysql://127.0.0.1/x"), ("RATE_LIMIT_API", "often"), ("CORS_ORIGINS", "*")],
+    [
+        ("PORT", "many"),
+        ("DATABASE_URL", "mysql://127.0.0.1/x"),
+        ("RATE_LIMIT_API", "often"),
+        ("CORS_ORIGINS", "*"),
+        ("UPLOAD_URL", "s3://"),
+    ],
 )
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_a_wrong_setting_ends_with_its_name(gateway, new_file, command, name, value):
@@ -131,9 +142,68 @@ def test_production_does_not_migrate_postgres_by_itself(gateway, tmp_path, bare_
 def test_migrations_go_down_and_up(gateway, new_file):
     here = {"database_url": new_file}
     assert gateway("migrate", **here).exit_code == 0
-    assert gateway("migrate", "--down", "base", **here).exit_code == 0
+    assert gateway("migrate", "--down", "base", "--yes", **here).exit_code == 0
     assert gateway("migrate", "--check", **here).exit_code == 1
-    assert gateway("migrate", "--down", "no-such-revision", **here).exit_code == 2
+    assert gateway("migrate", "--down", "no-such-revision", "--yes", **here).exit_code == 2
+
+
+def test_nothing_is_removed_where_nobody_can_be_asked(gateway, new_file):
+    """A script that means it says `--yes`."""
+    here = {"database_url": new_file}
+    gateway("migrate", **here)
+    refused = gateway("migrate", "--down", "base", **here)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Take {new_file} back to base, without what it has kept since?")
+    assert "--yes" in refused.stderr
+    assert gateway("migrate", "--check", **here).exit_code == 0
+
+
+@pytest.mark.parametrize(("said", "code"), [(b"n\n", 1), (b"y\n", 0)])
+def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, said, code):
+    gateway("migrate", database_url=new_file)
+    ours, its = pty.openpty()
+    os.write(ours, said)
+    command = [sys.executable, "-c", "from gateway.cli import app; app()", "migrate", "--down", "base"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment_for(new_file), stdin=its, capture_output=True)
+    os.close(ours)
+    os.close(its)
+    assert (ended.returncode, b"back to base" in ended.stdout) == (code, True), ended.stderr
+    assert gateway("migrate", "--check", database_url=new_file).exit_code == (0 if code else 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "list"),
+        ("user", "promote", "ann@example.com"),
+        ("webhooks", "list"),
+        ("uploads", "sweep"),
+        ("documents", "list"),
+        ("schema", "check", str(SCHEMA)),
+    ],
+    ids=" ".join,
+)
+def test_a_database_that_is_behind_is_said_and_left_as_it_is(gateway, new_file, command):
+    ended = gateway(*command, database_url=new_file)
+    told = "The database is behind this version: run `gateway migrate` first\n"
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (1, "", told)
+    assert gateway("migrate", "--check", database_url=new_file).exit_code == 1
+
+
+def test_storage_out_of_reach_is_said_in_a_line_that_names_it(gateway, new_file):
+    gateway("migrate", database_url=new_file)
+    nowhere = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "UPLOAD_URL": "s3://bucket/prefix"}
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hush"}
+    ended = gateway("uploads", "sweep", database_url=new_file, **nowhere, **keys)
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert ended.stderr.startswith("s3://bucket/prefix: ")
+    assert "hush" not in ended.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_cannot_be_is_refused_by_its_flag(gateway, new_file, port):
+    ended = gateway("serve", "--port", port, database_url=new_file)
+    assert (ended.exit_code, "--port" in ended.stderr, "Traceback" in ended.stderr) == (2, True, False)
 
 
 def test_seed_shows_its_progress_and_refuses_what_cannot_be(gateway, new_file):
@@ -212,7 +282,7 @@ def test_sweep_says_what_it_removed(gateway, tmp_path, new_file):
 
 def test_schema_prints_what_is_committed(gateway, new_file):
     printed = gateway("schema", database_url=new_file).stdout
-    assert printed == (Path(__file__).parents[2] / "schema/schema.graphql").read_text()
+    assert printed == SCHEMA.read_text()
 
 
 def test_an_interrupted_server_ends_well(tmp_path, new_file):
