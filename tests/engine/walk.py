@@ -17,6 +17,7 @@ from schema import schema
 
 ANN, SAM = (User(name=name, email=f"{name}@example.com") for name in ("Ann", "Sam"))
 POST = Post(title="A post", slug="a-post", content="Long enough.", status=PostStatus.PUBLISHED, author_id=ANN.id)
+VIEWERS = {"": Viewer(ANN.id), "as a stranger": Viewer(SAM.id), "signed out": None}
 VARIABLES = {"post": str(POST.id), "note": "x" * 201}
 
 
@@ -36,7 +37,7 @@ async def answers(url: str, questions: list[dict[str, str]]) -> list[Any]:
 
 
 async def answer(engine: Engine, db: Database, source: str, viewer: str) -> Any:
-    asking = Viewer((SAM if viewer else ANN).id)
+    asking = VIEWERS[viewer]
     ctx = RequestContext(db=db, tokens=Tokens("s" * 40), viewer=asking)
     told = json.loads((await engine.answer(GraphQLRequest(source, VARIABLES), ctx)).body)
     if "errors" not in told:
