@@ -24,7 +24,8 @@ from gateway.windows import Shared, Standing, Window, Windows
 from models import Viewer
 from models.errors import RateLimited
 
-API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
+API, AUTH = "api", "auth"
+NAMES = API, AUTH, "upload", "expensive"
 COST = "cost"
 KEY = "key"
 """The limit that machines with an API key have instead of `api`."""

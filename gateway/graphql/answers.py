@@ -81,10 +81,6 @@ class Answers(Bounded[Remembered]):
         """Seconds since the log was last read to its end."""
         return time.monotonic() - self.heard_at
 
-    @property
-    def is_serving(self) -> bool:
-        return self.heaviest > 0 and self.silence < SILENCE
-
     def given(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
         """What was answered to the same question, if that still holds: to anybody of the viewer's role, or to them."""
         value = self.held(asked, viewer)

@@ -25,16 +25,14 @@ from gateway.graphql.requests import GraphQLRequest, answered
 from gateway.graphql.results import not_yet, returned, spelled
 from gateway.graphql.selection import Field
 from gateway.graphql.sharing import Shared
-from gateway.live.entries import Entry
+from gateway.live.entries import Entry, event_id
 from gateway.live.log import Log
 from models import Role, Viewer
-from models.errors import CursorExpired, Refusal, Unavailable, ValidationError
+from models.errors import CursorExpired, Refusal, Unavailable
 from resolvers.context import RequestContext
 
 RETRY = 0.5
 """Seconds until a database that was away is asked again."""
-MOST_DIGITS = 25
-"""More than any event's id has; what is cut short here is still beyond them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +228,3 @@ def written(node: ValueNode, variables: VariableValues) -> Any:
             return written(signature.default.literal, variables) if signature.default else None
         return value
     return None if isinstance(node, NullValueNode) else node.value
-
-
-def event_id(name: str, value: Any) -> int | None:
-    """The id of an event, as a client gives it back; empty text is none."""
-    text = "" if value is None else str(value).strip()
-    if text and not (text.isascii() and text.isdecimal()):
-        raise ValidationError.of(**{name: "must be the id of an event"})
-    return int(text[:MOST_DIGITS]) if text else None

@@ -11,10 +11,13 @@ import orjson
 from sqlalchemy import Row
 
 from models import Viewer
+from models.errors import ValidationError
 from models.events import CHANGED, START
 from resolvers.events import Fact
 
 NOBODY = UUID(int=0)
+MOST_DIGITS = 25
+"""More than any event's id has; what is cut short here is still beyond them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,11 @@ def entry(row: Row, known: Sights) -> Entry:
     sight = known.setdefault(row.post_id or row.entity_id, Sight(audience))
     sight.audience = audience
     return Entry(*event, sight)
+
+
+def event_id(name: str, value: Any) -> int | None:
+    """The id of an event, as a client gives it back; empty text is none."""
+    text = "" if value is None else str(value).strip()
+    if text and not (text.isascii() and text.isdecimal()):
+        raise ValidationError.of(**{name: "must be the id of an event"})
+    return int(text[:MOST_DIGITS]) if text else None

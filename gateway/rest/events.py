@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.context import context_of, gateway_of
+from gateway.live.entries import event_id
 from gateway.live.feed import Feed
 from gateway.live.followers import Types
 from gateway.rest.openapi import ANYONE, header, query, refusals
@@ -53,19 +54,8 @@ async def follow(request: Request, last_event_id: LastEventId = None) -> Respons
     asked, gateway = validated(EventQuery, request.query_params), gateway_of(request)
     types = types_of(",".join(request.query_params.getlist("types")))
     # A browser that connects again sends the id it heard last, while the address still has the one it began with.
-    after = cursor("Last-Event-ID", last_event_id) if last_event_id else cursor("since", asked.since)
+    after = event_id("Last-Event-ID", last_event_id) if last_event_id else event_id("since", asked.since)
     return Feed(context_of(request), gateway.hub, gateway.watch, types, after)
-
-
-def cursor(name: str, text: str) -> int | None:
-    text = text.strip()
-    if text and not (text.isascii() and text.isdecimal()):
-        raise ValidationError.of(**{name: "must be the id of an event"})
-    return int(text[:MOST_DIGITS]) if text else None
-
-
-MOST_DIGITS = 25
-"""More than any id has; what is cut short here is still beyond them all."""
 
 
 @lru_cache(256)

@@ -95,10 +95,6 @@ def path_id(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": "Its id.", "schema": schema}
 
 
-def header_parameter(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, **header(description)}
-
-
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
