@@ -100,10 +100,10 @@ async def test_without_introspection_nobody_learns_the_schema(ask: Asking) -> No
     ],
 )
 async def test_no_document_keeps_the_server_busy(ask: Asking, source: str) -> None:
-    """Whatever it is, it is answered or refused in about a second of this process's own, and never by a 500."""
+    """Whatever it is, it is answered or refused within two seconds of this process's own, and never by a 500."""
     started = time.process_time()
     told = await ask(source)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2
     assert all(error["extensions"]["status"] == 400 for error in told.get("errors", ()))
 
 
