@@ -2,7 +2,6 @@
 
 SHELL := /bin/sh
 VENV ?= .venv
-PORT ?= 8000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -20,8 +19,8 @@ endif
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-run: $(VENV)/.installed ## Serve with demo data on port 8000, keeping them in ./data
-	@$(BIN)/gateway serve --demo --port $(PORT)
+run: $(VENV)/.installed ## Serve with demo data on port 8000, or make run PORT=8001, keeping them in ./data
+	@$(BIN)/gateway serve --demo $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.installed-for-tests ## Run every test
 	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)

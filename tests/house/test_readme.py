@@ -1,5 +1,6 @@
 """What the README and the pages that it leads to say is so."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -77,6 +78,31 @@ def test_every_setting_is_told_and_no_other():
         name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`([A-Z_]+)`", row)
     }
     assert told == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_setting_stands_in_the_example_and_no_other():
+    """In the order of the README's table or another; each can be uncommented as it stands."""
+    lines = (ROOT / ".env.example").read_text().partition("\n\n")[2].splitlines()
+    names = [re.fullmatch(r"# ([A-Z_]+)=.*", line)[1] for line in lines]
+    assert sorted(names) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_example_can_be_used_as_it_is(tmp_path):
+    """Once what is secret is filled in: production asks for that."""
+    example = re.sub(r"^# ([A-Z_]+=)", r"\1", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(example)
+    settings = Settings(_env_file=tmp_path / ".env", auth_secret="s" * 32)
+    assert (settings.in_production, settings.graphql_max_batch) == (True, 10)
+
+
+@pytest.mark.parametrize(("given", "flags"), [((), ""), (("PORT=8001",), "--port 8001")])
+def test_the_port_is_said_to_make_or_left_to_the_settings(given, flags):
+    """What `.env` says counts as long as nobody says otherwise."""
+    environment = {name: value for name, value in os.environ.items() if name != "PORT"}
+    told = subprocess.run(
+        ["make", "--dry-run", "run", *given], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines()[-1].partition("serve --demo")[2].strip() == flags
 
 
 def test_every_setting_reaches_the_container():
