@@ -22,6 +22,7 @@ def trusts(proxies: Networks, address: str) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed  # as a socket for both has it
     return any(parsed in network for network in proxies)
 
 
