@@ -5,10 +5,11 @@ import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Generic, NamedTuple, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from gateway.visits import visit_of
 from models import utcnow
@@ -21,41 +22,58 @@ HEADER = b"idempotency-key"
 REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 """The draft's quoted string, or the same without its quotation marks, as Stripe's clients send it."""
-KEPT_HEADERS = "content-type", "etag", "location", "cache-control", "vary"
 
 PATIENCE = timedelta(seconds=3)
 """How long after a request took effect its answer is waited for."""
 PAUSE = 0.05
 
+Answer = TypeVar("Answer")
 logger = logging.getLogger("gateway")
 
 
+class Kept(NamedTuple):
+    """What is kept of an answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[Answer]):
+    """How a protocol keeps its answers, and gives them again."""
+
+    kept: Callable[[Answer], Kept | None]
+    """None of one that says to try again: whoever does must not be told the same for a day."""
+    again: Callable[[Kept], Answer]
+
+
 async def once(
-    request: Request, ctx: RequestContext, body: bytes, answer: Callable[[], Awaitable[Response]]
-) -> Response:
+    request: Request, ctx: RequestContext, asked: bytes, answer: Callable[[], Awaitable[Answer]], form: Form[Answer]
+) -> Answer:
     """Answer a write; if its sender named it and it was answered before, in the same words as then."""
-    claim = claim_of(request, ctx, body)
+    claim = claim_of(request, ctx, asked)
     if claim is None:
         return await answer()
     db = ctx.db
     if await idempotency.found(db, claim):
-        return await answered_before(request, ctx, claim)
+        return form.again(await answered_before(request, ctx, claim))
     ctx.db = Claiming(db, claim)
     try:
-        response = await answer()
+        given = await answer()
     except Conflict:
         if not claim.lost:
             raise
     finally:
         ctx.db = db
     if claim.lost:
-        return await answered_before(request, ctx, claim)
-    if claim.taken and response.status_code < 500:
-        await kept(ctx, claim, response)
-    return response
+        return form.again(await answered_before(request, ctx, claim))
+    if claim.taken and (kept := form.kept(given)):
+        await keep(ctx, claim, kept)
+    return given
 
 
-def claim_of(request: Request, ctx: RequestContext, body: bytes) -> Claim | None:
+def claim_of(request: Request, ctx: RequestContext, asked: bytes) -> Claim | None:
     """A named request of a viewer's; a stranger has nobody whose name it could be."""
     given = visit_of(request.scope).header(HEADER)
     if given is None or ctx.viewer is None:
@@ -63,17 +81,17 @@ def claim_of(request: Request, ctx: RequestContext, body: bytes) -> Claim | None
     key = KEY.fullmatch(given.strip())
     if key is None:
         raise ValidationError.of(**{"Idempotency-Key": "must be 1 to 255 visible characters of ASCII"})
-    return Claim(ctx.viewer.id, key[1], fingerprint(request, body))
+    return Claim(ctx.viewer.id, key[1], fingerprint(request, asked))
 
 
-def fingerprint(request: Request, body: bytes) -> str:
-    """What is asked: its method, its address, what it is sent under condition of, and its body."""
+def fingerprint(request: Request, asked: bytes) -> str:
+    """What is asked: its method, its address, what it is sent under condition of, and what its body says."""
     said = request.method, request.url.path, request.url.query, request.headers.get("if-match", "")
-    return hashlib.sha256("\n".join(said).encode() + b"\n" + body).hexdigest()
+    return hashlib.sha256("\n".join(said).encode() + b"\n" + asked).hexdigest()
 
 
-async def answered_before(request: Request, ctx: RequestContext, claim: Claim) -> Response:
-    """The first answer, once there is one. Where its server died before there was, what it changed."""
+async def answered_before(request: Request, ctx: RequestContext, claim: Claim) -> Kept:
+    """The first answer, once there is one. Where there will be none, what the first request changed."""
     while (known := await idempotency.found(ctx.db, claim)) and known.status is None:
         if utcnow() - known.created_at > PATIENCE:
             raise Conflict(UNANSWERED, details={"changed": known.changed})
@@ -81,13 +99,12 @@ async def answered_before(request: Request, ctx: RequestContext, claim: Claim) -
     if known is None:
         raise Unavailable
     visit_of(request.scope).add_header(REPLAYED, "true")
-    return Response(known.body, known.status, known.headers)
+    return Kept(known.status, known.headers, known.body)
 
 
-async def kept(ctx: RequestContext, claim: Claim, response: Response) -> None:
+async def keep(ctx: RequestContext, claim: Claim, answer: Kept) -> None:
     """Keep an answer; one that cannot be kept was given nonetheless."""
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     try:
-        await idempotency.keep(ctx.db, claim, response.status_code, headers, bytes(response.body))
+        await idempotency.keep(ctx.db, claim, *answer)
     except Unavailable:
         logger.warning("The answer to request %s was not kept: the database is away", ctx.request_id)

@@ -9,11 +9,13 @@ from starlette.types import Scope
 
 from gateway import responses
 from gateway.graphql.requests import Reuse, digest
+from gateway.idempotency import Form, Kept
 from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
 from gateway.visits import visit_of
 
 JSON = "application/json"
 VARYING = responses.written([(b"vary", VARY.encode())])
+KEPT_HEADERS = "content-type", "etag", "location", "cache-control", "vary"
 NO_STORE = {"Cache-Control": "no-store"}
 
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')
@@ -70,6 +72,21 @@ def read(scope: Scope, body: Body) -> Response:
 def written(body: Body, status: int = 200, **headers: str) -> Response:
     """What a write answers: the entity as it is now, with its tag."""
     return json(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
+
+
+def kept(response: Response) -> Kept | None:
+    """Of an answer to a write, what is kept for whoever sends it again."""
+    if response.status_code >= 500:
+        return None
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    return Kept(response.status_code, headers, bytes(response.body))
+
+
+def again(known: Kept) -> Response:
+    return Response(known.body, known.status, known.headers)
+
+
+FORM = Form(kept, again)
 
 
 def expected_version(if_match: str | None) -> int | None:

@@ -114,7 +114,7 @@ class Endpoint(APIRoute):
                 await ctx.charge(points)
             given = request if isinstance(request, Asked) else Asked(request.scope, request.receive)
             if may_repeat and HEADER in visit.given:
-                response = await once(given, ctx, await given.body(), partial(answer, given))
+                response = await once(given, ctx, await given.body(), partial(answer, given), answers.FORM)
             else:
                 response = await answer(given)
             enter(request, ctx)

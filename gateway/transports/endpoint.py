@@ -35,6 +35,7 @@ from gateway.reuse import VARY, cache_control, unless_known
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
 from gateway.transports.forms import FORMS, single
+from gateway.transports.repeats import FORM
 from gateway.transports.signing_in import sign_ins
 from gateway.transports.streaming import Streamed
 from gateway.visits import Visit, visit_of
@@ -78,18 +79,16 @@ async def respond(request: Request) -> ASGIApp:
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
     media_type = media_type or EVENT_STREAM
+    answer = partial(gateway.engine.answer, asked, ctx)
     if cost := await sign_ins(gateway.engine, asked):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     elif HEADER in visit.given:
-        return await once(request, ctx, await request.body(), partial(executed, request, asked, ctx, media_type))
-    return await executed(request, asked, ctx, media_type)
+        answer = partial(once, request, ctx, await request.body(), answer, FORM)
+    return executed(request, await answer(), ctx, media_type)
 
 
-async def executed(
-    request: Request, asked: GraphQLRequest | list[GraphQLRequest], ctx: RequestContext, media_type: str
-) -> Response:
-    engine, visit = gateway_of(request).engine, visit_of(request.scope)
-    answer = await (in_turn(engine, asked, ctx) if isinstance(asked, list) else engine.answer(asked, ctx))
+def executed(request: Request, answer: Answer, ctx: RequestContext, media_type: str) -> Response:
+    visit = visit_of(request.scope)
     note(visit, answer)
     enter(request, ctx)
     if request.scope["method"] == "GET" and media_type != EVENT_STREAM and answer.executed and not answer.errors:
@@ -107,13 +106,13 @@ async def batched(
     if others := len(requests) - 1:
         await gateway.limits.count(API, visit.caller, visit, others)
     requests = [await resolved(request, asked, ctx) for asked in requests]
-    answer = partial(executed, request, requests, ctx, media_type)
+    answer = partial(in_turn, gateway.engine, requests, ctx)
     texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
     if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
     elif HEADER in visit.given:
-        return await once(request, ctx, await request.body(), answer)
-    return await answer()
+        answer = partial(once, request, ctx, await request.body(), answer, FORM)
+    return executed(request, await answer(), ctx, media_type)
 
 
 def read_again(answer: Answer, visit: Visit, media_type: str) -> Response:

@@ -1,7 +1,8 @@
 """A write that its sender names takes effect once, however often it is sent, and whatever dies in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.writing import CONTENT, facts
 
-CREATE = "mutation($input: CreatePostInput!) { createPost(input: $input) { id slug comments { totalCount } } }"
+CREATE = (
+    "mutation($input: CreatePostInput!) { createPost(input: $input) { id slug tags { name } comments { totalCount } } }"
+)
 REPLAYED = "idempotency-replayed"
 NAME = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 
@@ -155,12 +158,62 @@ async def test_signing_in_is_never_kept(server: Server, author: Account):
         assert await session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
 
 
+@asynccontextmanager
+async def unreadable(db: Database) -> AsyncIterator[None]:
+    """Posts can be written meanwhile, and cannot be read: a table that every answer needs is not there."""
+    await rename(db, "tags", "tags_elsewhere")
+    try:
+        yield
+    finally:
+        await rename(db, "tags_elsewhere", "tags")
+
+
+async def rename(db: Database, table: str, name: str) -> None:
+    async with db.engine.begin() as connection:
+        await connection.execute(text(f"alter table {table} rename to {name}"))
+
+
+async def age(db: Database, by: timedelta) -> None:
+    """Have every name been given so much earlier."""
+    async with db.writing() as session:
+        await session.execute(update(IdempotencyKey).values(created_at=utcnow() - by))
+
+
+def said_changed(answer: httpx.Response) -> Any:
+    """What a refusal says was changed already."""
+    assert (answer.status_code, code(answer)) == (409, "CONFLICT")
+    body = answer.json()
+    return (body if "details" in body else body["errors"][0]["extensions"])["details"]["changed"]
+
+
+async def test_an_answer_that_says_to_try_again_is_not_kept(server: Server, author: Account, send: Send):
+    """Whoever does is told what stands already, rather than to try again for a day."""
+    async with unreadable(server.db):
+        assert code(await send(server.anonymous, author, "Written", **NAME)) == "INTERNAL_ERROR"
+    await age(server.db, timedelta(minutes=1))
+    again = await send(server.anonymous, author, "Written", **NAME)
+    assert said_changed(again) == [str(await only_post(server.db))]
+    assert await facts(server.db) == ["post.created"]
+
+
+async def test_an_answer_is_given_again_in_the_form_that_is_asked_for(server: Server, author: Account):
+    """The same answer, whatever the media types that it was asked for in."""
+    types = "application/json", "text/event-stream", "application/graphql-response+json"
+    answers = [await over_graphql(server.anonymous, author, "Once", **NAME, Accept=accept) for accept in types]
+    plain, stream, newer = answers
+    assert [answer.headers["content-type"].partition(";")[0] for answer in answers] == list(types)
+    assert (newer.content, stream.text) == (
+        plain.content,
+        f"event: next\ndata: {plain.text}\n\nevent: complete\ndata:\n\n",
+    )
+    assert await facts(server.db) == ["post.created"]
+
+
 async def test_names_are_forgotten_after_a_day(server: Server, author: Account, send: Send):
     """And may then be given anew."""
     await send(server.anonymous, author, "Today", **NAME)
     assert await forget(server.db) == 0
-    async with server.db.writing() as session:
-        await session.execute(update(IdempotencyKey).values(created_at=utcnow() - timedelta(hours=25)))
+    await age(server.db, timedelta(hours=25))
     assert await forget(server.db) == 1
     assert (await send(server.anonymous, author, "Tomorrow", **NAME)).headers.get(REPLAYED) is None
 
