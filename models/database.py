@@ -51,6 +51,10 @@ class Database:
         if events:
             self.announce()
 
+    def undoing(self) -> AbstractAsyncContextManager[Transaction]:
+        """One transaction that takes back what the operation's last one did."""
+        return self.writing()
+
     @asynccontextmanager
     async def transaction(self, *, writing: bool) -> AsyncIterator[Transaction]:
         """A database that cannot be reached is a refusal that clients may retry, not a fault of ours."""

@@ -18,7 +18,7 @@ from models.upserts import insert_or_nothing
 
 KEPT = timedelta(hours=24)
 
-UNANSWERED = "A request with this Idempotency-Key took effect, and has no answer yet; read what it changed"
+UNANSWERED = "A request with this Idempotency-Key took effect, and has no answer to repeat; read what it changed"
 
 
 @dataclass(slots=True)
@@ -28,11 +28,16 @@ class Claim:
     viewer_id: UUID
     key: str
     fingerprint: str
-    taken: bool = False
-    """Whether a transaction of this request has committed."""
+    effects: int = 0
+    """How many transactions of this request have committed, and stand."""
     lost: bool = False
     """Whether another request with this name came first."""
     changed: list[str] = field(default_factory=list)
+
+    @property
+    def taken(self) -> bool:
+        """Whether the name is this request's."""
+        return self.effects > 0
 
     def row(self) -> tuple:
         return IdempotencyKey.viewer_id == self.viewer_id, IdempotencyKey.key == self.key
@@ -52,14 +57,27 @@ class Claiming:
                 await take(session, self.claim)
             yield session
             await note_changes(session, self.claim)
-        self.claim.taken = True
+        self.claim.effects += 1
+
+    @asynccontextmanager
+    async def undoing(self) -> AsyncIterator[Transaction]:
+        """One transaction that takes the one before it back. Where nothing else was done, the name is free again."""
+        async with self.db.writing() as session:
+            yield session
+            if self.claim.effects == 1:
+                self.claim.changed = []
+                await session.execute(delete(IdempotencyKey).where(*self.claim.row()))
+        self.claim.effects -= 1
 
 
 async def take(session: Transaction, claim: Claim) -> None:
-    """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet."""
+    """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet.
+
+    Lost once, it is lost for good: whoever has it may give it back between one field of a mutation and the next.
+    """
     mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
     row = insert_or_nothing(session, IdempotencyKey, {**mine, "changed": [], "created_at": utcnow()})
-    if not (await session.execute(row)).rowcount:
+    if claim.lost or not (await session.execute(row)).rowcount:
         claim.lost = True
         raise Conflict(UNANSWERED)
 

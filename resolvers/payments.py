@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
+from sqlalchemy import Update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
 
@@ -93,18 +94,20 @@ async def paid_at(ctx: RequestContext, payments: Payments, order: Order, input: 
     try:
         page = await payments.open(order, recurring=recurring, success=input.success_url, cancel=input.cancel_url)
     except ValidationError:
-        async with ctx.db.writing() as session:
+        async with ctx.db.undoing() as session:
             await session.execute(delete_rows(Order).where(Order.id == order.id))
         raise
     except Exception:
-        await amend(ctx, order, status=OrderStatus.EXPIRED)
+        async with ctx.db.undoing() as session:
+            await session.execute(amendment(order, status=OrderStatus.EXPIRED))
         raise
-    await amend(ctx, order, stripe_session_id=page.id, amount_total=page.amount_total, currency=page.currency)
+    async with ctx.db.writing() as session:
+        told = {"stripe_session_id": page.id, "amount_total": page.amount_total, "currency": page.currency}
+        await session.execute(amendment(order, **told))
     return page.url
 
 
-async def amend(ctx: RequestContext, order: Order, **values: object) -> None:
-    """Note what came of asking; what Stripe has told of the order meanwhile stands."""
+def amendment(order: Order, **values: object) -> Update:
+    """Notes what came of asking; what Stripe has told of the order meanwhile stands."""
     untouched = Order.id == order.id, Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
-    async with ctx.db.writing() as session:
-        await session.execute(update_rows(Order).where(*untouched).values(**values))
+    return update_rows(Order).where(*untouched).values(**values)

@@ -114,6 +114,42 @@ async def test_when_stripe_cannot_be_reached_the_client_may_try_again(make_serve
     assert await statuses(server, author) == ["EXPIRED"]
 
 
+WRITE = 'createPost(input: {title: "Beside", content: "Long enough to be one."}) { id }'
+BUY_BESIDE = BUY.replace("createCheckout", f"beside: {WRITE} createCheckout")
+
+
+async def named(server: Server, viewer: Account, document: str) -> Any:
+    """What a purchase answers that is sent under a name, always the same."""
+    headers = {**viewer.headers, "Idempotency-Key": "purchase-1"}
+    body = {"query": document, "variables": {"input": ONE}}
+    return await server.anonymous.post("/graphql", json=body, headers=headers)
+
+
+@pytest.mark.parametrize("failure", [error(400, "invalid_request_error", param="mode"), error(401, "api_error")])
+async def test_a_purchase_that_was_taken_back_can_be_tried_again_under_its_name(
+    make_server, stripe: StripeLike, author, failure
+):
+    """The name is given back with the order; from then on it is bought once, as ever."""
+    server = await make_server(**stripe.settings)
+    stripe.failures = [failure]
+    refused, bought, again = [await named(server, author, BUY) for _ in range(3)]
+    assert "errors" in refused.json()
+    assert bought.json()["data"]["createCheckout"]["order"]["status"] == "PENDING"
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (bought.content, "true")
+    assert (await statuses(server, author)).count("PENDING") == len(stripe.sessions) == 1
+
+
+async def test_a_name_is_not_given_back_while_something_else_stands_that_was_done_under_it(
+    make_server, stripe: StripeLike, author
+):
+    """A post that was written beside the purchase would be written again."""
+    server = await make_server(**stripe.settings)
+    stripe.failures = [error(400, "invalid_request_error", param="mode")]
+    refused, again = [await named(server, author, BUY_BESIDE) for _ in range(2)]
+    assert (refused.json()["data"], again.content) == (None, refused.content)
+    assert await facts(server.db) == ["post.created"]
+
+
 async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server, stripe: StripeLike, author):
     """No connection, no transaction: others write meanwhile."""
     server = await make_server(**stripe.settings)
