@@ -26,6 +26,8 @@ KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 PATIENCE = timedelta(seconds=3)
 """How long after a request took effect its answer is waited for."""
 PAUSE = 0.05
+MOST_KEPT = 64 * 1024
+"""Bytes of an answer that are kept; whoever sends a write again whose answer has more is told what it changed."""
 
 Answer = TypeVar("Answer")
 logger = logging.getLogger("gateway")
@@ -68,7 +70,7 @@ async def once(
         ctx.db = db
     if claim.lost:
         return form.again(await answered_before(request, ctx, claim))
-    if claim.taken and (kept := form.kept(given)):
+    if claim.taken and (kept := form.kept(given)) and len(kept.body) <= MOST_KEPT:
         await keep(ctx, claim, kept)
     return given
 

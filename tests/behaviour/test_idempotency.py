@@ -20,22 +20,25 @@ from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.writing import CONTENT, facts
 
-CREATE = (
-    "mutation($input: CreatePostInput!) { createPost(input: $input) { id slug tags { name } comments { totalCount } } }"
-)
+CREATE = """mutation($input: CreatePostInput!) {
+    createPost(input: $input) { id slug content tags { name } comments { totalCount } } }"""
 REPLAYED = "idempotency-replayed"
 NAME = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 
 Send = Callable[..., Any]
 
 
-def over_graphql(http: httpx.AsyncClient, viewer: Account | None, title: str, **headers: str) -> Any:
-    body = {"query": CREATE, "variables": {"input": {"title": title, "content": CONTENT}}}
+def over_graphql(
+    http: httpx.AsyncClient, viewer: Account | None, title: str, content: str = CONTENT, **headers: str
+) -> Any:
+    body = {"query": CREATE, "variables": {"input": {"title": title, "content": content}}}
     return http.post("/graphql", json=body, headers={**(viewer.headers if viewer else {}), **headers})
 
 
-def over_rest(http: httpx.AsyncClient, viewer: Account | None, title: str, **headers: str) -> Any:
-    body = {"title": title, "content": CONTENT}
+def over_rest(
+    http: httpx.AsyncClient, viewer: Account | None, title: str, content: str = CONTENT, **headers: str
+) -> Any:
+    body = {"title": title, "content": content}
     return http.post("/api/posts", json=body, headers={**(viewer.headers if viewer else {}), **headers})
 
 
@@ -179,6 +182,12 @@ async def age(db: Database, by: timedelta) -> None:
         await session.execute(update(IdempotencyKey).values(created_at=utcnow() - by))
 
 
+def id_of(answer: httpx.Response) -> str:
+    """Of the post that was written."""
+    data = answer.json()["data"]
+    return data.get("createPost", data)["id"]
+
+
 def said_changed(answer: httpx.Response) -> Any:
     """What a refusal says was changed already."""
     assert (answer.status_code, code(answer)) == (409, "CONFLICT")
@@ -194,6 +203,18 @@ async def test_an_answer_that_says_to_try_again_is_not_kept(server: Server, auth
     again = await send(server.anonymous, author, "Written", **NAME)
     assert said_changed(again) == [str(await only_post(server.db))]
     assert await facts(server.db) == ["post.created"]
+
+
+async def test_an_answer_that_is_too_large_is_not_kept(server: Server, author: Account, send: Send):
+    """Keys would be storage for whoever likes; what it changed can be read."""
+    for letters in (60_000, 70_000):
+        name = {"Idempotency-Key": f"{letters}"}
+        first = await send(server.anonymous, author, "Long", "x" * letters, **name)
+        await age(server.db, timedelta(minutes=1))
+        again = await send(server.anonymous, author, "Long", "x" * letters, **name)
+        assert (again.headers.get(REPLAYED) == "true") == (len(first.content) <= 64 * 1024)
+    assert said_changed(again) == [id_of(first)]
+    assert await facts(server.db) == ["post.created"] * 2
 
 
 async def test_an_answer_is_given_again_in_the_form_that_is_asked_for(server: Server, author: Account):
