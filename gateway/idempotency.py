@@ -76,9 +76,12 @@ async def once(
 
 
 def claim_of(request: Request, ctx: RequestContext, asked: bytes) -> Claim | None:
-    """A named request of a viewer's; a stranger has nobody whose name it could be."""
+    """A named request of a viewer's; a stranger has nobody whose name it could be.
+
+    Who may only read writes nothing, and is told nothing of what the same account wrote by other means.
+    """
     given = visit_of(request.scope).header(HEADER)
-    if given is None or ctx.viewer is None:
+    if given is None or ctx.viewer is None or ctx.reads_only:
         return None
     key = KEY.fullmatch(given.strip())
     if key is None:

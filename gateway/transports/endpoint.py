@@ -35,7 +35,7 @@ from gateway.reuse import VARY, cache_control, unless_known
 from gateway.transports.asking import from_query_string, parsed, request_of
 from gateway.transports.batches import entries, in_turn
 from gateway.transports.forms import FORMS, single
-from gateway.transports.repeats import FORM
+from gateway.transports.repeats import FORM, may_repeat, meant
 from gateway.transports.signing_in import sign_ins
 from gateway.transports.streaming import Streamed
 from gateway.visits import Visit, visit_of
@@ -79,11 +79,11 @@ async def respond(request: Request) -> ASGIApp:
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
     media_type = media_type or EVENT_STREAM
-    answer = partial(gateway.engine.answer, asked, ctx)
     if cost := await sign_ins(gateway.engine, asked):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
-    elif HEADER in visit.given:
-        answer = partial(once, request, ctx, await request.body(), answer, FORM)
+    answer = partial(gateway.engine.answer, asked, ctx)
+    if HEADER in visit.given and await may_repeat(gateway.engine, [asked]):
+        answer = partial(once, request, ctx, meant(asked), answer, FORM)
     return executed(request, await answer(), ctx, media_type)
 
 
@@ -106,12 +106,12 @@ async def batched(
     if others := len(requests) - 1:
         await gateway.limits.count(API, visit.caller, visit, others)
     requests = [await resolved(request, asked, ctx) for asked in requests]
-    answer = partial(in_turn, gateway.engine, requests, ctx)
     texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
     if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
         await gateway.limits.count(AUTH, visit.caller, visit, cost)
-    elif HEADER in visit.given:
-        answer = partial(once, request, ctx, await request.body(), answer, FORM)
+    answer = partial(in_turn, gateway.engine, requests, ctx)
+    if HEADER in visit.given and await may_repeat(gateway.engine, requests):
+        answer = partial(once, request, ctx, meant(requests), answer, FORM)
     return executed(request, await answer(), ctx, media_type)
 
 

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
+from gateway.persisted.policy import digest
 from models import Database, IdempotencyKey, Post, utcnow
 from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
+from tests.identity.machines import READ, machine
 from tests.support.accounts import Account, sign_up
 from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
@@ -228,6 +230,87 @@ async def test_an_answer_is_given_again_in_the_form_that_is_asked_for(server: Se
         f"event: next\ndata: {plain.text}\n\nevent: complete\ndata:\n\n",
     )
     assert await facts(server.db) == ["post.created"]
+
+
+WRITE = 'createPost(input: {title: "Beside", content: "Long enough to be one."}) { id }'
+REGISTER = 'register(input: {name: "Nan", email: "nan@example.com", password: "a long password"}) { accessToken }'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": f"mutation {{ {REGISTER} {WRITE} }}"},
+        [
+            {"query": f"mutation {{ {WRITE} }}"},
+            {"query": f"mutation {{ ...All }} fragment All on Mutation {{ {REGISTER} }}"},
+        ],
+    ],
+    ids=["one document", "a batch"],
+)
+async def test_a_name_is_not_overlooked_where_somebody_signs_in_beside_a_write(make_server, author: Account, body: Any):
+    """It could not count for the write, so nothing is done."""
+    server = await make_server(graphql_max_batch=2)
+    answer = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
+    assert list(answer.json()["errors"][0]["extensions"]["details"]) == ["Idempotency-Key"]
+    assert await facts(server.db) == []
+
+
+async def test_the_same_is_asked_however_its_document_is_named(server: Server, author: Account):
+    """By its text and hash or by its hash alone, and with variables in whatever order."""
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": digest(CREATE)}}
+    texts = {"title": "Once", "content": CONTENT}
+    bodies = [
+        {"query": CREATE, "extensions": hashed, "variables": {"input": texts}},
+        {"variables": {"input": dict(reversed(texts.items()))}, "extensions": hashed},
+        {"query": CREATE, "variables": {"input": texts}, "operationName": None},
+    ]
+    headers = {**author.headers, **NAME}
+    first, *others = [await server.anonymous.post("/graphql", json=body, headers=headers) for body in bodies]
+    assert [(heart(other), other.headers[REPLAYED]) for other in others] == [(heart(first), "true")] * 2
+    assert await facts(server.db) == ["post.created"]
+
+
+async def test_one_request_and_a_batch_of_it_are_not_the_same(make_server, author: Account):
+    """Their answers have other shapes; a batch is repeated like anything else."""
+    server, body = await make_server(graphql_max_batch=2), {"query": f"mutation {{ {WRITE} }}"}
+    headers = {**author.headers, **NAME}
+    first, again, alone = [
+        await server.anonymous.post("/graphql", json=asked, headers=headers) for asked in ([body], [body], body)
+    ]
+    assert (heart(again), again.headers[REPLAYED]) == (heart(first), "true")
+    assert (alone.status_code, code(alone)) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+async def test_variables_without_end_are_refused(server: Server, author: Account):
+    """Also where they have to be compared."""
+    nested: Any = {}
+    for _ in range(500):
+        nested = {"deeper": nested}
+    body = {"query": CREATE, "variables": {"input": nested}}
+    answer = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
+    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
+
+
+async def test_a_key_that_may_only_read_is_not_told_what_was_written(server: Server, author: Account, send: Send):
+    """Its account's other keys may write, and what they were answered is theirs."""
+    assert (await send(server.anonymous, author, "Written", **NAME)).status_code in (200, 201)
+    refused = await send(server.anonymous, await machine(server.db, READ, acting_as=author), "Written", **NAME)
+    assert (code(refused), refused.headers.get(REPLAYED)) == ("FORBIDDEN", None)
+
+
+@pytest.mark.parametrize("key", ["written", "", "two words"])
+async def test_what_only_reads_has_no_need_of_a_name(server: Server, author: Account, key: str):
+    """It may be given one by a client that names whatever it sends, even one that it gave to a write."""
+    headers = {**author.headers, "Idempotency-Key": key}
+    await over_graphql(server.anonymous, author, "Written", **{"Idempotency-Key": "written"})
+    ask = {"query": "{ viewer { name } }"}
+    answers = [
+        await server.anonymous.post("/graphql", json=ask, headers=headers),
+        await server.anonymous.get("/graphql", params=ask, headers=headers),
+        await server.anonymous.get("/api/posts", headers=headers),
+    ]
+    assert [(answer.status_code, answer.headers.get(REPLAYED)) for answer in answers] == [(200, None)] * 3
 
 
 async def test_names_are_forgotten_after_a_day(server: Server, author: Account, send: Send):
