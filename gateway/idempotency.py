@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from starlette.requests import Request
 
-from gateway.visits import visit_of
+from gateway.visits import Visit, visit_of
 from models import utcnow
 from models.errors import Conflict, Unavailable, ValidationError
 from resolvers import idempotency
@@ -20,8 +20,11 @@ from resolvers.idempotency import UNANSWERED, Claim, Claiming
 
 HEADER = b"idempotency-key"
 REPLAYED = "Idempotency-Replayed"
-KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
-"""The draft's quoted string, or the same without its quotation marks, as Stripe's clients send it."""
+NAME = "Idempotency-Key"
+KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"(?: *;[ -~]*)?|([!#-~]{1,255})')
+"""The draft's string of RFC 8941, whose parameters say nothing; or one word as it is, as Stripe's clients send it."""
+ESCAPED = re.compile(r"\\(.)")
+WORDS = "must be 1 to 255 visible characters of ASCII, or a string of them and spaces between quotation marks"
 
 PATIENCE = timedelta(seconds=3)
 """How long after a request took effect its answer is waited for."""
@@ -80,13 +83,26 @@ def claim_of(request: Request, ctx: RequestContext, asked: bytes) -> Claim | Non
 
     Who may only read writes nothing, and is told nothing of what the same account wrote by other means.
     """
-    given = visit_of(request.scope).header(HEADER)
-    if given is None or ctx.viewer is None or ctx.reads_only:
+    given = [value for name, value in request.scope["headers"] if name == HEADER]
+    if not given or ctx.viewer is None or ctx.reads_only:
         return None
-    key = KEY.fullmatch(given.strip())
-    if key is None:
-        raise ValidationError.of(**{"Idempotency-Key": "must be 1 to 255 visible characters of ASCII"})
-    return Claim(ctx.viewer.id, key[1], fingerprint(request, asked))
+    if len(given) > 1:
+        raise ValidationError.of(**{NAME: "must be given once"})
+    return Claim(ctx.viewer.id, key_of(given[0].decode("latin-1")), fingerprint(request, asked))
+
+
+def key_of(text: str) -> str:
+    """The name in a header's value."""
+    found = KEY.fullmatch(text.strip(" \t"))
+    if found is None:
+        raise ValidationError.of(**{NAME: WORDS})
+    return ESCAPED.sub(r"\1", found[1]) if found[1] else found[2]
+
+
+def check_unnamed(visit: Visit) -> None:
+    """Refuse a name where it would not keep anything from being done twice."""
+    if HEADER in visit.given:
+        raise ValidationError.of(**{NAME: "is not known here: what is sent twice is done twice"})
 
 
 def fingerprint(request: Request, asked: bytes) -> str:

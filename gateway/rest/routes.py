@@ -18,8 +18,8 @@ from gateway.asked import Asked
 from gateway.authentication import SAFE_METHODS
 from gateway.context import admit, enter, gateway_of
 from gateway.entrance import Direct
-from gateway.idempotency import HEADER, once
-from gateway.limits import API, caller, declarations
+from gateway.idempotency import HEADER, check_unnamed, once
+from gateway.limits import API, EXPENSIVE, UPLOAD, caller, declarations
 from gateway.media import is_json
 from gateway.middleware import announced
 from gateway.rest import answers
@@ -97,7 +97,7 @@ class Endpoint(APIRoute):
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
         points = getattr(self.endpoint, "points", WRITE if writes else READ)
-        may_repeat = writes and limit == API
+        may_repeat, is_unnamed = writes and limit == API, limit in (UPLOAD, EXPENSIVE)
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
@@ -110,6 +110,8 @@ class Endpoint(APIRoute):
                 ctx.signed_in()
             if writes:
                 ctx.may_write()
+            if is_unnamed:
+                check_unnamed(visit)
             if points:
                 await ctx.charge(points)
             given = request if isinstance(request, Asked) else Asked(request.scope, request.receive)

@@ -9,7 +9,7 @@ from gateway.errors import OF_CODE
 from gateway.graphql.bounds import fields_of
 from gateway.graphql.engine import Answer, Engine, GraphQLRequest
 from gateway.graphql.requests import CostReport
-from gateway.idempotency import Form, Kept
+from gateway.idempotency import NAME, Form, Kept
 from gateway.transports.signing_in import SIGN_INS
 from models.errors import ValidationError
 
@@ -24,7 +24,7 @@ async def may_repeat(engine: Engine, requests: Requests) -> bool:
     fields = {name for asked in requests for name in await written(engine, asked)}
     beside = fields - set(SIGN_INS)
     if beside and beside != fields:
-        raise ValidationError.of(**{"Idempotency-Key": "does not count where somebody signs in; send that by itself"})
+        raise ValidationError.of(**{NAME: "does not count where somebody signs in; send that by itself"})
     return bool(beside)
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from gateway.persisted.policy import digest
-from models import Database, IdempotencyKey, Post, utcnow
+from models import Database, IdempotencyKey, Post, Upload, utcnow
 from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
 from tests.identity.machines import READ, machine
@@ -20,7 +20,8 @@ from tests.support.accounts import Account, sign_up
 from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
-from tests.support.writing import CONTENT, facts
+from tests.support.writing import CONTENT, facts, sizes
+from tests.uploads.files import picture
 
 CREATE = """mutation($input: CreatePostInput!) {
     createPost(input: $input) { id slug content tags { name } comments { totalCount } } }"""
@@ -100,7 +101,11 @@ async def test_what_was_refused_may_be_tried_again_under_its_name(server: Server
     assert await facts(server.db) == ["post.created"]
 
 
-@pytest.mark.parametrize("key", ["", " ", '"', "x" * 256, "two words", "ü", "a\tb"])
+WRONG = ["", " ", '"', '""', "x" * 256, f'"{"x" * 256}"', "two words", "ü", "a\tb"]
+UNBALANCED = ['"k', 'k"', '"a"b"', '"a\\"', r'"a\b"', '"a" b', '"a", "b"']
+
+
+@pytest.mark.parametrize("key", WRONG + UNBALANCED)
 async def test_a_name_must_be_one(server: Server, author: Account, send: Send, key: str):
     """What is no name is refused before anything is done."""
     answer = await send(server.anonymous, author, "Post", **{"Idempotency-Key": key.encode()})
@@ -108,10 +113,35 @@ async def test_a_name_must_be_one(server: Server, author: Account, send: Send, k
     assert await facts(server.db) == []
 
 
-async def test_a_name_may_stand_between_quotation_marks(server: Server, author: Account, send: Send):
-    """As the draft has it, or without, as others do: it is the same name."""
-    await send(server.anonymous, author, "Quoted", **{"Idempotency-Key": '"k-1"'})
-    assert (await send(server.anonymous, author, "Quoted", **{"Idempotency-Key": "k-1"})).headers[REPLAYED] == "true"
+@pytest.mark.parametrize(
+    ("key", "same"),
+    [('"k-1"', "k-1"), ('"k-1";v=1', "k-1"), ('\t"k-1" ; v', '"k-1"'), (r'"a\\b"', r"a\b"), (r'"two \"words\""',) * 2],
+)
+async def test_a_name_may_stand_between_quotation_marks(server: Server, author: Account, key: str, same: str):
+    """As the draft has it, a string of RFC 8941, or without, as others do: it is the same name."""
+    answers = [await over_rest(server.anonymous, author, "Quoted", **{"Idempotency-Key": each}) for each in (key, same)]
+    assert [answer.headers.get(REPLAYED) for answer in answers] == [None, "true"]
+
+
+async def test_a_request_has_one_name(server: Server, author: Account):
+    """Whichever of two was meant, nothing is done."""
+    headers = [*author.headers.items(), ("Idempotency-Key", "first"), ("Idempotency-Key", "second")]
+    body = {"title": "Twice named", "content": CONTENT}
+    answer = await server.anonymous.post("/api/posts", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["details"]) == (400, {"Idempotency-Key": ["must be given once"]})
+    assert await facts(server.db) == []
+
+
+async def test_a_name_is_refused_where_it_would_keep_nothing_from_being_done_twice(server: Server, author: Account):
+    """Files are kept twice, and a model is asked twice."""
+    headers, talk = {**author.headers, **NAME}, {"messages": [{"role": "user", "content": "Hello"}]}
+    for answer in (
+        await server.anonymous.post("/api/upload", files={"file": ("a.png", picture(), "image/png")}, headers=headers),
+        await server.anonymous.post("/api/chat", json=talk, headers=headers),
+    ):
+        assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
+        assert list(answer.json()["details"]) == ["Idempotency-Key"]
+    assert await sizes(server.db, [Upload]) == {"uploads": 0}
 
 
 async def test_a_stranger_is_refused_as_ever(server: Server, send: Send):
