@@ -24,8 +24,7 @@ from gateway.windows import Shared, Standing, Window, Windows
 from models import Viewer
 from models.errors import RateLimited
 
-API, AUTH = "api", "auth"
-NAMES = API, AUTH, "upload", "expensive"
+API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
 COST = "cost"
 KEY = "key"
 """The limit that machines with an API key have instead of `api`."""

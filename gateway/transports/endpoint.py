@@ -14,9 +14,9 @@ from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.requests import CostReport
 from gateway.graphql.requests import answered as refusing
-from gateway.graphql.subscriptions import event_id
 from gateway.idempotency import HEADER, once
 from gateway.limits import API, AUTH
+from gateway.live.entries import event_id
 from gateway.media import (
     EVENT_STREAM,
     JSON,
