@@ -6,6 +6,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from gateway.addresses import own_origin
+from gateway.cookies import cookies_of
 from gateway.identity.credentials import Credentials
 from gateway.settings import Settings
 from gateway.visits import Visit
@@ -51,16 +52,17 @@ async def by_cookie(
             return ctx.recognise(await credentials.session(token))
         except Unauthorized:
             clear(visit, SESSION, settings)
-    if credentials.has_guest(connection.cookies):
+    cookies = cookies_of(connection)
+    if credentials.has_guest(cookies):
         check_origin(connection, settings)
-        if claims := await credentials.guest(connection.cookies):
+        if claims := await credentials.guest(cookies):
             ctx.recognise(claims)
     return None
 
 
 def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | None:
     """A cookie's value, where it counts."""
-    value = connection.cookies.get(called(name, settings))
+    value = cookies_of(connection).get(called(name, settings))
     if value:
         check_origin(connection, settings)
     return value or None
