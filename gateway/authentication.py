@@ -16,9 +16,10 @@ from resolvers.tokens import Issued
 
 SESSION, REFRESH = "dovetail_session", "dovetail_refresh"
 PATHS = {SESSION: "/", REFRESH: "/api/auth"}
-"""Where a browser sends each cookie: the refresh token goes only where it is exchanged."""
-PREFIXES = {SESSION: "__Host-", REFRESH: "__Secure-"}
-"""What browsers hold a cookie's setter to: `__Host-`, that it was this very host. It needs the path `/`."""
+"""Where a browser sends each cookie that has no prefix: the refresh token goes only where it is exchanged."""
+PREFIX = "__Host-"
+"""What browsers hold a cookie's setter to: that it was this very host, for the path `/`. `__Secure-` would leave it to
+the neighbours as well, and whoever refreshed by one of theirs would be signed in as them."""
 API_KEY = b"x-api-key"
 """The header for machines that cannot set `Authorization`."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -70,7 +71,7 @@ def cookie(connection: HTTPConnection, name: str, settings: Settings) -> str | N
 
 def called(name: str, settings: Settings) -> str:
     """What browsers know a cookie by."""
-    return PREFIXES[name] + name if settings.prefixes_cookies else name
+    return PREFIX + name if settings.prefixes_cookies else name
 
 
 def check_origin(connection: HTTPConnection, settings: Settings) -> None:
@@ -100,7 +101,8 @@ def clear(visit: Visit, name: str, settings: Settings) -> None:
 
 def set_cookie(visit: Visit, name: str, value: str, seconds: int, settings: Settings) -> None:
     response = Response()
-    options: dict[str, Any] = {"path": PATHS[name], "httponly": True, "samesite": "lax"}
+    path = "/" if settings.prefixes_cookies else PATHS[name]
+    options: dict[str, Any] = {"path": path, "httponly": True, "samesite": "lax"}
     response.set_cookie(
         called(name, settings),
         value,

@@ -174,7 +174,7 @@ async def test_in_production_browsers_see_to_it_that_nobody_else_sets_our_cookie
         entered = await browser.post("https://gateway.test/api/auth/register", json=PERSON)
         assert lines(entered) == [
             ("__Host-dovetail_session", "HttpOnly; Max-Age=900; Path=/; SameSite=lax; Secure"),
-            ("__Secure-dovetail_refresh", "HttpOnly; Max-Age=2592000; Path=/api/auth; SameSite=lax; Secure"),
+            ("__Host-dovetail_refresh", "HttpOnly; Max-Age=2592000; Path=/; SameSite=lax; Secure"),
         ]
         assert (await browser.get("https://gateway.test/api/auth/me")).json()["data"]["name"] == "Ann"
         refreshed = await browser.post("https://gateway.test/api/auth/refresh", headers=home)
@@ -182,10 +182,12 @@ async def test_in_production_browsers_see_to_it_that_nobody_else_sets_our_cookie
         planted = {"Cookie": f"dovetail_session={refreshed.json()['data']['accessToken']}"}
         assert (await server.anonymous.get("/api/auth/me", headers=planted)).status_code == 401
         left = await browser.post("https://gateway.test/api/auth/logout", headers=home)
-        assert [name for name, _ in lines(left)] == ["__Host-dovetail_session", "__Secure-dovetail_refresh"]
+        assert [name for name, _ in lines(left)] == ["__Host-dovetail_session", "__Host-dovetail_refresh"]
         assert (await browser.get("https://gateway.test/api/auth/me")).status_code == 401
     document = (await server.anonymous.get("/openapi.json")).json()
-    assert document["components"]["securitySchemes"]["cookie"]["name"] == "__Host-dovetail_session"
+    schemes = document["components"]["securitySchemes"]
+    names = schemes["cookie"]["name"], schemes["refreshCookie"]["name"]
+    assert names == ("__Host-dovetail_session", "__Host-dovetail_refresh")
 
 
 @pytest.mark.parametrize(

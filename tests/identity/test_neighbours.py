@@ -86,3 +86,27 @@ async def test_no_refresh_token_is_taken_by_a_name_that_is_nearly_ours(server):
     assert (await server.anonymous.post("/api/auth/refresh", headers=twice)).status_code == 401
     once = {**HOME, "Cookie": written(REFRESH, theirs)}
     assert (await server.anonymous.post("/api/auth/refresh", headers=once)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout"])
+async def test_in_production_no_refresh_token_of_a_neighbour_s_is_taken(make_server, path):
+    """Neither by the plain name nor by `__Secure-`, both of which a neighbour may set for the whole domain."""
+    server = await make_server(environment="production")
+    theirs = await server.account("Mallory")
+    for name in (REFRESH, f"__Secure-{REFRESH}"):
+        headers = {**HOME, "Cookie": written(name, theirs)}
+        assert "set-cookie" not in (await server.anonymous.post("/api/auth/refresh", headers=headers)).headers
+        await server.anonymous.post(path, headers=headers)
+    headers = {**HOME, "Cookie": written(f"__Host-{REFRESH}", theirs)}
+    assert (await server.anonymous.post(path, headers=headers)).is_success
+
+
+async def test_a_refresh_token_is_read_only_where_it_is_spent(make_server):
+    """A browser sends it everywhere under `__Host-`; elsewhere it makes nobody a viewer, and asks for no origin."""
+    server = await make_server(environment="production")
+    ours = await server.account("Ann")
+    headers = {"Cookie": written(f"__Host-{REFRESH}", ours), "Origin": "https://evil.example"}
+    answer = await server.anonymous.post("/graphql", json={"query": "{ viewer { id } }"}, headers=headers)
+    assert answer.json() == {"data": {"viewer": None}}
+    assert (await server.anonymous.get("/api/auth/me", headers=headers)).status_code == 401
+    assert (await server.anonymous.post("/api/auth/refresh", headers=headers)).status_code == 403
