@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     cors_origins: Origins = ()
     trusted_proxies: Networks = ()
     cookie_prefixes: bool | None = None
-    """`__Host-` before the names of our cookies; unless it is set, in production."""
+    """`__Host-` before the names of our cookies, and a prefix before Auth.js's; unless it is set, in production."""
     graphiql: bool | None = None
     """GraphiQL, introspection and field suggestions; unless it is set, they are for development only."""
 

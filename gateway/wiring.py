@@ -19,7 +19,7 @@ from gateway.graphql.answers import Answers
 from gateway.graphql.databases import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.housekeeping import housekeeping
-from gateway.identity.authjs import AuthJs
+from gateway.identity.authjs import authjs_of
 from gateway.identity.credentials import Credentials
 from gateway.identity.provider import provider_of
 from gateway.identity.sessions import Sessions
@@ -129,7 +129,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         await stack.enter_async_context(housekeeping(db, storage, settings.event_retention))
         stack.enter_context(heeding(streams))
         provider = await stack.enter_async_context(provider_of(settings))
-        authjs = AuthJs(settings.authjs_secret) if settings.authjs_secret else None
+        authjs = authjs_of(settings)
         tokens = Tokens(signing_secret(settings))
         yield Gateway(
             settings=settings,

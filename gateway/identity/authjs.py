@@ -17,6 +17,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from gateway.settings import Settings
 from resolvers.identities import LONGEST_SUBJECT, Told, told
 
 ISSUER = "authjs"
@@ -54,27 +55,30 @@ def fourth(name: str) -> Kind:
     return Kind(name, "A256GCM", 32, "", "NextAuth.js Generated Encryption Key")
 
 
-KINDS = (
-    fifth("__Secure-authjs.session-token"),
-    fifth("authjs.session-token"),
-    fourth("__Secure-next-auth.session-token"),
-    fourth("next-auth.session-token"),
+PREFIXES = "__Host-", "__Secure-"
+"""With either a browser takes a cookie from nobody in between, and with the first from no other host."""
+KINDS = tuple(
+    of_version(prefix + name)
+    for of_version, name in ((fifth, "authjs.session-token"), (fourth, "next-auth.session-token"))
+    for prefix in (*PREFIXES, "")
 )
 
 
 class AuthJs:
     """Reads the cookies of front ends that share a secret with this server; several while it is rotated."""
 
-    def __init__(self, secrets: tuple[str, ...]) -> None:
-        self.keys = {kind: [kind.key(secret) for secret in secrets] for kind in KINDS}
+    def __init__(self, secrets: tuple[str, ...], *, prefixed: bool) -> None:
+        kinds = [kind for kind in KINDS if not prefixed or kind.name.startswith(PREFIXES)]
+        self.keys = {kind: [kind.key(secret) for secret in secrets] for kind in kinds}
+        """By what may be looked at: where our own names have a prefix, so must theirs."""
 
     def is_there(self, cookies: Mapping[str, str]) -> bool:
         """Whether there is a cookie of the kind, whatever it is worth."""
-        return any(kind.name in cookies or f"{kind.name}.0" in cookies for kind in KINDS)
+        return any(kind.name in cookies or f"{kind.name}.0" in cookies for kind in self.keys)
 
     def told(self, cookies: Mapping[str, str]) -> tuple[Told, int] | None:
         """Whom the cookies name, and until when; None where that is nobody any more."""
-        for kind in KINDS:
+        for kind in self.keys:
             if (token := whole(cookies, kind.name)) and (claims := self.claims(kind, token)):
                 return somebody(claims)
         return None
@@ -88,6 +92,11 @@ class AuthJs:
                 continue
             return claims if isinstance(claims, dict) and is_timely(claims) else None
         return None
+
+
+def authjs_of(settings: Settings) -> AuthJs | None:
+    """What reads them, if front ends are to be believed."""
+    return AuthJs(settings.authjs_secret, prefixed=settings.prefixes_cookies) if settings.authjs_secret else None
 
 
 def whole(cookies: Mapping[str, str], name: str) -> str | None:

@@ -36,6 +36,7 @@ ASKED = {
     "plain": {"user": ANN, "secret": SECRET},
     "secure": {"user": ANN, "secret": SECRET, "secure": True},
     "in pieces": {"user": {**ANN, "name": "x" * 9_000}, "secret": SECRET, "secure": True},
+    "of this host alone": {"token": CLAIMS, "secret": SECRET, "name": "__Host-authjs.session-token"},
     "ben": {"user": {"id": "ben-1", "name": "Ben", "email": "ben@example.com"}, "secret": SECRET},
     "first sign-in": {"user": NOBODYS, "secret": SECRET},
     "second sign-in": {"user": NOBODYS, "secret": SECRET},
@@ -201,6 +202,28 @@ async def test_a_secret_is_rotated_without_signing_anybody_out(sqlite_url, cooki
     """Both are taken for as long as both are set."""
     async with serving(sqlite_url, authjs_secret=f"{NEXT_SECRET},{SECRET}") as server:
         assert await viewer(server, cookies["rotated"]) == await viewer(server, cookies["plain"])
+
+
+async def test_in_production_a_cookie_has_a_prefix(make_server, cookies):
+    """Whoever is between a browser and the domain may set one without, in pieces, too, or of version 4."""
+    given = {name: cookies[name] for name in ("plain", "version 4", "secure", "in pieces", "of this host alone")}
+    split = dict(zip(("authjs.session-token.0", "authjs.session-token.1"), halves(cookies["plain"]), strict=True))
+    for settings, plain_too in (({}, False), ({"cookie_prefixes": "off"}, True)):
+        server = await make_server(environment="production", authjs_secret=SECRET, **settings)
+        believed = {name: await viewer(server, each) is not None for name, each in {**given, "split": split}.items()}
+        assert believed == {
+            "plain": plain_too,
+            "version 4": plain_too,
+            "secure": True,
+            "in pieces": True,
+            "of this host alone": True,
+            "split": plain_too,
+        }
+
+
+def halves(cookies: dict[str, str]) -> tuple[str, str]:
+    (token,) = cookies.values()
+    return token[:100], token[100:]
 
 
 async def test_without_the_secret_the_cookie_is_not_looked_at(server, cookies):
