@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+from httpx import URL, InvalidURL
 from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -27,6 +28,9 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 UPLOAD_SCHEMES = {"file", "s3", "gs", "az"}
 UPLOAD_KINDS = "jpeg", "png", "webp", "gif", "avif", "pdf"
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
+ADDRESS = re.compile(r"(([\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\])(:\d+)?", re.ASCII)
+"""A host, and perhaps its port, as a browser names them in `Origin`."""
+GREATEST_PORT = 65535
 
 
 class WrongSettings(ValueError):
@@ -63,11 +67,18 @@ def redis_url(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """One exact origin: a scheme and a host, with its port unless that is the scheme's own."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query or "*" in text:
-        raise ValueError(f"{text!r} is not an origin such as https://www.example.com")
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    """One exact origin, as browsers write it: scheme, host in ASCII, and its port unless that is the scheme's own."""
+    if "@" in text:  # not repeated, for what stands before it may be a password
+        raise ValueError("must not name a user: an origin is a scheme, a host and a port")
+    try:
+        url = URL(text)
+    except InvalidURL as error:
+        raise ValueError(f"{text!r} is not an origin: {error}") from error
+    address = url.netloc.decode("ascii")
+    usable = ADDRESS.fullmatch(address) and (url.port or 0) <= GREATEST_PORT
+    if url.scheme not in ("http", "https") or not usable or url.path.strip("/") or "?" in text or "#" in text:
+        raise ValueError(f"{text!r} is not an origin such as https://www.example.com, or http://localhost:3000")
+    return f"{url.scheme}://{address}"
 
 
 def network(text: str) -> IPv4Network | IPv6Network:
@@ -183,7 +194,7 @@ class Settings(BaseSettings):
     authjs_secret: Names = Field(default=(), repr=False)
     """What Auth.js encrypts its session cookies with; several while it is rotated."""
     app_version: str = "0.1.0"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    port: Annotated[int, Field(ge=0, le=GREATEST_PORT)] = 8000
 
     cors_origins: Origins = ()
     trusted_proxies: Networks = ()

@@ -53,6 +53,18 @@ def test_the_environment_and_the_file_are_read(monkeypatch: pytest.MonkeyPatch) 
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example/path"),
         ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example#x"),
+        ("CORS_ORIGINS", "https://a.example#"),
+        ("CORS_ORIGINS", "https://a.example/?"),
+        ("CORS_ORIGINS", "https://a.example:abc"),
+        ("CORS_ORIGINS", "https://a.example:70000"),
+        ("CORS_ORIGINS", "https://*.example"),
+        ("CORS_ORIGINS", "https://a..example"),
+        ("CORS_ORIGINS", "https://a b.example"),
+        ("CORS_ORIGINS", "https://%61.example"),
+        ("CORS_ORIGINS", "https://\u2603.example"),
+        ("CORS_ORIGINS", "https://"),
+        ("CORS_ORIGINS", "null"),
         ("TRUSTED_PROXIES", "everyone"),
         ("DATABASE_POOL_SIZE", "0"),
         ("PORT", "eighty"),
@@ -75,6 +87,37 @@ def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.Mon
     monkeypatch.setenv(name, value)
     with pytest.raises(WrongSettings, match=f"^{name}: "):
         Settings()
+
+
+def test_a_password_in_an_origin_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No origin has one, so it was meant for something else."""
+    monkeypatch.setenv("CORS_ORIGINS", "https://ann:sesame@a.example")
+    with pytest.raises(WrongSettings, match=r"^CORS_ORIGINS: must not name a user") as raised:
+        Settings()
+    assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://www.example.com:443", "https://www.example.com"),
+        ("http://www.example.com:80/", "http://www.example.com"),
+        ("https://www.example.com:80", "https://www.example.com:80"),
+        ("HTTPS://WWW.Example.com:08443", "https://www.example.com:8443"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:3000", "https://xn--bcher-kva.example:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://front_end", "http://front_end"),
+    ],
+)
+async def test_an_origin_may_be_written_in_other_ways_than_browsers_do(written: str, sent: str, make_server) -> None:
+    """Its pages write and read all the same."""
+    server = await make_server(cors_origins=written)
+    account = await server.account("Ann")
+    headers = {"Cookie": f"dovetail_session={account.access_token}", "Origin": sent}
+    answer = await server.anonymous.post("/graphql", json={"query": "{ viewer { name } }"}, headers=headers)
+    assert answer.json() == {"data": {"viewer": {"name": "Ann"}}}
+    assert answer.headers["Access-Control-Allow-Origin"] == sent
 
 
 @pytest.mark.parametrize("secret", [None, "", "short-and-secret"])
