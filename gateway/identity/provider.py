@@ -17,6 +17,7 @@ MALFORMED = jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError
 LEEWAY = 30
 """Seconds that the provider's clock and ours may be apart."""
 REQUIRED = ["iss", "sub", "aud", "exp"]
+DATES = "exp", "nbf", "iat"
 TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 """What a token may say it is. Others, such as `logout+jwt`, are signed with the same keys for other ends."""
 
@@ -58,7 +59,7 @@ class Provider:
         key = await self.keys.find(header.get("kid"), algorithm)
         if key is None:
             raise jwt.InvalidTokenError("signed with no key of the provider's")
-        return jwt.decode(
+        claims = jwt.decode(
             token,
             key,
             [algorithm],
@@ -67,6 +68,14 @@ class Provider:
             audience=self.audience,
             leeway=LEEWAY,
         )
+        if not all(is_number(claims[name]) for name in DATES if name in claims):
+            raise jwt.InvalidTokenError("dated with what is no number")
+        return claims
+
+
+def is_number(value: Any) -> bool:
+    """As RFC 7519 has its dates; PyJWT takes whatever Python's `int` reads, texts among it."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @asynccontextmanager

@@ -105,7 +105,8 @@ async def test_each_kind_of_key_verifies(provider, on_sqlite, algorithm):
 async def test_clocks_may_differ_a_little_and_audiences_may_be_several(provider, on_sqlite):
     """By thirty seconds; and a token may be for others as well."""
     now, api = int(time.time()), Rest(on_sqlite.anonymous)
-    for claims in ({"exp": now - 10}, {"nbf": now + 10, "iat": now + 10}, {"aud": ["elsewhere", AUDIENCE]}):
+    differing = {"exp": now - 10}, {"exp": now + 60.5}, {"nbf": now + 10, "iat": now + 10}
+    for claims in (*differing, {"aud": ["elsewhere", AUDIENCE]}):
         assert (await api.me(bearing(provider.token(**claims))))["name"] == "Ann Elsewhere"
     assert (await api.me(bearing(provider.token(header={"typ": "at+jwt"}))))["name"] == "Ann Elsewhere"
 
@@ -153,6 +154,11 @@ def attacks(provider: IdentityProvider) -> dict[str, str]:
         "subject with half a letter": provider.token(sub="a\ud800b"),
         "no end": provider.token(exp=None),
         "end without end": forged({"alg": "ES256", "kid": "one"}, provider.claims(exp=float("inf")), b"x"),
+        "end as text": provider.token(exp=str(now + 60)),
+        "begin as text": provider.token(nbf="0"),
+        "begin as truth": provider.token(nbf=True),
+        "issued as text": provider.token(iat=str(now)),
+        "issued as truth": provider.token(iat=True),
         "huge": provider.token(padding="x" * 10_000),
         "deep": forged({"alg": "ES256", "kid": "one", "x": [[]]}, claims, b"x").replace(".", "." + "W1tb" * 1500, 1),
         "another issuer": provider.token(iss="https://evil.example/"),
