@@ -18,5 +18,5 @@ class RefreshToken(Entity, table=True):
     created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment, index=True)
     used_at: datetime | None = Field(default=None, sa_type=Moment)
-    """When it was exchanged for its successor; used again, it ends the family."""
+    """When it was exchanged for its successor; used again later, it ends the family."""
     revoked_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -6,6 +6,7 @@ access token given out along the way, so a session that ends takes them with it.
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -27,6 +28,11 @@ from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
 
 WRONG = "Wrong email address or password"
 """Said of a wrong password and of an unknown address alike."""
+STOLEN = "The refresh token was used before; sign in again"
+TOO_LATE = "The refresh token has just been used; go on with what it was exchanged for"
+AT_ONCE = timedelta(seconds=10)
+"""How far apart two uses of a refresh token may be one exchange: two tabs share it, or an answer was lost and asked for
+again. Whoever comes second gets nothing, so a thief gains nothing either; the first one's tokens stay good."""
 
 
 def address(text: str) -> str:
@@ -103,20 +109,22 @@ async def login(ctx: RequestContext, input: Login) -> Issued:
 
 
 async def refresh(ctx: RequestContext, refresh_token: str) -> Issued:
-    """Exchange a refresh token for new tokens, once. Used again it ends the session, as one of its users stole it."""
+    """Exchange a refresh token for new tokens, once. Used again later it ends the session: somebody stole it."""
     async with ctx.db.writing() as session:
         wanted = select(RefreshToken).where(RefreshToken.token_hash == digest(refresh_token)).with_for_update()
         token = await session.scalar(wanted)
-        if token is None or token.revoked_at is not None or token.expires_at <= utcnow():
+        now = utcnow()
+        if token is None or token.revoked_at is not None or token.expires_at <= now:
             raise Unauthorized("The refresh token is not valid or has expired")
-        if stolen := token.used_at is not None:
-            await end_session(session, token.family_id)
-        else:
-            token.used_at = utcnow()
+        used_at = token.used_at
+        if used_at is None:
+            token.used_at = now
             user = await session.get_one(User, token.user_id)
             opened = issue(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
-    if stolen:
-        raise Unauthorized("The refresh token was used before; sign in again")
+        elif now - used_at > AT_ONCE:
+            await end_session(session, token.family_id)
+    if used_at is not None:
+        raise Unauthorized(STOLEN if now - used_at > AT_ONCE else TOO_LATE)
     return ctx.enter(opened)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from resolvers import passwords
+from tests.support.accounts import used
 from tests.support.callers import Refusal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
@@ -54,6 +55,9 @@ async def test_a_stolen_refresh_token_ends_the_session_of_both(rest, server, api
     elsewhere = await rest.login(email="ann@example.com", password=PASSWORD)
     http = server.anonymous
     thief = (await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})).json()["data"]
+    at_once = await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})
+    assert (at_once.status_code, at_once.json()["code"]) == (401, "UNAUTHORIZED")
+    await used(server.db)
     second = await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})
     assert (second.status_code, second.json()["code"]) == (401, "UNAUTHORIZED")
     third = await http.post("/api/auth/refresh", json={"refreshToken": thief["refreshToken"]})

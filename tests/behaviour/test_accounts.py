@@ -13,7 +13,7 @@ from models.errors import NotFound
 from resolvers import passwords
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
-from tests.support.accounts import DEAR, Account
+from tests.support.accounts import DEAR, Account, used
 from tests.support.callers import Refusal
 from tests.support.servers import SECRET
 from tests.support.writing import CONTENT, change_row, sizes
@@ -22,6 +22,8 @@ PASSWORD = "correct horse battery"
 WRONG = Refusal("UNAUTHORIZED", "Wrong email address or password")
 SIGN_IN = Refusal("UNAUTHORIZED", "Sign in first")
 ENDED = Refusal("UNAUTHORIZED", "The session has ended; sign in again")
+USED = Refusal("UNAUTHORIZED", "The refresh token was used before; sign in again")
+JUST_USED = Refusal("UNAUTHORIZED", "The refresh token has just been used; go on with what it was exchanged for")
 NOT_VALID = Refusal("UNAUTHORIZED", "The access token is not valid or has expired")
 
 
@@ -162,26 +164,42 @@ async def test_a_refresh_token_is_exchanged_once(rest, api):
         assert await api.me(holder(issued)) == registered["user"]
 
 
-async def test_a_refresh_token_used_again_ends_its_session(rest, api):
+async def test_a_refresh_token_used_again_ends_its_session(rest, server, api):
     """One of its two users stole it, so neither goes on; other sessions do."""
     first = await api.register(**ann())
     other = await api.login(email="ann@example.com", password=PASSWORD)
     second = await rest.refresh(first["refreshToken"])
-    used = Refusal("UNAUTHORIZED", "The refresh token was used before; sign in again")
-    assert await rest.refresh(first["refreshToken"]) == used
+    await used(server.db, timedelta(seconds=11))
+    assert await rest.refresh(first["refreshToken"]) == USED
     assert (await rest.refresh(second["refreshToken"])).code == "UNAUTHORIZED"
     assert await api.publish(holder(second), new_id().hex) == ENDED
     assert await rest.me(holder(first)) == ENDED
     assert await rest.me(holder(other)) == other["user"]
 
 
-async def test_of_two_exchanges_at_once_one_succeeds_at_most(rest, api):
-    """Then the session is over: the other was a reuse."""
+async def test_a_refresh_token_used_again_at_once_gives_nothing_and_ends_nothing(rest, server, api):
+    """It is the other tab, or who had no answer: whoever came first goes on. After ten seconds it is a theft."""
+    first = await api.register(**ann())
+    second = await rest.refresh(first["refreshToken"])
+    assert await rest.refresh(first["refreshToken"]) == JUST_USED
+    await used(server.db, timedelta(seconds=5))
+    assert await rest.refresh(first["refreshToken"]) == JUST_USED
+    third = await rest.refresh(second["refreshToken"])
+    for issued in (first, second, third):
+        assert await rest.me(holder(issued)) == first["user"]
+    await used(server.db, timedelta(seconds=11))
+    assert await rest.refresh(first["refreshToken"]) == USED
+    assert await rest.me(holder(third)) == ENDED
+
+
+async def test_of_several_exchanges_at_once_one_succeeds(rest, api):
+    """And its session goes on."""
     first = await api.register(**ann())
     answers = await asyncio.gather(*(rest.refresh(first["refreshToken"]) for _ in range(4)))
-    won = [answer for answer in answers if not isinstance(answer, Refusal)]
-    assert len(won) == 1
-    assert await rest.me(holder(won[0])) == ENDED
+    (won,) = [answer for answer in answers if not isinstance(answer, Refusal)]
+    assert [answer for answer in answers if answer is not won] == [JUST_USED] * 3
+    assert await rest.me(holder(won)) == first["user"]
+    assert (await rest.refresh(won["refreshToken"]))["user"] == first["user"]
 
 
 @pytest.mark.parametrize("token", ["", "rubbish", "x" * 5000, "é", "\0"])

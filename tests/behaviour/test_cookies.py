@@ -1,5 +1,6 @@
 """Signed in by cookie, as browsers are: what is set, what it allows, and from where."""
 
+import asyncio
 from http.cookies import SimpleCookie
 
 import pytest
@@ -152,6 +153,21 @@ async def test_a_browser_refreshes_and_signs_out_by_cookie(server):
         }
         assert (await browser.get("/api/auth/me")).status_code == 401
         assert (await browser.post("/api/auth/refresh", headers=HOME)).status_code == 401
+
+
+async def test_two_tabs_that_refresh_at_once_stay_signed_in(server):
+    """One is refused, and keeps the cookies that the other was given."""
+    async with server.browser() as browser:
+        answer = await signed_in(browser, "rest")
+        held = "; ".join(f"{name}={cookie['value']}" for name, cookie in answer["cookies"].items())
+        alone = {**HOME, "Cookie": held}
+        tabs = await asyncio.gather(*(server.anonymous.post("/api/auth/refresh", headers=alone) for _ in range(2)))
+        first, second = sorted(tabs, key=lambda tab: tab.status_code)
+        assert (first.status_code, second.status_code) == (200, 401)
+        assert cookies_set(second) == {}
+        now = "; ".join(f"{name}={cookie['value']}" for name, cookie in cookies_set(first).items())
+        again = await server.anonymous.post("/api/auth/refresh", headers={**HOME, "Cookie": now})
+        assert again.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout"])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from argon2 import PasswordHasher
+from sqlalchemy import update
 
 from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
 from resolvers import passwords
@@ -51,6 +52,13 @@ async def sign_up(db: Database, tokens: Tokens, *, name: str = "Somebody", role:
         session.add(family(user.id, session_id, refresh_token, tokens.refresh_life))
     access_token = tokens.access(Viewer(user.id, role), session_id)
     return Account(str(user.id), name, user.email, access_token, refresh_token)
+
+
+async def used(db: Database, ago: timedelta = timedelta(minutes=1)) -> None:
+    """Have the refresh tokens that were used have been used so long ago."""
+    were_used = RefreshToken.used_at.is_not(None)
+    async with db.writing() as session:
+        await session.execute(update(RefreshToken).where(were_used).values(used_at=utcnow() - ago))
 
 
 def family(user: UUID, session_id: UUID, token: str, life: timedelta) -> RefreshToken:
