@@ -7,7 +7,7 @@ pieces, `.0`, `.1` and so on, where one cookie could not hold it.
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -26,6 +26,9 @@ LEEWAY = 15
 """Seconds, as `@auth/core` allows."""
 LONGEST = 64 * 1024
 """Characters of all pieces together."""
+BY_ADDRESS = "address\t"
+"""Before the address of whom nothing else names. No `sub` begins so, as all of one can be printed, and nobody who was
+kept without it is lost, for they are known by their address."""
 MADE_UP = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|")
 """A `sub` that may be another with each sign-in: JavaScript's `randomUUID`, or none."""
 
@@ -122,7 +125,7 @@ def somebody(claims: dict[str, Any]) -> tuple[Told, int] | None:
     """By `sub`; by address only where that may be made up, as Auth.js does at each sign-in if it has no database."""
     subject = sub if isinstance(sub := claims.get("sub"), str) else ""
     person = told(ISSUER, subject, claims, known_by_email=MADE_UP.fullmatch(subject) is not None)
-    if not person.subject and person.email:
-        person = told(ISSUER, person.email, claims, known_by_email=True)
-    usable = 0 < len(person.subject) <= LONGEST_SUBJECT and person.subject.isprintable()
-    return (person, int(claims["exp"])) if usable else None
+    named = subject or person.email or ""
+    if not 0 < len(named) <= LONGEST_SUBJECT or not named.isprintable():
+        return None
+    return (person if subject else replace(person, subject=BY_ADDRESS + named)), int(claims["exp"])

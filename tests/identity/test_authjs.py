@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -47,6 +47,7 @@ ASKED = {
     "rotated": {"user": ANN, "secret": [NEXT_SECRET, SECRET]},
     "version 4": {"token": CLAIMS, "secret": SECRET, "version": 4},
     "without sub": {"token": {"name": "Ann", "email": "ann@example.com"}, "secret": SECRET},
+    "an address as sub": {"token": {"sub": "ann@example.com", "name": "Mallory"}, "secret": SECRET},
     "without anything": {"token": {"name": "Ann"}, "secret": SECRET},
     "expired": {"token": CLAIMS, "secret": SECRET, "maxAge": -60},
     "another secret": {"token": CLAIMS, "secret": "not-the-front-ends-secret-32-or-more"},
@@ -139,6 +140,22 @@ async def test_front_ends_may_name_people_so_that_addresses_count_for_nothing(fr
     assert first == again
     assert (first["email"], other["email"], first["id"] != other["id"]) == ("ann@example.com", None, True)
     assert await sizes(fronted.db, [User, Identity]) == {"users": 2, "identities": 2}
+
+
+async def test_a_sub_that_is_somebody_s_address_is_another(fronted, cookies):
+    """Whoever comes first."""
+    named, ann = [await viewer(fronted, cookies[which]) for which in ("an address as sub", "without sub")]
+    assert (named["name"], ann["name"], named["id"] != ann["id"]) == ("Mallory", "Ann", True)
+    assert await viewer(fronted, cookies["an address as sub"]) == named
+
+
+async def test_who_was_kept_by_the_address_alone_stays_who_they_are(fronted, cookies):
+    """As they were before an address was marked as one."""
+    ann = await fronted.account("Ann of Old")
+    email = "ann@example.com"
+    async with fronted.db.writing() as session:
+        session.add(Identity(user_id=UUID(ann.id), issuer="authjs", subject=email, email=email))
+    assert (await viewer(fronted, cookies["without sub"]))["id"] == ann.id
 
 
 async def test_an_address_that_is_not_proven_counts_for_nothing(fronted, cookies):
