@@ -10,12 +10,14 @@ from types import FrameType
 
 import typer
 import uvicorn
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload
 
 from gateway.live.shutdown import NOTICE
 from gateway.metrics.workers import meeting
 from gateway.seeding import Account
 from gateway.settings import Settings
+from gateway.supervising import Supervisor
 
 ROOMS = ("gateway", "schema", "resolvers", "models")
 ROOT = Path(__file__).parent.parent
@@ -96,21 +98,29 @@ def serve(listener: Listener, settings: Settings, account: Account | None) -> No
     signal.signal(signal.SIGTERM, leave)
     config, sockets, stopped = listener.config, [listener.socket], Event()
     Thread(target=announce, args=(listener, settings, account, stopped), daemon=True).start()
-    server = uvicorn.Server(config)
     try:
-        if config.should_reload:
-            ChangeReload(config, target=server.run, sockets=sockets).run()
-        elif config.workers > 1:
-            with meeting():
-                Multiprocess(config, sockets=sockets).run()
-        else:
-            server.run(sockets=sockets)
+        has_started = run(config, sockets)
     except KeyboardInterrupt:
-        pass
+        return
     finally:
         stopped.set()
-    if not (server.started or config.should_reload or config.workers > 1):
-        raise typer.Exit(uvicorn.main.STARTUP_FAILURE)
+    if not has_started:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
+def run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
+    """Answer, in as many processes as are wanted; whether any could start."""
+    server = uvicorn.Server(config)
+    if config.should_reload:
+        ChangeReload(config, target=server.run, sockets=sockets).run()
+        return True
+    if config.workers > 1:
+        supervisor = Supervisor(config, sockets)
+        with meeting():
+            supervisor.run()
+        return not supervisor.has_failed
+    server.run(sockets=sockets)
+    return server.started
 
 
 def leave(number: int, frame: FrameType | None) -> None:

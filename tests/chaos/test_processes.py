@@ -10,17 +10,12 @@ import pytest
 from tests.chaos.clients import BROKEN
 from tests.chaos.conftest import on_postgres
 from tests.support.clusters import Cluster
+from tests.support.processes import workers
 
 pytestmark = pytest.mark.anyio
 
 
 READY = "Application startup complete"
-
-
-def workers(process: int) -> list[int]:
-    """The processes that answer: of the supervisor's children, those that run this program."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 async def test_a_worker_is_killed(cluster: Cluster, tmp_path: Path) -> None:

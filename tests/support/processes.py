@@ -52,3 +52,9 @@ class ServerProcess:
     async def __aexit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             await self.kill()
+
+
+def workers(process: int) -> list[int]:
+    """The processes that answer: of the supervisor's children, those that run this program."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
