@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,14 +13,32 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.database import Database
+from models.errors import Unavailable
 
 HERE = Path(__file__).parent
 
 ONE_AT_A_TIME = 0x646F7665
 """The key of Postgres' advisory lock: of several servers starting at once, one migrates and the others wait."""
+
+LOCKED = "55P03"
+"""Postgres' word for a lock that was not to be had in time."""
+TURN, PAUSE = 3.0, 2.0
+"""Seconds that a migration waits for a table, and for which it then leaves the table to others: whoever asks for one
+after it waits with it, so that the server would stand still for as long as the migration waits."""
+PATIENCE = 60.0
+"""Seconds after which it gives up."""
+
+HOLDERS = """
+    SELECT DISTINCT format('process %s (%s, %s, for %s s)', pid, coalesce(nullif(application_name, ''), 'no name'),
+                           state, extract(epoch FROM now() - xact_start)::int)
+    FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE datname = current_database() AND pid != pg_backend_pid() AND locktype = 'relation' AND granted
+      AND xact_start < now() - interval '3 seconds'"""
+"""Who has held a table's lock for longer than a migration waits for one."""
 
 logger = logging.getLogger("models.migrations")
 _alone = Lock()
@@ -80,18 +99,51 @@ def run(url: str, work: Callable[[Connection, Config], Any], *, writing: bool = 
 async def connected(url: str, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
     db = Database(url)
     try:
-        async with db.engine.execution_options(writing=writing).connect() as connection:
-            if db.is_sqlite:
-                await loosen(connection)
-            async with connection.begin():
-                if writing and not db.is_sqlite:
-                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({ONE_AT_A_TIME})"))
-                answer = await connection.run_sync(lambda sync: work(sync, configuration(sync)))
-                if writing and db.is_sqlite:
-                    await hold(connection)
-                return answer
+        return await patiently(db, lambda: transacted(db, work, writing=writing))
     finally:
         await db.close()
+
+
+async def patiently(db: Database, attempt: Callable[[], Awaitable[Any]]) -> Any:
+    """Try again while tables are in use. Raises `Unavailable` once that has gone on for too long."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await attempt()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCKED:
+                raise
+        if time.monotonic() > until:
+            raise Unavailable(f"The database's tables are in use: {await holders(db)}")
+        logger.warning("The database's tables are in use; the migration tries again")
+        await asyncio.sleep(PAUSE)
+
+
+async def transacted(db: Database, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
+    """One attempt, which leaves nothing behind if it fails."""
+    async with db.engine.execution_options(writing=writing).connect() as connection:
+        if db.is_sqlite:
+            await loosen(connection)
+        async with connection.begin():
+            if writing and not db.is_sqlite:
+                await take_turn(connection)
+            answer = await connection.run_sync(lambda sync: work(sync, configuration(sync)))
+            if writing and db.is_sqlite:
+                await hold(connection)
+            return answer
+
+
+async def take_turn(connection: AsyncConnection) -> None:
+    """Wait for other migrations for as long as they take, and from then on for tables in use only for a while."""
+    await connection.execute(text(f"SELECT pg_advisory_xact_lock({ONE_AT_A_TIME})"))
+    await connection.execute(text(f"SET LOCAL lock_timeout = {round(TURN * 1000)}"))
+
+
+async def holders(db: Database) -> str:
+    """Who keeps others from a table, in words for an operator."""
+    async with db.engine.connect() as connection:
+        found = list(await connection.scalars(text(HOLDERS)))
+    return ", ".join(found) or "by many, for a short time each"
 
 
 async def loosen(connection: AsyncConnection) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import sys
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlmodel import SQLModel
 
-from models import Database
+from models import Database, migrations
+from models.errors import Unavailable
 from models.migrations import configuration, downgrade, is_current, upgrade
 
 POSTGRES_CATALOG = """
@@ -112,6 +114,44 @@ async def test_callers_in_one_process_migrate_different_databases(empty_database
     await asyncio.gather(upgrade(empty_database), upgrade(another_empty_database))
     assert await is_current(empty_database)
     assert await is_current(another_empty_database)
+
+
+@pytest.fixture
+async def migrated(bare_postgres_url):
+    await upgrade(bare_postgres_url)
+    return bare_postgres_url
+
+
+async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
+    """It waits for a moment at a time, and is done once the table is free."""
+    db = Database(migrated, longest=2 * migrations.TURN)
+    async with db.reading() as using:
+        await using.execute(text("BEGIN"))
+        await using.execute(text("LOCK TABLE posts IN ACCESS SHARE MODE"))
+        migrating = asyncio.create_task(downgrade(migrated, "base"))
+        await asyncio.sleep(migrations.TURN / 2)
+        async with db.reading() as other:
+            assert await other.scalar(text("SELECT count(*) FROM posts")) == 0
+        assert not migrating.done()
+        await using.execute(text("ROLLBACK"))
+    await migrating
+    await db.close()
+    assert not await is_current(migrated)
+
+
+async def test_a_migration_says_who_uses_its_tables_for_too_long(migrated, monkeypatch):
+    monkeypatch.setattr(migrations, "PATIENCE", 1.0)
+    db = Database(migrated)
+    async with db.reading() as using:
+        await using.execute(text("SET application_name = 'a long report'"))
+        await using.execute(text("BEGIN"))
+        await using.execute(text("LOCK TABLE posts IN ACCESS SHARE MODE"))
+        process = await using.scalar(text("SELECT pg_backend_pid()"))
+        with pytest.raises(Unavailable, match=rf"in use: process {process} \(a long report, idle in transaction"):
+            await downgrade(migrated, "base")
+        await using.execute(text("ROLLBACK"))
+    await db.close()
+    assert await is_current(migrated)
 
 
 def test_the_revisions_form_one_line():
