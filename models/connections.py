@@ -57,6 +57,9 @@ class Connection(Protocol):
 
     async def rollback(self) -> None: ...
 
+    async def forget(self) -> None:
+        """Prepare anew what is asked from now on."""
+
     async def close(self) -> None: ...
 
     def terminate(self) -> None:
@@ -120,6 +123,9 @@ class Postgres:
     async def rollback(self) -> None:
         if self.driver.is_in_transaction():
             await self.driver.execute("ROLLBACK")
+
+    async def forget(self) -> None:
+        await self.driver.reload_schema_state()
 
     async def close(self) -> None:
         await self.driver.close()
@@ -187,6 +193,9 @@ class Sqlite:
 
     async def rollback(self) -> None:
         await self.driver.rollback()
+
+    async def forget(self) -> None:
+        """SQLite sees by itself that its tables have changed."""
 
     async def close(self) -> None:
         await self.driver.close()
@@ -265,6 +274,9 @@ class Pool:
     async def undo(self, connection: Connection, error: BaseException) -> None:
         """Roll back, whatever becomes of who waits for it. Where the server did not answer, it is not asked again."""
         is_silent = isinstance(error.__cause__, TimeoutError)
+        if isinstance(error.__cause__, postgres.OUTDATED):
+            for other in self.idle:  # or each would have a transaction fail of its own
+                await other.forget()
         task = asyncio.create_task(self.undone(connection, is_silent=is_silent))
         self.undoing.add(task)
         task.add_done_callback(self.undoing.discard)

@@ -50,11 +50,18 @@ async def watch(connection: asyncpg.Connection) -> None:
             line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
+OUTDATED = asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError
+"""A migration has changed what a statement answers with since the connection prepared it; it is prepared anew next."""
+
+
 def is_away(error: BaseException) -> bool:
     """Whether it is the database that failed, and not the statement: the same may do well a little later.
 
+    So will one that was prepared before a migration; only its transaction is lost.
     A parameter of the wrong type is an `InterfaceError` of asyncpg's too, but a fault of ours.
     """
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return not isinstance(error, ValueError)
+    if isinstance(error, OUTDATED):
+        return True
     return (getattr(error, "sqlstate", None) or "").startswith(AWAY)

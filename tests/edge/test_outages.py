@@ -73,6 +73,31 @@ async def test_posts_are_written_after_all_connections_were_cut(unused_database)
             assert (await by.create(author, **post))["title"] == "A post"
 
 
+async def test_a_migration_of_a_column_is_met_with_a_refusal_at_most(unused_database) -> None:
+    """By servers that had asked for it before: in a transaction, one that may be tried again; and one for them all."""
+    url = await unused_database("postgres")
+    db, changing = Database(url, pool_size=3), Database(url)
+
+    async def names() -> list[str]:
+        async with db.writing() as session:
+            return list(await session.scalars(select(Tag.name).with_for_update()))
+
+    async with db.writing() as one, db.writing() as two, db.writing() as three:
+        for session in (one, two, three):
+            await session.execute(select(Tag.name).with_for_update())
+    async with changing.writing() as session:
+        await session.execute(text("alter table tags alter column name type text"))
+    with pytest.raises(Unavailable):
+        await names()
+    async with db.writing(), db.writing():
+        assert await names() == []
+    async with db.writing():  # the first of the idle is another now
+        assert await names() == []
+    assert await names() == []
+    await db.close()
+    await changing.close()
+
+
 async def cut(url: URL) -> None:
     """End every other connection to a database, and see that they have ended."""
     others = "datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
