@@ -23,6 +23,7 @@ from gateway.rest import auth, chat, events, files, health, metrics, openapi, po
 from gateway.rest.multipart import most_bytes
 from gateway.rest.wording import TAGS
 from gateway.settings import Settings
+from gateway.supervising import heed_parent
 from gateway.tracing.hooks import trace_all
 from gateway.tracing.provider import sending, telemetry, tracer_provider
 from gateway.tracing.requests import Traced, traces
@@ -77,6 +78,7 @@ def lifespan(settings: Settings, work: Work, measures: Measures, provider: Trace
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
         logs.configure(as_json=settings.in_production, more=traces if provider else dict)
+        heed_parent()
         async with sending(provider), opened(settings, work, measures) as gateway, telling(Readings(gateway)):
             app.state.gateway = gateway
             trace_all(gateway, provider)

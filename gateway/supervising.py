@@ -1,8 +1,12 @@
 """Several processes on one socket, and the one that starts them anew when they end."""
 
 import logging
+import os
+import signal
 import socket
 import time
+from multiprocessing import parent_process
+from threading import Thread
 from weakref import WeakSet
 
 import uvicorn
@@ -79,3 +83,16 @@ class Supervisor(Multiprocess):
         process = Process(self.config, self.sockets)
         process.start()
         return process
+
+
+def heed_parent() -> None:
+    """Have this process stop, as if told to, when the one that started it ends: nobody else could tell it to."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=wait, name="heeding the parent", daemon=True).start()

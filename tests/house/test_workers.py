@@ -56,3 +56,11 @@ async def test_a_server_none_of_whose_workers_can_start_ends_as_a_failure(
     server.command += ["--workers", str(number)]
     with pytest.raises(RuntimeError, match="exit code 3"):
         await server.start()
+
+
+async def test_workers_stop_when_the_process_that_started_them_is_killed(sqlite_url: str, tmp_path: Path) -> None:
+    """Nobody could stop them, or start them anew, and they would keep the port."""
+    async with two_workers(tmp_path, sqlite_url) as server:
+        left = workers(server.process.pid)
+        await server.kill()
+        await until(lambda: not any(Path(f"/proc/{each}").exists() for each in left))
