@@ -46,12 +46,18 @@ async def telling(own: Collector) -> AsyncIterator[None]:
 
     async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            writer.write(orjson.dumps([written(family) for family in own.collect()]))
+            writer.write(orjson.dumps(readings(own)))
             await writer.drain()
             writer.close()
 
-    path = Path(folder, str(os.getpid()))
-    async with await asyncio.start_unix_server(tell, path):
+    path = Path(folder, own_name())
+    try:
+        server = await asyncio.start_unix_server(tell, path)
+    except OSError as error:  # the folder is gone, or its path is longer than a socket's may be
+        logger.warning("The other workers are not told at /metrics of this one: %s", error)
+        yield
+        return
+    async with server:
         yield
     forget(path)
 
@@ -61,7 +67,7 @@ async def families(own: Collector) -> Iterable[Metric]:
     folder = os.environ.get(FOLDER)
     if folder is None:
         return own.collect()
-    told = await asyncio.gather(*(ask(path) for path in workers(folder)))
+    told = [(own_name(), readings(own)), *await asyncio.gather(*(ask(path) for path in others(folder)))]
     merged: dict[str, Metric] = {}
     for worker, entries in told:
         for name, meaning, type_, samples in entries:
@@ -69,6 +75,10 @@ async def families(own: Collector) -> Iterable[Metric]:
             for sample, labels, value in samples:
                 family.add_sample(sample, {**labels, "worker": worker}, value)
     return merged.values()
+
+
+def own_name() -> str:
+    return str(os.getpid())
 
 
 async def ask(path: Path) -> tuple[str, list[Any]]:
@@ -86,12 +96,21 @@ async def ask(path: Path) -> tuple[str, list[Any]]:
     return path.name, []
 
 
-def workers(folder: str) -> list[Path]:
-    return sorted(Path(folder).iterdir())
+def others(folder: str) -> list[Path]:
+    """Where the other workers listen; a worker asks nobody of itself."""
+    try:
+        return sorted(path for path in Path(folder).iterdir() if path.name != own_name())
+    except OSError as error:
+        logger.warning("The other workers cannot be asked: %s", error)
+        return []
 
 
 def forget(path: Path) -> None:
     path.unlink(missing_ok=True)
+
+
+def readings(own: Collector) -> list[Any]:
+    return [written(family) for family in own.collect()]
 
 
 def written(family: Metric) -> tuple[str, str, str, list[Any]]:

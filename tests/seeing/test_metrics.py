@@ -1,6 +1,8 @@
 """`/metrics`: everything that happens is counted once, under names that strangers cannot multiply."""
 
 import asyncio
+import os
+import shutil
 from pathlib import Path
 
 import httpx
@@ -8,6 +10,7 @@ import pytest
 
 from gateway.metrics import names
 from gateway.metrics.names import Named
+from gateway.metrics.workers import FOLDER
 from tests.house.processes import started
 from tests.live.listening import listening
 from tests.live.subscribers import socket, streaming
@@ -148,3 +151,27 @@ async def test_any_worker_tells_of_all(unused_database, tmp_path: Path):
         before = found.value("http_request_seconds_count", route="/api/health/live")
         after = (await once()).value("http_request_seconds_count", route="/api/health/live")
         assert after == before + 1
+
+
+@pytest.fixture
+def one_of_several(monkeypatch, tmp_path: Path) -> Path:
+    """The folder where this process would meet other workers."""
+    folder = tmp_path / "meeting"
+    folder.mkdir()
+    monkeypatch.setenv(FOLDER, str(folder))
+    return folder
+
+
+async def test_a_worker_whose_folder_is_gone_tells_of_itself(one_of_several, make_server):
+    """Some systems clean their folders for what is temporary while programs run."""
+    server = await make_server()
+    shutil.rmtree(one_of_several)
+    assert (await scrape(server.anonymous)).by("worker", "info") == {str(os.getpid()): 1}
+
+
+async def test_a_worker_whose_folder_is_too_deep_for_sockets_tells_of_itself(monkeypatch, one_of_several, make_server):
+    deep = one_of_several / ("x" * 110)
+    deep.mkdir()
+    monkeypatch.setenv(FOLDER, str(deep))
+    server = await make_server()
+    assert (await scrape(server.anonymous)).by("worker", "info") == {str(os.getpid()): 1}
