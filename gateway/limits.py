@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -59,8 +60,8 @@ class Limits:
         self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
         (self.budget,) = windows(settings.rate_limit_cost) or [None]
         self.windows = Shared(redis) if redis else Windows()
-        self.outcomes: Counter[tuple[str, bool]] = Counter()
-        """How often each limit let a request pass, and how often not."""
+        self.outcomes = Counter(dict.fromkeys(product((*NAMES, KEY, COST), (True, False)), 0))
+        """How often each limit let a request pass, and how often not; from 0 on, so that the first time shows."""
         self.budgets = SharedBudgets(self.windows) if redis else Budgets()
 
     async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:

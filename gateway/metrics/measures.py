@@ -2,19 +2,26 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from gateway.errors import OF_CODE
 from gateway.metrics.histograms import LONG, Histogram
 from gateway.metrics.names import OTHER, Named
 from gateway.visits import Visit
+from models import WebhookStatus
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 SUBSCRIPTION = "subscription"
 TOGETHER = 200
 """Requests that are counted in one go: that costs half of what counting each as it ends would, between all else."""
+
+
+def from_zero(names: Iterable[Any]) -> Counter[Any]:
+    """Series that are there before they count: Prometheus sees no rise in one that begins with its first failure."""
+    return Counter(dict.fromkeys(names, 0))
 
 
 class Measures:
@@ -27,9 +34,9 @@ class Measures:
         self.streams: defaultdict[str, Histogram] = defaultdict(partial(Histogram, LONG))
         """By kind, those that have ended."""
         self.operations = Named()
-        self.refusals: Counter[str] = Counter()
+        self.refusals = from_zero(OF_CODE)
         """By code, in either protocol."""
-        self.webhooks: Counter[str] = Counter()
+        self.webhooks = from_zero(status.value for status in WebhookStatus)
         """By what came of each event."""
         self.statements = {"reads": Histogram(), "operations": Histogram()}
 

@@ -14,6 +14,9 @@ from gateway.wiring import Gateway
 Rows = Iterable[tuple[tuple[str, ...], float]]
 """The values of a family's labels, and the number."""
 
+UNNAMED = {(kind, ""): Histogram() for kind in ("mutation", "query")}
+"""None of either yet: each type has a series from the start, so that its first operation shows."""
+
 
 class Readings(Collector):
     """All that one process has to tell. What is named in a label is bounded: routes, types, codes, kinds of our own."""
@@ -34,7 +37,7 @@ class Readings(Collector):
         measures.settle()
         requests = {(m, route, f"{digit}xx"): each for (m, route, digit), each in measures.requests.items()}
         yield durations("http_request", "Requests answered, streams apart", ("method", "route", "status"), requests)
-        operations = measures.operations.all()
+        operations = {**UNNAMED, **measures.operations.all()}
         yield durations("operation", "GraphQL operations, subscriptions apart", ("type", "name"), operations)
         yield durations("stream", "Streams and sockets that have ended", ("kind",), single(measures.streams))
         yield counter("refusals", "Errors that clients were told of, in either protocol", "code", measures.refusals)

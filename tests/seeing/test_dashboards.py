@@ -15,13 +15,14 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import prometheus
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.support.scraping import series_of
+from tests.support.scraping import scrape, series_of
 from tests.support.servers import serving
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "observability"
 DASHBOARD, RULES = EXAMPLES / "dashboard.json", EXAMPLES / "rules.yaml"
 SERIES = re.compile(r"\b(?:dovetail|process)_\w+")
 LABELS = re.compile(r"(?:by \(([^)]*)\))|(\w+)=~?\"")
+PICKED, MATCHER = re.compile(r"\b(dovetail_\w+)\{([^}]*)\}"), re.compile(r"(\w+)=~?\"([^\"]*)\"")
 OF_PROMETHEUS = {"job", "instance", "le"}
 
 
@@ -54,8 +55,20 @@ async def metrics(sqlite_url: str, redis_url: str) -> str:
 async def test_every_series_and_label_that_they_name_is_there(metrics):
     there = series_of(metrics)
     assert {name for each in expressions() for name in SERIES.findall(each)} <= there
-    told = set(re.findall(r"(\w+)=\"", metrics)) | {"kind", "status"}  # of streams and webhooks, which there were none
+    told = set(re.findall(r"(\w+)=\"", metrics)) | {"kind"}  # of streams, of which there were none
     assert {name for each in expressions() for name in labels(each)} <= told
+
+
+async def test_every_series_that_an_alert_picks_is_there_before_it_counts(sqlite_url, redis_url):
+    """One that began with the first failure would not rise, and nobody would hear of that failure."""
+    async with serving(sqlite_url, redis_url=redis_url) as server:
+        there = (await scrape(server.anonymous)).samples
+    picked = {pick for rule in rules() for pick in PICKED.findall(rule["expr"])}
+    assert {("dovetail_webhook_events_total", 'status="FAILED"')} <= picked
+    for name, matchers in picked:
+        found = [each.labels for each in there if each.name == name]
+        for label, values in MATCHER.findall(matchers):
+            assert set(values.split("|")) <= {each[label] for each in found}, name
 
 
 def test_every_family_of_ours_is_on_the_dashboard(metrics):

@@ -23,9 +23,10 @@ class Scrape:
         return sum(each.value for each in found)
 
     def by(self, label: str, name: str) -> dict[str, float]:
-        """Each value of a label, with the sum of its series."""
+        """Each value of a label that has been counted, with the sum of its series."""
         values = {each.labels[label] for each in self.samples if each.name == f"dovetail_{name}"}
-        return {value: self.value(name, **{label: value}) for value in values}
+        sums = {value: self.value(name, **{label: value}) for value in values}
+        return {value: total for value, total in sums.items() if total}
 
 
 def has(labels: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
