@@ -2,6 +2,7 @@
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,8 @@ MOST_BODIES = 128
 """So many bodies of the greatest size may be in memory at once; who sends more of one then is told to come again."""
 TOO_MANY_BODIES = "Too much is being sent at once; try again"
 
+CUT_OFF = "The server is stopping; try again"
+
 
 class TooLarge(HTTPException):
     """Raised while a body is read. It is an HTTPException because FastAPI lets only those pass at that point."""
@@ -139,6 +142,10 @@ class Guard:
             await self.app(scope, body.receive, send)
         except ClientDisconnect:
             logger.debug("Request %s was abandoned", visit.request_id)
+        except CancelledError:  # the server's grace is over; whoever leaves by themselves is no cancellation
+            if not visit.is_answered:
+                await refused(scope, Unavailable(CUT_OFF))(scope, receive, send)
+            raise
         except Exception as error:
             if visit.is_answered or not isinstance(error, Refusal | HTTPException):
                 logger.exception("Request %s failed", visit.request_id)

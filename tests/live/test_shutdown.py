@@ -88,11 +88,14 @@ async def test_requests_under_way_finish(sqlite_url: str, tmp_path: Path, http: 
 
 
 async def test_a_request_that_never_ends_is_cut_off(sqlite_url: str, tmp_path: Path) -> None:
-    """When the grace is over."""
+    """When the grace is over; in our own form, so that its client comes again."""
     with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE="3s") as (process, address, _):
-        _, writer = await under_way(address)
+        reader, writer = await under_way(address)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"UNAVAILABLE"' in body
         assert await ended(process) == 0
         assert time.monotonic() - begun > 1.5  # of the three, a second is for what there is to do after it
         writer.close()
