@@ -275,7 +275,7 @@ class Pool:
         """Roll back, whatever becomes of who waits for it. Where the server did not answer, it is not asked again."""
         is_silent = isinstance(error.__cause__, TimeoutError)
         if isinstance(error.__cause__, postgres.OUTDATED):
-            for other in self.idle:  # or each would have a transaction fail of its own
+            for other in [*self.idle]:  # or each would have a transaction fail of its own
                 await other.forget()
         task = asyncio.create_task(self.undone(connection, is_silent=is_silent))
         self.undoing.add(task)
