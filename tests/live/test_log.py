@@ -239,6 +239,20 @@ async def test_much_is_pruned_little_by_little(db: Database, monkeypatch: pytest
     assert [tuple(row) for row in rows] == [(ids[9], START), (ids[10], "post.liked")]
 
 
+@pytest.mark.parametrize("page", [2, 10_000])
+async def test_an_event_that_a_slow_clock_dated_takes_none_with_it(
+    db: Database, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """What is young stays, and so does the misdated event itself until it is the first."""
+    monkeypatch.setattr("resolvers.retention.AT_ONCE", page)
+    old = utcnow() - timedelta(days=8)
+    ids = await write(db, *(event(at=old) for _ in range(4)), event(), event(at=old), event(), event(at=old))
+    assert await prune(db, timedelta(days=7)) == 3
+    async with db.reading() as session:
+        rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
+    assert [tuple(row) for row in rows] == [(ids[3], START), *((id, "post.liked") for id in ids[4:])]
+
+
 async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
     """Though there is no mark; to begin with the first there is asks for no more than that."""
     ids = await write(db, *(event() for _ in range(4)))
