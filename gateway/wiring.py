@@ -115,7 +115,8 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         counts, log = Answers(COUNT_BYTES if settings.count_cache else 0), Log(db)
         engine = Engine(schema, reads, document_limits(settings), answers, counts)
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
-        db.announce, db.committed = broker.announce, partial(tell, (answers, counts))
+        db.announce = broker.announce
+        db.committed, db.doubted = partial(tell, (answers, counts)), partial(warn, (answers, counts))
         log.witnesses |= {answers.heard, counts.heard}
         log.beginnings |= {answers.clear, counts.clear}
         await stack.enter_async_context(log.running())
@@ -170,6 +171,12 @@ def tell(kept: Iterable[Answers], events: Sequence[Event]) -> None:
     """Drop what a transaction of this server has just made untrue, wherever it is kept."""
     for answers in kept:
         answers.wrote(events)
+
+
+def warn(kept: Iterable[Answers], events: Sequence[Event]) -> None:
+    """Drop what a transaction of this server may have made untrue."""
+    for answers in kept:
+        answers.may_have_written(events)
 
 
 def document_limits(settings: Settings) -> DocumentLimits:

@@ -34,6 +34,8 @@ class Database:
         """Called after each transaction that wrote events."""
         self.committed: Callable[[Sequence[Event]], None] = lambda events: None
         """Called after each transaction, with the events that it wrote, before anybody hears that it is done."""
+        self.doubted: Callable[[Sequence[Event]], None] = lambda events: None
+        """Called instead where COMMIT failed: it may have been done all the same, or be yet, and its answer be lost."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -44,10 +46,19 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """One transaction: committed when the scope is left, undone entirely when it is left by an error."""
-        async with self.turn(), self.transaction(writing=True) as transaction:
-            yield transaction
-            events = await write_last(transaction)
-        self.committed(events)
+        events: list[Event] = []
+        try:
+            async with self.turn(), self.transaction(writing=True) as transaction:
+                yield transaction
+                events = await write_last(transaction)
+        except BaseException:
+            if events:
+                self.tell(self.doubted, events)
+            raise
+        self.tell(self.committed, events)
+
+    def tell(self, told: Callable[[Sequence[Event]], None], events: Sequence[Event]) -> None:
+        told(events)
         if events:
             self.announce()
 

@@ -123,6 +123,13 @@ class Answers(Bounded[Remembered]):
             self.heed(event)
             self.heeded.add(event.id)
 
+    def may_have_written(self, events: Iterable[Happened]) -> None:
+        """Nobody knows whether these were committed. Should the log tell of their ids, that is news: the commit may
+        come after whoever reads meanwhile, and SQLite gives an id that was given up to somebody else.
+        """
+        for event in events:
+            self.heed(event)
+
     def heard(self, rows: Iterable[Happened], position: int, *, all_since: float | None) -> None:
         """Rows of the log, up to `position` settled; `all_since` says when they were all that there was."""
         for row in rows:

@@ -11,12 +11,15 @@ import pytest
 from sqlalchemy import make_url
 
 from models import Database
+from models.connections import Connection
 from models.errors import Unavailable
 from resolvers import accounts
 from resolvers.retention import prune
 from tests.caching.metrics import hits
+from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal, Rest
 from tests.support.patience import PATIENCE
+from tests.support.servers import Server
 from tests.support.stores import plain
 from tests.support.writing import CONTENT
 
@@ -288,6 +291,48 @@ async def test_events_that_are_pruned_unheard_touch_everything(deaf, graphql, au
     await db.close()
     deaf.app.state.go_on()
     await until(lambda: titled(there, published["id"]), "Edited")
+
+
+async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, author, published, monkeypatch):
+    """It was done, and nobody could say so: the next read finds it, though the log is silent."""
+    monkeypatch.setattr("gateway.graphql.answers.SILENCE", PATIENCE)
+    api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
+    commit, announced = db.commit, []
+
+    async def unanswered(connection: Connection) -> None:
+        await commit(connection)
+        raise Unavailable
+
+    assert await titled(api, published["id"]) == "A published post"
+    db.announce = lambda: announced.append(True)
+    with monkeypatch.context() as lost:
+        lost.setattr(db, "commit", unanswered)
+        assert await saved(deaf, author, published["id"], title="Edited") == 503
+    assert await titled(api, published["id"]) == "Edited"
+    assert announced == [True]
+
+
+async def test_what_was_not_committed_after_all_hides_no_other_write(deaf, graphql, author, published, monkeypatch):
+    """Another server's event may have the id that was given up."""
+    monkeypatch.setattr("gateway.graphql.answers.SILENCE", PATIENCE)
+    api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
+
+    async def undone(connection: Connection) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as lost:
+        lost.setattr(db, "commit", undone)
+        assert await saved(deaf, author, published["id"], title="Lost") == 503
+    assert await titled(api, published["id"]) == "A published post"
+    await graphql.update(author, published["id"], title="Edited")
+    deaf.app.state.go_on()
+    await until(lambda: titled(api, published["id"]), "Edited")
+
+
+async def saved(server: Server, author: Account, id: str, **changes: str) -> int:
+    """The status of the answer to an edit, which may be of any kind."""
+    answer = await server.anonymous.patch(f"/api/posts/{id}", json=changes, headers=author.headers)
+    return answer.status_code
 
 
 async def titled(api: Rest, id: str) -> str:
