@@ -1,4 +1,6 @@
-"""What nobody comes back for is put in order now and then: old facts, stray files, orders that cannot be paid."""
+"""What nobody comes back for is put in order now and then: old facts, stray files, orders that cannot be paid,
+tokens that have expired.
+"""
 
 import logging
 from collections.abc import AsyncIterator
@@ -8,7 +10,7 @@ from functools import partial
 
 from gateway.background import now_and_then
 from models import Database
-from resolvers import idempotency, ledger, orders
+from resolvers import idempotency, ledger, orders, sessions
 from resolvers.ports import Storage
 from resolvers.retention import prune
 from resolvers.sweeping import Swept, sweep
@@ -29,6 +31,7 @@ async def housekeeping(db: Database, storage: Storage, retention: timedelta) -> 
         ),
         now_and_then(partial(idempotency.forget, db), hourly, "Forgetting idempotency keys"),
         now_and_then(partial(ledger.forget, db), hourly, "Forgetting old documents"),
+        now_and_then(partial(forget_tokens, db), hourly, "Forgetting refresh tokens"),
         now_and_then(partial(end_orders, db), hourly, "Ending orders"),
         now_and_then(partial(sweep_files, db, storage), hourly, "Sweeping files"),
     ):
@@ -38,6 +41,11 @@ async def housekeeping(db: Database, storage: Storage, retention: timedelta) -> 
 async def prune_events(db: Database, retention: timedelta) -> None:
     if gone := await prune(db, retention):
         logger.info("Forgot %d events that were older than %s", gone, retention)
+
+
+async def forget_tokens(db: Database) -> None:
+    if gone := await sessions.forget(db):
+        logger.info("Forgot %d refresh tokens that had expired", gone)
 
 
 async def end_orders(db: Database) -> None:

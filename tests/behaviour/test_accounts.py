@@ -3,18 +3,22 @@
 import asyncio
 from datetime import timedelta
 from unittest.mock import ANY
+from uuid import UUID
 
 import pytest
 from argon2 import Type, extract_parameters
 from sqlalchemy import delete
 
-from models import RefreshToken, Role, User, Viewer, new_id
+from gateway.adapters.storage import storage_of
+from gateway.housekeeping import housekeeping
+from models import RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import NotFound
-from resolvers import passwords
+from resolvers import passwords, sessions
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
-from tests.support.accounts import DEAR, Account, used
+from tests.support.accounts import DEAR, Account, family, used
 from tests.support.callers import Refusal
+from tests.support.patience import within
 from tests.support.servers import SECRET
 from tests.support.writing import CONTENT, change_row, sizes
 
@@ -306,6 +310,32 @@ async def test_a_bearer_token_that_does_not_verify_is_refused_everywhere(server,
     assert [(answer.status_code, answer.headers.get("WWW-Authenticate")) for answer in answers] == [(401, "Bearer")] * 6
     codes = [answer.json().get("code") or answer.json()["errors"][0]["extensions"]["code"] for answer in answers]
     assert codes == ["UNAUTHORIZED"] * 6
+
+
+async def test_refresh_tokens_are_forgotten_when_they_have_expired(rest, server, monkeypatch):
+    """Page by page, and no sooner: a used one of a session that goes on is still known as stolen."""
+    monkeypatch.setattr("resolvers.sessions.AT_ONCE", 2)
+    first = await rest.register(**ann())
+    second = await rest.refresh(first["refreshToken"])
+    viewer, long_ago = UUID(first["user"]["id"]), utcnow() - timedelta(days=2)
+    async with server.db.writing() as session:
+        for token in "abcde":
+            session.add(family(viewer, new_id(), token, long_ago - utcnow()))
+        session.add(family(viewer, new_id(), "just now", timedelta(seconds=-1)))
+    assert [await sessions.forget(server.db) for _ in range(2)] == [5, 0]
+    assert await sizes(server.db, [RefreshToken]) == {"refresh_tokens": 3}
+    assert await rest.refresh(first["refreshToken"]) == USED
+    assert (await rest.refresh(second["refreshToken"])).code == "UNAUTHORIZED"
+
+
+async def test_what_has_expired_is_forgotten_in_the_background(server, author, monkeypatch, tmp_path):
+    """By whichever server comes first."""
+    monkeypatch.setattr("gateway.housekeeping.OFTEN", timedelta(milliseconds=20))
+    async with server.db.writing() as session:
+        session.add(family(UUID(author.id), new_id(), "old", timedelta(days=-2)))
+    async with housekeeping(server.db, storage_of(f"file://{tmp_path}"), timedelta(days=7)), within(5):
+        while await sizes(server.db, [RefreshToken]) != {"refresh_tokens": 1}:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
 
 
 async def test_a_refresh_token_is_kept_only_as_a_digest(api, server, monkeypatch):
