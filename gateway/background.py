@@ -33,11 +33,25 @@ def now_and_then(work: Callable[[], Awaitable[Any]], seconds: float, name: str) 
 
 
 async def again_and_again(work: Callable[[], Awaitable[Any]], seconds: float, name: str) -> None:
+    put_off = 0
     while True:
         await asyncio.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311 - apart from other processes, no secret
         try:
             await work()
+            put_off = 0
         except Unavailable:
-            logger.debug("%s waits, as storage or the database is away", name)
+            put_off += 1
+            tell_of_waiting(name, put_off)
         except Exception:
             logger.exception("%s failed; trying again later", name)
+
+
+def tell_of_waiting(name: str, times: int) -> None:
+    """Once is no news, as others tell of an outage; what always ends so, nobody else sees. Ever more rarely told."""
+    is_news = times > 1 and times.bit_count() == 1
+    logger.log(
+        logging.WARNING if is_news else logging.DEBUG,
+        "%s waits, as storage or the database is away; %d times in a row now",
+        name,
+        times,
+    )

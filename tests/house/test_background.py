@@ -12,10 +12,14 @@ from tests.support.patience import until
 
 @pytest.mark.parametrize(
     ("failure", "logged"),
-    [(None, []), (Unavailable(), []), (OSError("full"), ["Tidying failed; trying again later"] * 2)],
+    [
+        (None, []),
+        (Unavailable(), ["Tidying waits, as storage or the database is away; 2 times in a row now"]),
+        (OSError("full"), ["Tidying failed; trying again later"] * 2),
+    ],
 )
 async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplog: pytest.LogCaptureFixture):
-    """Only what nobody expected is told of; the database being away others tell of already."""
+    """What nobody expected is told of at once; the database being away others tell of already, unless it lasts."""
     caplog.set_level(logging.INFO, "gateway")
     times = 0
 
@@ -29,3 +33,20 @@ async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplo
         await until(lambda: times > 3)
     assert [record.message for record in caplog.records if record.name == "gateway.background"] == logged
     assert "Tidying" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_what_is_always_put_off_is_told_of_ever_more_rarely(caplog: pytest.LogCaptureFixture):
+    """And from the beginning, once it was done in between."""
+    caplog.set_level(logging.INFO, "gateway")
+    times = 0
+
+    async def tidy() -> None:
+        nonlocal times
+        times += 1
+        if times != 10:
+            raise Unavailable
+
+    async with now_and_then(tidy, 0.001, "Tidying"):
+        await until(lambda: times > 13)
+    told = [record.args for record in caplog.records if record.name == "gateway.background"]
+    assert told[:4] == [("Tidying", 2), ("Tidying", 4), ("Tidying", 8), ("Tidying", 2)]
