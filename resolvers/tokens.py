@@ -24,6 +24,8 @@ MALFORMED = jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeErr
 MOST_VERIFIED = 10_000
 """Tokens whose signature need not be verified again: that takes longer than to ask whether their session lives."""
 CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
+OPTIONS: Any = {"require": CLAIMS, "verify_iat": False}
+"""When it was issued gives no right: were it asked, new tokens of a server whose clock is ahead would be of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ class Tokens:
 
     def decoded(self, token: str) -> Claims:
         try:
-            required = {"require": CLAIMS}
-            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=required)
+            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=OPTIONS)
             claims = checked(whole["header"], whole["payload"])
             viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
             return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
