@@ -121,6 +121,20 @@ async def test_redis_may_go_and_come_back(
         await heard_elsewhere(here, there)
 
 
+async def test_a_subscription_that_went_silent_is_made_again(
+    sqlite_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where something on the way has forgotten it: what is published is still answered, and nothing is heard."""
+    monkeypatch.setattr("gateway.adapters.brokers.upstream.IDLE", 0.2)
+    async with wired(redis_url) as wire:
+        live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
+        await until(lambda: broker(live).is_connected and wire.made == 2)
+        wire.swallowed = b"message\r\n"
+        await until(lambda: wire.made > 2)
+        wire.swallowed = b""
+        await until(lambda: broker(live).is_connected)
+
+
 async def test_an_announcement_never_waits(listen) -> None:
     """Nor fails, with nobody to announce to."""
     unreachable = RedisBroker("redis://127.0.0.1:1")

@@ -25,6 +25,8 @@ class Wire:
         self.flowing = asyncio.Event()
         """Not while nothing comes through, in either direction, and neither end is told."""
         self.flowing.set()
+        self.swallowed = b""
+        """What comes with these bytes in it never arrives, and neither end is told."""
 
     def shut(self) -> None:
         """Be down, with no word to anybody, until it is opened."""
@@ -62,6 +64,8 @@ class Wire:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await self.flowing.wait()
+                if self.swallowed and self.swallowed in chunk:
+                    continue
                 writer.write(chunk)
                 await writer.drain()
         with suppress(OSError):

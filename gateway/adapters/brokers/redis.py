@@ -9,7 +9,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.adapters.brokers.upstream import APART, IDLE, PATIENCE, Upstream
+from gateway.adapters.brokers import upstream
+from gateway.adapters.brokers.upstream import APART, PATIENCE, Upstream
 
 CHANNEL = "dovetail:events"
 
@@ -38,8 +39,10 @@ class RedisBroker(Upstream):
                 both.create_task(self.say(redis))
 
     async def hear(self, heard: PubSub) -> None:
+        """One's own word comes back too, now and then at least: in silence beyond that the subscription is gone."""
         while True:
-            message = await heard.get_message(ignore_subscribe_messages=True, timeout=IDLE)
+            async with asyncio.timeout(upstream.IDLE + PATIENCE):
+                message = await heard.get_message(ignore_subscribe_messages=True, timeout=None)
             if message and message["data"] != self.own_name:
                 self.wake()
 

@@ -15,7 +15,7 @@ FIRST, LONGEST = 0.1, 5.0
 """Seconds until a broken connection is made again: twice as many each time, up to the latter."""
 APART = 0.01
 """Seconds between words: whatever is written meanwhile shares the next."""
-IDLE = 30.0
+IDLE = 15.0
 """Seconds of silence after which a word is sent anyhow, to find out whether the connection still stands."""
 PATIENCE = 5.0
 DEAF = 0.1
