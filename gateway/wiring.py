@@ -66,6 +66,8 @@ class Gateway:
     settings: Settings
     work: Work
     db: Database
+    following: Database
+    """For the log, the watch over streams and health checks: operations that wait for each other cannot keep it."""
     engine: Engine
     documents: Documents
     known: Known
@@ -103,16 +105,20 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         longest = settings.database_timeout.total_seconds()
         db = Database(settings.database_url, pool_size=settings.database_pool_size, longest=longest)
         stack.push_async_callback(db.close)
+        following = followed(db)
+        if following is not db:
+            stack.push_async_callback(following.close)
         reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, longest=longest)
         stack.push_async_callback(reads.close)
         time_reads(reads, measures.statements["reads"])
-        time_operations(db, measures.statements["operations"])
+        for each in {db, following}:
+            time_operations(each, measures.statements["operations"])
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
         payments = await stack.enter_async_context(checkouts(settings))
         answers = Answers(settings.response_cache_bytes if settings.response_cache else 0)
-        counts, log = Answers(COUNT_BYTES if settings.count_cache else 0), Log(db)
+        counts, log = Answers(COUNT_BYTES if settings.count_cache else 0), Log(following)
         engine = Engine(schema, reads, document_limits(settings), answers, counts)
         broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
         db.announce = broker.announce
@@ -121,7 +127,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         log.beginnings |= {answers.clear, counts.clear}
         await stack.enter_async_context(log.running())
         await stack.enter_async_context(broker.listening(log.wake))
-        watch = await stack.enter_async_context(Watch(db).running())
+        watch = await stack.enter_async_context(Watch(following).running())
         hub = await stack.enter_async_context(Hub(log, streams).running())
         model = await stack.enter_async_context(language_model(settings))
         usage = await stack.enter_async_context(Usage(db).running())
@@ -136,6 +142,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             settings=settings,
             work=work,
             db=db,
+            following=following,
             engine=engine,
             documents=compiled(engine),
             known=Known(answers),
@@ -156,6 +163,11 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             spool=spool_of(settings),
             measures=measures,
         )
+
+
+def followed(db: Database) -> Database:
+    """A database's own connection, for what must go on while others wait; in SQLite nobody who reads waits."""
+    return db if db.is_sqlite else Database(db.url, pool_size=1, longest=db.longest)
 
 
 def spool_of(settings: Settings) -> Path | None:

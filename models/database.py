@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.connections import UNREACHED, Answer, Connection, Pool, Postgres, Sqlite
@@ -23,7 +23,7 @@ LONGEST = 10.0
 class Database:
     """One database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, longest: float | None = None) -> None:
+    def __init__(self, url: str | URL, *, pool_size: int = 10, longest: float | None = None) -> None:
         """`longest`: the seconds that a statement may take; without it, as long as it likes."""
         self.url, self.longest = make_url(url), longest
         self.is_sqlite = self.url.get_backend_name() == "sqlite"

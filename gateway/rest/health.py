@@ -48,7 +48,7 @@ async def live(request: Request) -> Response:
 
 
 async def checked(gateway: Gateway) -> Response:
-    works = {"database": database_works(gateway.db)}
+    works = {"database": database_works(gateway.following)}
     if gateway.redis:
         works["redis"] = redis_works(gateway.redis)
     found = dict(zip(works, await asyncio.gather(*works.values()), strict=True))

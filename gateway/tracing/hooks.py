@@ -16,7 +16,8 @@ def trace_all(gateway: Gateway, provider: TracerProvider | None) -> None:
     tracer = provider.get_tracer("dovetail", settings.app_version)
     statements = Statements(tracer, make_url(settings.database_url))
     trace_reads(gateway.engine.reads, statements)
-    trace_database(gateway.db, statements)
+    for db in {gateway.db, gateway.following}:
+        trace_database(db, statements)
     trace_operations(gateway.engine, tracer, names=settings.trusted_documents == "require")
     trace_calls(gateway.storage, "storage", tracer)
     if gateway.payments:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from uuid import UUID
 
 import pytest
 from sqlalchemy import URL, make_url, select, text
@@ -11,6 +12,7 @@ from models import Database, Tag
 from models.errors import Unavailable
 from tests.support.callers import GraphQL, Rest
 from tests.support.databases import maintenance
+from tests.support.patience import until
 from tests.support.servers import serving
 from tests.support.wires import wired_postgres
 from tests.support.writing import CONTENT
@@ -134,7 +136,7 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> 
 
 
 async def test_a_process_takes_no_more_connections_than_it_may(unused_database) -> None:
-    """However many ask at once; all of them are answered. One more is for wake-ups."""
+    """However many ask at once; all of them are answered. One more is for wake-ups, and one for the log."""
     url = make_url(await unused_database("postgres"))
     most = {"database_pool_size": 2, "database_read_pool_size": 1}
     async with serving(url.render_as_string(hide_password=False), **most, response_cache=False) as server:
@@ -148,7 +150,25 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
             return [wrote.status_code, read.status_code]
 
         assert await asyncio.gather(*map(ask, range(30))) == [[201, 200]] * 30
-        assert await connections(url) == {"": 2, "dovetail reads": 1, "dovetail wake-ups": 1}
+        assert await connections(url) == {"": 3, "dovetail reads": 1, "dovetail wake-ups": 1}
+
+
+async def test_who_waits_for_a_row_keeps_nobody_else(postgres_url: str) -> None:
+    """More wait than there are connections for: the server is ready all the same, and hears what others write."""
+    async with serving(postgres_url, database_pool_size=2) as server, serving(postgres_url) as other:
+        author = await server.account()
+        here, there = GraphQL(server.anonymous), GraphQL(other.anonymous)
+        held, free = [await there.create(author, title="A post", content=CONTENT, status="PUBLISHED") for _ in "ab"]
+        log = server.app.state.gateway.log
+        async with maintenance(make_url(postgres_url)) as connection, connection.transaction():
+            await connection.execute("select * from posts where id = $1 for update", UUID(held["id"]))
+            waiting = [asyncio.ensure_future(here.like(await server.account(), held["id"])) for _ in range(4)]
+            await until(lambda: server.app.state.gateway.db.pool.busy == 2)
+            assert (await server.anonymous.get("/api/health/ready")).status_code == 200
+            await there.like(author, free["id"])
+            await until(lambda: any(entry.type == "post.liked" for entry in log.entries))
+            assert not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
 
 
 async def test_a_database_that_takes_nobody_in_is_away(unused_database) -> None:
