@@ -324,6 +324,7 @@ async def test_refresh_tokens_are_forgotten_when_they_have_expired(rest, server,
         session.add(family(viewer, new_id(), "just now", timedelta(seconds=-1)))
     assert [await sessions.forget(server.db) for _ in range(2)] == [5, 0]
     assert await sizes(server.db, [RefreshToken]) == {"refresh_tokens": 3}
+    await used(server.db)
     assert await rest.refresh(first["refreshToken"]) == USED
     assert (await rest.refresh(second["refreshToken"])).code == "UNAUTHORIZED"
 

@@ -312,23 +312,6 @@ async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, aut
     assert announced == [True]
 
 
-async def test_what_was_not_committed_after_all_hides_no_other_write(deaf, graphql, author, published, monkeypatch):
-    """Another server's event may have the id that was given up."""
-    monkeypatch.setattr("gateway.graphql.answers.SILENCE", PATIENCE)
-    api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
-
-    async def undone(connection: Connection) -> None:
-        raise Unavailable
-
-    with monkeypatch.context() as lost:
-        lost.setattr(db, "commit", undone)
-        assert await saved(deaf, author, published["id"], title="Lost") == 503
-    assert await titled(api, published["id"]) == "A published post"
-    await graphql.update(author, published["id"], title="Edited")
-    deaf.app.state.go_on()
-    await until(lambda: titled(api, published["id"]), "Edited")
-
-
 async def saved(server: Server, author: Account, id: str, **changes: str) -> int:
     """The status of the answer to an edit, which may be of any kind."""
     answer = await server.anonymous.patch(f"/api/posts/{id}", json=changes, headers=author.headers)
