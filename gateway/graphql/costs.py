@@ -1,13 +1,14 @@
 """What an operation costs, known before it runs: a point for each object that may be answered, more for what is dear.
 
-A field that is written twice under one key is counted once, as it is answered once. What fields cost, and how long
-lists are assumed to be, is declared where the fields are (`schema/reading.py`).
+A field that is written twice under one key is counted once, as it is answered once. What may be of
+several types is of one of them in the end, and counts as the dearest. What fields cost, and how long lists are assumed
+to be, is declared where the fields are (`schema/reading.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -16,12 +17,15 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLField,
     GraphQLNamedType,
+    GraphQLObjectType,
     GraphQLSchema,
     IntValueNode,
+    NamedTypeNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
     get_named_type,
+    is_abstract_type,
     is_composite_type,
 )
 
@@ -37,8 +41,8 @@ ACTION = 10
 INTROSPECTION = 10
 
 Fragments = Mapping[str, FragmentDefinitionNode]
-Asked = list[tuple[GraphQLNamedType, FieldNode]]
-"""The fields under one key, each with the type that it is asked of."""
+Selections = tuple[SelectionSetNode, ...]
+"""All that is selected of one thing: what stands under one key in several places is answered as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Cost:
 
     points: int
     rows: Rows = ONE
-    below: tuple[Cost, ...] = ()
+    below: tuple[Cost | Dearest, ...] = ()
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """The points, for a request's coerced variables."""
@@ -79,10 +83,30 @@ class Cost:
         return cost if cost.varies else Cost(cost.of({}))
 
 
+@dataclass(frozen=True, slots=True)
+class Dearest:
+    """What costs as much as the dearest of several, of which variables say which that is."""
+
+    among: tuple[Cost, ...]
+    varies = True
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        return max([cost.of(variables) for cost in self.among])
+
+
+def dearest(costs: Iterable[Cost]) -> Cost | Dearest:
+    """One of several, but nobody knows yet which."""
+    among = set(costs)
+    fixed = Cost(max((cost.of({}) for cost in among if not cost.varies), default=0))
+    varying = tuple(cost for cost in among if cost.varies)
+    return Dearest((fixed, *varying)) if varying else fixed
+
+
 def cost_of(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> Cost:
     """What an operation costs; at least a point."""
     root = schema.get_root_type(operation.operation)
-    return Costing(schema, fragments).total(root, operation.selection_set)
+    below = Costing(schema, fragments).below(root, (operation.selection_set,), ONE)
+    return Cost(1, ONE, (below,)).settled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,47 +115,66 @@ class Costing:
 
     schema: GraphQLSchema
     fragments: Fragments
+    known: dict[Any, Cost] = field(default_factory=dict)
+    """What has been reckoned: where types have fields of each other's types, the ways through them have no end."""
 
-    def total(self, root: GraphQLNamedType, selections: SelectionSetNode) -> Cost:
-        return Cost(1, ONE, tuple(self.entries([(root, selections)], ONE))).settled()
+    def below(self, type_: GraphQLNamedType, selected: Selections, page: Rows) -> Cost | Dearest:
+        """What is selected of a thing, on a page of so many rows; of one that may be of several types, the dearest."""
+        if not is_abstract_type(type_):
+            return self.object(type_, selected, page)
+        return dearest(self.object(each, selected, page) for each in self.schema.get_possible_types(type_))
 
-    def entries(self, within: list[tuple[GraphQLNamedType, SelectionSetNode]], page: Rows) -> Iterator[Cost]:
-        """The costs of what is selected, on a page of so many rows."""
-        grouped: dict[str, Asked] = {}
-        for type_, selections in within:
-            for parent, node in self.fields(type_, selections):
-                grouped.setdefault((node.alias or node.name).value, []).append((parent, node))
-        for asked in grouped.values():
-            yield self.entry(asked, page)
+    def object(self, type_: GraphQLObjectType, selected: Selections, page: Rows) -> Cost:
+        """What is selected of an object of this very type."""
+        key = type_.name, tuple(map(id, selected)), page
+        if key not in self.known:
+            asked = self.asked(type_, selected).values()
+            self.known[key] = Cost(0, ONE, tuple(self.entry(type_, nodes, page) for nodes in asked)).settled()
+        return self.known[key]
 
-    def entry(self, asked: Asked, page: Rows) -> Cost:
-        parent, node = asked[0]
-        definition = parent.fields.get(node.name.value) if hasattr(parent, "fields") else None
+    def asked(self, type_: GraphQLObjectType, selected: Selections) -> dict[str, list[FieldNode]]:
+        """The fields by their keys."""
+        asked: dict[str, list[FieldNode]] = {}
+        for selections in selected:
+            for node in self.fields(type_, selections):
+                asked.setdefault((node.alias or node.name).value, []).append(node)
+        return asked
+
+    def entry(self, parent: GraphQLObjectType, nodes: list[FieldNode], page: Rows) -> Cost:
+        """What one key costs: of one type, all that stands under it is the same field with the same arguments."""
+        node = nodes[0]
+        definition = parent.fields.get(node.name.value)
         if definition is None:
             return Cost(0 if node.name.value == "__typename" else INTROSPECTION)
-        named = get_named_type(definition.type)
-        inner = [(named, each.selection_set) for _, each in asked if each.selection_set]
-        below = tuple(self.entries(inner, page_of(definition, node)))
-        return Cost(points_of(definition), rows_of(definition, node, page), below).settled()
+        points, rows = points_of(definition), rows_of(definition, node, page)
+        selected = tuple(each.selection_set for each in nodes if each.selection_set)
+        if not selected:
+            return Cost(points, rows).settled()
+        below = self.below(get_named_type(definition.type), selected, page_of(definition, node))
+        return Cost(points, rows, (below,)).settled()
 
-    def fields(
-        self, type_: GraphQLNamedType, selections: SelectionSetNode
-    ) -> Iterator[tuple[GraphQLNamedType, FieldNode]]:
-        """The fields of a selection and of its fragments, each with the type that it is asked of."""
-        waiting, spread = [(type_, selection) for selection in reversed(selections.selections)], set()
+    def fields(self, type_: GraphQLObjectType, selections: SelectionSetNode) -> Iterator[FieldNode]:
+        """The fields of a selection and of those of its fragments that are for such an object."""
+        waiting, spread = list(reversed(selections.selections)), set()
         while waiting:
-            parent, selection = waiting.pop()
-            if isinstance(selection, FieldNode):
-                yield parent, selection
+            node: Any = waiting.pop()
+            if isinstance(node, FieldNode):
+                yield node
                 continue
-            if isinstance(selection, FragmentSpreadNode):
-                if selection.name.value in spread:
+            if isinstance(node, FragmentSpreadNode):
+                if node.name.value in spread:
                     continue
-                spread.add(selection.name.value)
-                selection = self.fragments[selection.name.value]
-            condition = selection.type_condition
-            inner = self.schema.get_type(condition.name.value) if condition else parent
-            waiting.extend((inner, below) for below in reversed(selection.selection_set.selections))
+                spread.add(node.name.value)
+                node = self.fragments[node.name.value]
+            if self.applies(node.type_condition, type_):
+                waiting.extend(reversed(node.selection_set.selections))
+
+    def applies(self, condition: NamedTypeNode | None, type_: GraphQLObjectType) -> bool:
+        """Whether a fragment says something of an object of this type."""
+        if condition is None or condition.name.value == type_.name:
+            return True
+        named = self.schema.get_type(condition.name.value)
+        return is_abstract_type(named) and self.schema.is_sub_type(named, type_)
 
 
 def declared(definition: GraphQLField) -> Mapping[str, Any]:

@@ -45,6 +45,8 @@ class Operation:
     document: DocumentNode
     definition: OperationDefinitionNode
     limits: DocumentLimits
+    fragments: dict[str, FragmentDefinitionNode]
+    cost: Cost
 
     @cached_property
     def name(self) -> str | None:
@@ -75,14 +77,6 @@ class Operation:
         """Whether it asks about the schema alone, which is the same for everybody."""
         roots = fields_of(self.definition.selection_set, self.fragments)
         return not self.definition.variable_definitions and all(node.name.value.startswith("__") for node in roots)
-
-    @cached_property
-    def fragments(self) -> dict[str, FragmentDefinitionNode]:
-        return fragments_of(self.document)
-
-    @cached_property
-    def cost(self) -> Cost:
-        return cost_of(self.schema, self.definition, self.fragments)
 
     @cached_property
     def shaping(self) -> frozenset[str]:
@@ -127,7 +121,8 @@ def read(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str |
     definition = get_operation_ast(document, name)
     if definition is None:
         raise RequestRefused([GraphQLError(missing(name))])
-    return Operation(schema, document, definition, limits)
+    fragments = fragments_of(document)
+    return Operation(schema, document, definition, limits, fragments, cost_of(schema, definition, fragments))
 
 
 def valid(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> DocumentNode:

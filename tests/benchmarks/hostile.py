@@ -40,6 +40,7 @@ EVERY = " ".join(f"...F{n}" for n in range(180))
 SIGN_INS = " ".join(
     f'a{n}: login(input: {{email: "a{n}@example.com", password: "b"}}) {{ accessToken }}' for n in range(1200)
 )
+AUTHORS = "author { id } " * 11
 
 DOCUMENTS = {
     "aliases": "{ " + " ".join(f"a{n}: __typename" for n in range(5000)) + " }",
@@ -68,6 +69,9 @@ DOCUMENTS = {
     + " } } }",
     "an argument, often": f"{{ posts({'first: 1 ' * 600}) {{ totalCount }} }}",
     "a field of an input, often": '{ posts(filter: {' + 'q: "a" ' * 600 + '}) { totalCount } }',
+    "what may be of any type, often": "{ "
+    + " ".join(f'n{n}: node(id: "x") {{ id ... on Post {{ {AUTHORS}}} }}' for n in range(20))
+    + " }",
     "introspection in circles": "{ __schema { types { " + nested("fields { type { ", 8, "} } ", "name ") + "} } }",
     "introspection in width": "{ __schema { types { " + "fields { name type { name } } " * 60 + "} } }",
     "a long name": f"{{ {'p' * 90_000} }}",

@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+import strawberry
+from graphql import parse
 
 from gateway.graphql.bounds import DocumentLimits
+from gateway.graphql.costs import cost_of
 from gateway.graphql.documents import read
 from gateway.graphql.engine import Engine
 from schema import schema
@@ -12,6 +15,14 @@ from tests.engine.conftest import Asking
 
 PAGE = "query($n: Int) { posts(first: $n) { nodes { author { name } } } }"
 """The operation, the list, and two objects for each row."""
+
+
+@strawberry.interface
+class Thing:
+    """What may be of any of several types, and holds another."""
+
+    @strawberry.field
+    def inner(self) -> "Thing": ...
 
 
 def cost(source: str, **variables: Any) -> int:
@@ -60,10 +71,38 @@ def test_what_is_answered_once_is_counted_once() -> None:
     assert cost("{ a: viewer { id } b: viewer { id } }") == 1 + 2
 
 
-def test_every_type_that_something_may_be_counts() -> None:
-    """What stands behind an interface is not known yet, so nothing is left out."""
-    source = 'query { node(id: "x") { ... on Post { author { id } } ... on Comment { post { id } } } }'
-    assert cost(source) == 1 + 1 + 1 + 1
+CHEAP = "... on Tag { p: posts(first: 1) { nodes { id } } }"
+DEAR = """... on Category { p: posts(first: 100) {
+            nodes { id content author { id p: posts(first: 40) { nodes { id title } } } } } }"""
+
+
+def test_what_may_be_of_several_types_costs_as_much_as_the_dearest() -> None:
+    """It is of one type in the end; what is asked of it by a key says nothing of what others ask by the same key."""
+    either = 'query { node(id: "x") { ... on Post { author { id } category { id } } ... on Comment { post { id } } } }'
+    assert cost(either) == 1 + 1 + 2
+    points = 2 + 1 + 100 * (1 + 1 + 1 + 40)
+    for fragments in (CHEAP + DEAR, DEAR + CHEAP, f"... on Node {{ {CHEAP} ... on Node {{ {DEAR} }} }}"):
+        assert cost(f'{{ node(id: "X") {{ {fragments} }} }}') == points == 4303
+
+
+def test_which_type_is_the_dearest_may_be_for_variables_to_say() -> None:
+    """So it is not known before they are."""
+    source = """query($a: Int, $b: Int) { node(id: "x") {
+        ... on User { posts(first: $a) { nodes { author { id } } } }
+        ... on Tag { posts(first: $b) { nodes { id } } }
+        ... on Category { posts(first: 10) { nodes { id } } } } }"""
+    for a, b, dearest in ((1, 1, 10), (1, 30, 30), (20, 30, 40), (20, 50, 50)):
+        assert cost(source, a=a, b=b) == 2 + 1 + dearest
+
+
+def test_types_within_types_are_reckoned_once() -> None:
+    """Through eight types within each other, twelve deep, there are more ways than anybody could go."""
+
+    things = [strawberry.type(type(f"Thing{n}", (Thing,), {})) for n in range(8)]
+    query = strawberry.type(type("Query", (Thing,), {}))
+    of_things = strawberry.Schema(query, types=things)._schema
+    document = parse("{ " + "inner { " * 12 + "__typename" + " }" * 13)
+    assert cost_of(of_things, document.definitions[0], {}).of({}) == 1 + 12
 
 
 async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> None:
