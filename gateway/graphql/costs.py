@@ -47,14 +47,16 @@ Selections = tuple[SelectionSetNode, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How many rows a page is asked for: a number, or what a variable says."""
+    """How many rows a page has: as many as it is asked for, by numbers or by variables, or as it has unasked."""
 
-    number: int = USUAL
-    variable: str | None = None
+    unasked: int = USUAL
+    asked: int | None = None
+    variables: tuple[str, ...] = ()
 
     def of(self, variables: Mapping[str, Any]) -> int:
-        told = self.number if self.variable is None else variables.get(self.variable)
-        return min(max(self.number if told is None else told, 0), MOST)
+        told = [variables.get(name) for name in self.variables]
+        asked = max([number for number in (self.asked, *told) if number is not None], default=self.unasked)
+        return min(max(asked, 0), MOST)
 
 
 ONE = Rows(1)
@@ -74,7 +76,7 @@ class Cost:
 
     @property
     def varies(self) -> bool:
-        return self.rows.variable is not None or bool(self.below)
+        return bool(self.rows.variables) or bool(self.below)
 
     def settled(self) -> Cost:
         """The same with what no variable changes added up."""
@@ -201,14 +203,11 @@ def rows_of(definition: GraphQLField, node: FieldNode, page: Rows) -> Rows:
 
 
 def page_of(definition: GraphQLField, node: FieldNode) -> Rows:
-    """The size of the page that a field is asked for."""
-    for argument in node.arguments or ():
-        name, value = argument.name.value, argument.value
-        if name in SLICING and isinstance(value, IntValueNode):
-            return Rows(int(value.value))
-        if name in SLICING and isinstance(value, VariableNode):
-            return Rows(default_of(definition, name), value.name.value)
-    return Rows(max((default_of(definition, name) for name in SLICING if name in definition.args), default=USUAL))
+    """The size of the page that a field is asked for. What is null is not asked for; of several sizes the largest."""
+    sizes = [argument.value for argument in node.arguments or () if argument.name.value in SLICING]
+    unasked = max((default_of(definition, name) for name in SLICING if name in definition.args), default=USUAL)
+    asked = max((int(size.value) for size in sizes if isinstance(size, IntValueNode)), default=None)
+    return Rows(unasked, asked, tuple(size.name.value for size in sizes if isinstance(size, VariableNode)))
 
 
 def default_of(definition: GraphQLField, name: str) -> int:

@@ -63,6 +63,35 @@ def test_an_operation_costs_what_it_may_answer(source: str, variables: dict[str,
     assert cost(source, **variables) == points
 
 
+BOTH_ENDS = "query($f: Int, $l: Int) { posts(first: $f, last: $l) { nodes { id } } }"
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "rows"),
+    [
+        (BOTH_ENDS, {"f": None, "l": 100}, 100),
+        (BOTH_ENDS, {"f": 100, "l": None}, 100),
+        (BOTH_ENDS, {"l": 70}, 70),
+        (BOTH_ENDS, {"f": None, "l": None}, 20),
+        (BOTH_ENDS, {}, 20),
+        (BOTH_ENDS.replace("Int,", "Int = null,").replace("Int)", "Int = 90)"), {}, 90),
+        (BOTH_ENDS.replace("$l: Int", "$l: Int = 90"), {"l": None}, 20),
+        (BOTH_ENDS, {"f": 1, "l": 100}, 100),
+        ("query($f: Int) { posts(first: $f, last: 100) { nodes { id } } }", {"f": None}, 100),
+        ("query($f: Int) { posts(first: $f, last: 100) { nodes { id } } }", {}, 100),
+        ("{ posts(first: null, last: 100) { nodes { id } } }", {}, 100),
+        ("{ posts(last: null, first: 100) { nodes { id } } }", {}, 100),
+        ("{ posts(first: null) { nodes { id } } }", {}, 20),
+        ("{ postPage(limit: null) { data { id } } }", {}, 20),
+        ("query($l: Int = null) { postPage(limit: $l) { data { id } } }", {}, 20),
+        ("query($l: Int) { postPage(page: 3, limit: $l) { data { id } } }", {"l": 60}, 60),
+    ],
+)
+def test_a_size_that_is_null_is_none(source: str, variables: dict[str, Any], rows: int) -> None:
+    """The page is as large as the other one says, or as it is unasked; of two the larger, which is refused later."""
+    assert cost(source, **variables) == 2 + rows
+
+
 def test_what_is_answered_once_is_counted_once() -> None:
     """The same key in several places, as fragments of several components have it; another alias is another answer."""
     merged = """{ posts(first: 10) { nodes { author { name } } ...A ... { nodes { author { id } } } } }
