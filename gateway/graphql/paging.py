@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, cast, func, literal, select, tuple_
 from sqlalchemy.orm import aliased
 
 from gateway.graphql.checks import ordered
@@ -66,7 +66,12 @@ class Page(Paged):
         self.number = whole(compiler, field, "page", self.arguments.get("page", 1), MOST_PAGES)
 
     def data(self, field: Field) -> ColumnElement:
-        return self.compiler.all(field, self.rows.limit(self.size).offset((self.number - 1) * self.size))
+        return self.compiler.all(field, self.rows.limit(self.size).offset(self.skipped))
+
+    @property
+    def skipped(self) -> ColumnElement:
+        """Postgres takes numbers that stand in a statement for small ones, and their product has to be one, too."""
+        return (cast(self.number, BigInteger) - 1) * self.size
 
     def page(self, field: Field) -> ColumnElement:
         return self.number

@@ -117,6 +117,20 @@ async def test_a_page_far_away_is_empty(ask: Asking) -> None:
     assert (beyond["extensions"]["code"], "path" in beyond) == ("VALIDATION_ERROR", False)
 
 
+@pytest.mark.parametrize(
+    ("variables", "page", "limit"),
+    [
+        ("", "2147483647", "100"),
+        ("query($n: Int = 2147483647)", "$n", "100"),
+        ("query($n: Int = 100)", "2147483647", "$n"),
+    ],
+)
+async def test_nor_does_it_matter_where_its_number_stands(ask: Asking, variables: str, page: str, limit: str) -> None:
+    """In the document, or beside it."""
+    source = f"{variables} {{ postPage(page: {page}, limit: {limit}) {{ data {{ id }} page limit }} }}"
+    assert await ask.data(source) == {"postPage": {"data": [], "page": 2**31 - 1, "limit": 100}}
+
+
 async def test_first_and_last_exclude_each_other(ask: Asking) -> None:
     """Whatever they say."""
     refused = await ask.error("query($n: Int) { posts(first: $n, last: 2) { totalCount } }", {"n": 1})
