@@ -26,7 +26,16 @@ from gateway.graphql.mutations import Mutations
 from gateway.graphql.outcomes import NULL, Outcome, spliced
 from gateway.graphql.planning import Planner
 from gateway.graphql.plans import values_of
-from gateway.graphql.requests import TO_BE_ASKED_FOR, Answer, CostReport, GraphQLRequest, Reuse, answered, reported
+from gateway.graphql.requests import (
+    TO_BE_ASKED_FOR,
+    Answer,
+    CostReport,
+    GraphQLRequest,
+    Reuse,
+    answered,
+    called,
+    reported,
+)
 from gateway.graphql.subscriptions import Subscription, Subscriptions
 from gateway.live.log import Log
 from models import Viewer
@@ -55,7 +64,7 @@ class Named:
 
 
 def introspected(operation: Operation, points: int) -> Answer:
-    return Answer(described(operation), operation=operation.name, points=points, kind=operation.kind)
+    return Answer(described(operation), operation=called(operation.name), points=points, kind=operation.kind)
 
 
 def weight_of(operation: Operation, answer: Answer) -> int:
@@ -121,7 +130,7 @@ class Engine:
         except Exception as error:
             return answered(None, [error], name, ctx.request_id)
         if request.cost is CostReport.VALIDATE:
-            return Answer(reported(b"{}", points, self.limits.cost), operation=name)
+            return Answer(reported(b"{}", points, self.limits.cost), operation=called(name))
         try:
             if operation.is_introspection:
                 return self.costing(await self.introspected(operation, points), request)

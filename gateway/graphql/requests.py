@@ -57,6 +57,15 @@ class Reuse:
 TO_BE_ASKED_FOR = Reuse()
 
 
+LONGEST_NAME = 100
+"""Characters of an operation's name that logs and traces have: clients make names up, as long as documents may be."""
+
+
+def called(name: str | None) -> str | None:
+    """What logs and traces call an operation."""
+    return name and name[:LONGEST_NAME]
+
+
 @dataclass(frozen=True)
 class Answer:
     """The whole response, and what a log says of it."""
@@ -67,7 +76,7 @@ class Answer:
     errors: list[str] = field(default_factory=list)
     """The code of each error."""
     operation: str | None = None
-    """What the client calls the operation."""
+    """What the client calls the operation, as far as that is logged."""
     reuse: Reuse = TO_BE_ASKED_FOR
     points: int = 0
     """What it costs."""
@@ -95,7 +104,8 @@ def answered(
     if told:
         entries.append(b'"errors":' + orjson.dumps(told, default=str))
     codes = [entry["extensions"]["code"] for entry in told]
-    return Answer(b"{" + b",".join(entries) + b"}", data is not None, codes, operation, reuse, points, kind)
+    body = b"{" + b",".join(entries) + b"}"
+    return Answer(body, data is not None, codes, called(operation), reuse, points, kind)
 
 
 def reported(body: bytes, points: int, most: int) -> bytes:

@@ -21,7 +21,7 @@ from gateway.graphql.errors import RequestRefused, located
 from gateway.graphql.mutations import Mutations
 from gateway.graphql.outcomes import NULL, Outcome
 from gateway.graphql.plans import Plan
-from gateway.graphql.requests import GraphQLRequest, answered
+from gateway.graphql.requests import GraphQLRequest, answered, called
 from gateway.graphql.results import not_yet, returned, spelled
 from gateway.graphql.selection import Field
 from gateway.graphql.sharing import Shared
@@ -154,7 +154,7 @@ class Subscription:
 
     @property
     def name(self) -> str | None:
-        return self.asked.operation.name
+        return called(self.asked.operation.name)
 
     async def next(self, viewer: Callable[[], Viewer | None]) -> Told:
         """Wait for the next event that is something to the viewer of that moment. May be cancelled, and asked again.

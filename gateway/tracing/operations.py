@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from gateway.errors import OF_CODE
 from gateway.graphql.engine import Answer, Engine
-from gateway.graphql.requests import GraphQLRequest
+from gateway.graphql.requests import GraphQLRequest, called
 from gateway.metrics.measures import SUBSCRIPTION
 
 NAMELESS = "GraphQL Operation"
@@ -29,14 +29,14 @@ def trace_operations(engine: Engine, tracer: Tracer, *, names: bool) -> None:
     async def answer_traced(request: GraphQLRequest, *rest: Any) -> Answer:
         with tracer.start_as_current_span(NAMELESS, kind=SpanKind.SERVER) as span:
             found = await answer(request, *rest)
-            describe(span, found.kind, found.operation or request.operation_name, names=names)
+            describe(span, found.kind, found.operation or called(request.operation_name), names=names)
             tell(span, found.errors)
             return found
 
     async def subscribe_traced(request: GraphQLRequest, *rest: Any) -> Any:
         with tracer.start_as_current_span(NAMELESS, kind=SpanKind.SERVER) as span:
             found = await subscribe(request, *rest)
-            describe(span, SUBSCRIPTION, request.operation_name, names=names)
+            describe(span, SUBSCRIPTION, called(request.operation_name), names=names)
             tell(span, found.errors if isinstance(found, Answer) else ())
             return found
 

@@ -82,6 +82,18 @@ async def test_the_log_names_the_operation(server: Server, lines: Lines) -> None
     assert (lines.last["operation"], lines.last["status"]) == ("FrontPage", 200)
 
 
+LONG = "A" * 400_000
+
+
+@pytest.mark.parametrize("wish", [{}, {"GraphQL-Cost": "validate"}])
+@pytest.mark.parametrize("selection", ["viewer { id }", "__schema { __typename }", "nothing", "viewer { nothing }"])
+async def test_no_name_fills_the_log(server: Server, lines: Lines, selection: str, wish: dict[str, str]) -> None:
+    """A line has the beginning of one that is nearly as long as a body may be."""
+    body = {"query": f"query {LONG} {{ {selection} }}", "operationName": LONG}
+    await server.anonymous.post("/graphql", json=body, headers=wish)
+    assert lines.last["operation"] == "A" * 100
+
+
 async def test_no_path_breaks_the_log(server: Server, lines: Lines) -> None:
     """Neither a new line nor an escape sequence survives in either form of it."""
     await server.anonymous.get("/api/%0d%0aGET%20/forged%1b[2J%E2%80%A8")
