@@ -1,6 +1,6 @@
 """What can be asked about posts. Each answer is a SELECT; the models say who may see which rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID
 
@@ -28,12 +28,16 @@ ORDERS = {
 }
 
 
+SEARCHING = 20
+"""Points for text that is looked for in every row; no index has it."""
+
+
 @dataclass
 class PostFilter:
     """Every condition given must hold. A null status means every status; `deleted` is for admins."""
 
     status: PostStatus | None = PostStatus.PUBLISHED
-    q: str | None = None
+    q: str | None = field(default=None, metadata={"points": SEARCHING})
     author_id: UUID | None = None
     category_id: UUID | None = None
     tag: str | None = None

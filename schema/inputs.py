@@ -6,7 +6,7 @@ A dataclass (`PostFilter`) keeps its name; a pydantic model (`CreatePost`) is fo
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     annotation: Any
     default: Any
     description: str | None
+    costs: Mapping[str, Any]
+    """`points`: what each look at a list costs besides that is asked for by this field."""
 
 
 def wanted(annotation: Any) -> Any:
@@ -56,7 +58,10 @@ def is_shape(annotation: Any) -> bool:
 def input_of(shape: type) -> type:
     """The input type of a dataclass or a pydantic model."""
     entries = list(entries_of(shape))
-    fields = {entry.name: strawberry.field(default=entry.default, description=entry.description) for entry in entries}
+    fields = {
+        entry.name: strawberry.field(default=entry.default, description=entry.description, metadata=entry.costs)
+        for entry in entries
+    }
     body = {"__annotations__": {entry.name: entry.annotation for entry in entries}, "__module__": shape.__module__}
     name = shape.__name__ + ("Input" if issubclass(shape, BaseModel) else "")
     derived = strawberry.input(type(name, (), {**body, **fields}), description=inspect.getdoc(shape))
@@ -66,18 +71,18 @@ def input_of(shape: type) -> type:
 
 def entries_of(shape: type) -> Iterator[Entry]:
     words = documented(shape)
-    for name, kind, description in of_model(shape) if issubclass(shape, BaseModel) else of_dataclass(shape):
-        yield Entry(name, *kind, description or words.get(name) or INPUTS.get(to_camel_case(name)))
+    for name, kind, description, costs in of_model(shape) if issubclass(shape, BaseModel) else of_dataclass(shape):
+        yield Entry(name, *kind, description or words.get(name) or INPUTS.get(to_camel_case(name)), costs)
 
 
-def of_model(shape: type[BaseModel]) -> Iterator[tuple[str, Kind, str | None]]:
+def of_model(shape: type[BaseModel]) -> Iterator[tuple[str, Kind, str | None, Mapping[str, Any]]]:
     for name, field in shape.model_fields.items():
         required = wanted(field.annotation), dataclasses.MISSING
         kind = required if field.is_required() else optional(field.annotation, field.default)
-        yield name, kind, field.description
+        yield name, kind, field.description, {}
 
 
-def of_dataclass(shape: type) -> Iterator[tuple[str, Kind, None]]:
+def of_dataclass(shape: type) -> Iterator[tuple[str, Kind, None, Mapping[str, Any]]]:
     hints = get_type_hints(shape)
     for field in dataclasses.fields(shape):
-        yield field.name, optional(hints[field.name], field.default), None
+        yield field.name, optional(hints[field.name], field.default), None, field.metadata

@@ -104,7 +104,7 @@ def reads(
     """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
 
     `points`: what it costs by itself. `assumed`: how long a list is taken to be. `rows_of_page`: it is as long as the
-    page that it is on.
+    page that it is on. `looks`: it looks at a list's rows, and pays what it takes to find them.
     """
     metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
     return Reads(metadata=metadata, description=resolver and inspect.getdoc(resolver))
@@ -179,13 +179,13 @@ def paging_of(type_: Any) -> Offer:
 class PageInfo:
     """Where a page stands among the others."""
 
-    has_next_page: bool
+    has_next_page: bool = reads(looks=True)
     """Whether there is more after this page."""
-    has_previous_page: bool
+    has_previous_page: bool = reads(looks=True)
     """Whether there is more before this page."""
-    start_cursor: str | None
+    start_cursor: str | None = reads(looks=True)
     """The cursor of the first row; null on an empty page."""
-    end_cursor: str | None
+    end_cursor: str | None = reads(looks=True)
     """The cursor of the last row; null on an empty page."""
 
 
@@ -203,13 +203,13 @@ class Edge(Generic[Row]):
 class Connection(Generic[Row]):
     """Rows in an order, a page at a time, from one cursor to the next."""
 
-    edges: list[Edge[Row]] = reads(points=0, rows_of_page=True)
+    edges: list[Edge[Row]] = reads(points=0, rows_of_page=True, looks=True)
     """The page's rows, each with its cursor."""
-    nodes: list[Row] = reads(rows_of_page=True)
+    nodes: list[Row] = reads(rows_of_page=True, looks=True)
     """The page's rows."""
     page_info: PageInfo = reads(points=0)
     """Whether there is more, and from where."""
-    total_count: int = reads(points=COUNTING)
+    total_count: int = reads(points=COUNTING, looks=True)
     """How many rows there are on all pages; counted only when asked for."""
 
 
@@ -217,13 +217,13 @@ class Connection(Generic[Row]):
 class Page(Generic[Row]):
     """Rows in an order, by numbered pages."""
 
-    data: list[Row] = reads(rows_of_page=True)
+    data: list[Row] = reads(rows_of_page=True, looks=True)
     """The page's rows."""
     page: int
     """Which page this is, from 1."""
     limit: int
     """How many rows a page holds."""
-    total: int = reads(points=COUNTING)
+    total: int = reads(points=COUNTING, looks=True)
     """How many rows there are on all pages."""
-    pages: int
+    pages: int = reads(points=COUNTING, looks=True)
     """How many pages there are."""

@@ -16,17 +16,22 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLInputField,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     IntValueNode,
     NamedTypeNode,
+    NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     is_abstract_type,
     is_composite_type,
+    is_input_object_type,
 )
 
 from gateway.graphql.selection import is_many
@@ -68,7 +73,7 @@ class Cost:
 
     points: int
     rows: Rows = ONE
-    below: tuple[Cost | Dearest, ...] = ()
+    below: tuple[Cost | Dearest | IfGiven, ...] = ()
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """The points, for a request's coerced variables."""
@@ -96,6 +101,32 @@ class Dearest:
         return max([cost.of(variables) for cost in self.among])
 
 
+@dataclass(frozen=True, slots=True)
+class IfGiven:
+    """What costs something where a variable, or a field of one, is not null."""
+
+    points: int
+    path: tuple[str, ...]
+    varies = True
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        value: Any = variables
+        for name in self.path:
+            value = None if value is None else value.get(name)
+        return 0 if value is None else self.points
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What fields are told of the list whose page they are on: its length, and what each look at its rows costs."""
+
+    rows: Rows = ONE
+    looking: tuple[Cost | IfGiven, ...] = ()
+
+
+NO_PAGE = Page()
+
+
 def dearest(costs: Iterable[Cost]) -> Cost | Dearest:
     """One of several, but nobody knows yet which."""
     among = set(costs)
@@ -107,7 +138,7 @@ def dearest(costs: Iterable[Cost]) -> Cost | Dearest:
 def cost_of(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> Cost:
     """What an operation costs; at least a point."""
     root = schema.get_root_type(operation.operation)
-    below = Costing(schema, fragments).below(root, (operation.selection_set,), ONE)
+    below = Costing(schema, fragments).below(root, (operation.selection_set,), NO_PAGE)
     return Cost(1, ONE, (below,)).settled()
 
 
@@ -120,13 +151,13 @@ class Costing:
     known: dict[Any, Cost] = field(default_factory=dict)
     """What has been reckoned: where types have fields of each other's types, the ways through them have no end."""
 
-    def below(self, type_: GraphQLNamedType, selected: Selections, page: Rows) -> Cost | Dearest:
-        """What is selected of a thing, on a page of so many rows; of one that may be of several types, the dearest."""
+    def below(self, type_: GraphQLNamedType, selected: Selections, page: Page) -> Cost | Dearest:
+        """What is selected of a thing; of one that may be of several types, the dearest."""
         if not is_abstract_type(type_):
             return self.object(type_, selected, page)
         return dearest(self.object(each, selected, page) for each in self.schema.get_possible_types(type_))
 
-    def object(self, type_: GraphQLObjectType, selected: Selections, page: Rows) -> Cost:
+    def object(self, type_: GraphQLObjectType, selected: Selections, page: Page) -> Cost:
         """What is selected of an object of this very type."""
         key = type_.name, tuple(map(id, selected)), page
         if key not in self.known:
@@ -142,18 +173,26 @@ class Costing:
                 asked.setdefault((node.alias or node.name).value, []).append(node)
         return asked
 
-    def entry(self, parent: GraphQLObjectType, nodes: list[FieldNode], page: Rows) -> Cost:
+    def entry(self, parent: GraphQLObjectType, nodes: list[FieldNode], page: Page) -> Cost:
         """What one key costs: of one type, all that stands under it is the same field with the same arguments."""
         node = nodes[0]
         definition = parent.fields.get(node.name.value)
         if definition is None:
             return Cost(0 if node.name.value == "__typename" else INTROSPECTION)
-        points, rows = points_of(definition), rows_of(definition, node, page)
+        paid, page_below = self.looking(definition, node, page)
         selected = tuple(each.selection_set for each in nodes if each.selection_set)
-        if not selected:
-            return Cost(points, rows).settled()
-        below = self.below(get_named_type(definition.type), selected, page_of(definition, node))
-        return Cost(points, rows, (below,)).settled()
+        below = (self.below(get_named_type(definition.type), selected, page_below),) if selected else ()
+        cost = Cost(points_of(definition), rows_of(definition, node, page.rows), below).settled()
+        return Cost(0, ONE, (cost, *paid)).settled() if paid else cost
+
+    def looking(self, definition: GraphQLField, node: FieldNode, page: Page) -> tuple[tuple[Cost | IfGiven, ...], Page]:
+        """What a field pays for looking at rows, once for all of them, and the page that the fields below are on."""
+        looks = declared(definition).get("looks")
+        left = () if looks else page.looking
+        asked = tuple(dear_filters(definition, node))
+        if asked and not is_page(get_named_type(definition.type)):
+            return asked, Page(page_of(definition, node), left)
+        return page.looking if looks else (), Page(page_of(definition, node), left + asked)
 
     def fields(self, type_: GraphQLObjectType, selections: SelectionSetNode) -> Iterator[FieldNode]:
         """The fields of a selection and of those of its fragments that are for such an object."""
@@ -179,7 +218,7 @@ class Costing:
         return is_abstract_type(named) and self.schema.is_sub_type(named, type_)
 
 
-def declared(definition: GraphQLField) -> Mapping[str, Any]:
+def declared(definition: GraphQLField | GraphQLInputField) -> Mapping[str, Any]:
     return definition.extensions["strawberry-definition"].metadata
 
 
@@ -208,6 +247,35 @@ def page_of(definition: GraphQLField, node: FieldNode) -> Rows:
     unasked = max((default_of(definition, name) for name in SLICING if name in definition.args), default=USUAL)
     asked = max((int(size.value) for size in sizes if isinstance(size, IntValueNode)), default=None)
     return Rows(unasked, asked, tuple(size.name.value for size in sizes if isinstance(size, VariableNode)))
+
+
+def is_page(type_: GraphQLNamedType) -> bool:
+    """Whether it is no row, but has fields that look at rows."""
+    return any(declared(field).get("looks") for field in getattr(type_, "fields", {}).values())
+
+
+def dear_filters(definition: GraphQLField, node: FieldNode) -> Iterator[Cost | IfGiven]:
+    """What it costs to look for rows by what the arguments say: declared where the fields of inputs are."""
+    for argument in node.arguments or ():
+        dear = dear_fields(get_named_type(definition.args[argument.name.value].type))
+        match argument.value:
+            case VariableNode(name=variable):
+                yield from (IfGiven(points, (variable.value, name)) for name, points in dear.items())
+            case ObjectValueNode(fields=given):
+                told = [(field.value, dear[field.name.value]) for field in given if field.name.value in dear]
+                yield from (if_given(value, points) for value, points in told)
+
+
+def dear_fields(type_: GraphQLNamedType) -> dict[str, int]:
+    """The fields of an input that cost something, with their points."""
+    fields = type_.fields if is_input_object_type(type_) else {}
+    return {name: points for name, field in fields.items() if (points := declared(field).get("points"))}
+
+
+def if_given(value: ValueNode, points: int) -> Cost | IfGiven:
+    if isinstance(value, VariableNode):
+        return IfGiven(points, (value.name.value,))
+    return Cost(0 if isinstance(value, NullValueNode) else points)
 
 
 def default_of(definition: GraphQLField, name: str) -> int:

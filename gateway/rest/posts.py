@@ -32,6 +32,7 @@ from models import PostStatus
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from resolvers import posts
 from resolvers.inputs import Reference, Text, lenient_id, validated
+from resolvers.listings import SEARCHING
 from resolvers.posts import CreatePost, UpdatePost
 
 router = router_of("/api/posts", "Posts")
@@ -39,6 +40,8 @@ router = router_of("/api/posts", "Posts")
 
 PAGE, ROW = 14, 2
 """Points of a list, for its count and for each post with its author."""
+SEARCH = 2 * SEARCHING
+"""Points besides, where text is looked for: among those of the page, and among all."""
 MOST_INT = 2**31 - 1
 
 
@@ -88,7 +91,7 @@ WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 async def list_posts(request: Request) -> Response:
     """One page of the posts that the viewer may see, newest first."""
     asked = asked_for(request.scope["query_string"])
-    await context_of(request).charge(PAGE + ROW * asked.limit)
+    await context_of(request).charge(PAGE + ROW * asked.limit + (0 if asked.q is None else SEARCH))
     filter = {"status": asked.status.name, "q": asked.q}
     page = await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter)
     return answers.read(request.scope, page)

@@ -66,6 +66,17 @@ async def test_graphql_and_rest_draw_on_one_budget(make_server: Make, shared: di
         assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 200
 
 
+async def test_looking_for_text_costs_more(make_server: Make):
+    """Over either protocol: looking for a page's rows, and for all of them to count them."""
+    server = await make_server(rate_limit_cost="300/minute")
+    http, sought = server.anonymous, '{ posts(first: 8, filter: {q: "a"}) { nodes { id } totalCount } }'
+    assert left(await http.post("/graphql", json={"query": sought}))["cost"] == 300 - (2 + 8 + 10 + 2 * 20)
+    for times in (1, 2):
+        answer = await http.get("/api/posts?limit=8&q=a")
+        assert left(answer)["cost"] == 240 - times * (14 + 2 * 8 + 2 * 20)
+    assert left(await http.get("/api/posts?limit=8"))["cost"] == 100 - (14 + 2 * 8)
+
+
 async def test_what_is_refused_does_nothing(make_server: Make):
     """A write for which there are no points is not done, in either protocol; each viewer has a budget of their own."""
     server = await make_server(rate_limit_cost="15/minute")

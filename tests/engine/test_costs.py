@@ -92,6 +92,49 @@ def test_a_size_that_is_null_is_none(source: str, variables: dict[str, Any], row
     assert cost(source, **variables) == 2 + rows
 
 
+BY_TEXT = "query($q: String) { posts(first: 1, filter: {q: $q}) { nodes { id } } }"
+BY_FILTER = "query($filter: PostFilter) { posts(first: 1, filter: $filter) { nodes { id } } }"
+IN_TAGS = "query($q: String) { tags(first: 100) { posts(first: 1, filter: {q: $q}) { nodes { id } } } }"
+PAGE_OF_TEXT = '{ postPage(limit: 5, filter: {q: "a"}) { data { id } total pages page limit } }'
+PAGED = "nodes { id } edges { node { title } } totalCount pageInfo { hasNextPage endCursor }"
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "points"),
+    [
+        ('{ posts(first: 1, filter: {q: "zz0"}) { nodes { id } } }', {}, 2 + 1 + 20),
+        ('{ posts(first: 1, filter: {q: "zz0"}) { ...A } } fragment A on PostConnection { a: nodes { id } }', {}, 23),
+        ('{ posts(first: 1, filter: {q: "zz0"}) { a: nodes { id } b: nodes { id } } }', {}, 2 + 2 * (1 + 20)),
+        ('{ posts(first: 9, filter: {q: "a"}) { nodes { tags { id } } } }', {}, 2 + 9 * (1 + 5) + 20),
+        (f'{{ posts(first: 5, filter: {{q: "a"}}) {{ {PAGED} }} }}', {}, 2 + 5 + 5 + 10 + 5 * 20),
+        (
+            '{ postPage(limit: 5, filter: {q: "a"}) { data { id } total pages page limit } }',
+            {},
+            2 + 5 + 2 * 10 + 3 * 20,
+        ),
+        ('{ posts(filter: {q: "a"}) { __typename } }', {}, 2),
+        ("{ posts(first: 1, filter: {q: null, status: null}) { nodes { id } } }", {}, 2 + 1),
+        ('{ posts(first: 1, filter: {tag: "a"}) { nodes { id } } }', {}, 2 + 1),
+        (BY_TEXT, {"q": "a"}, 2 + 1 + 20),
+        (BY_TEXT, {"q": None}, 2 + 1),
+        (BY_TEXT, {}, 2 + 1),
+        (
+            BY_TEXT.replace("String", 'String = "a"'),
+            {},
+            2 + 1 + 20,
+        ),
+        (BY_FILTER, {"filter": {"q": "a"}}, 2 + 1 + 20),
+        (BY_FILTER, {"filter": {"tag": "a"}}, 2 + 1),
+        (BY_FILTER, {"filter": None}, 2 + 1),
+        (BY_FILTER, {}, 2 + 1),
+        (IN_TAGS, {"q": "a"}, 1 + 100 * (1 + 1 + 1 + 20)),
+    ],
+)
+def test_text_that_is_looked_for_costs_more(source: str, variables: dict[str, Any], points: int) -> None:
+    """Each time that rows are looked for by it: once for a page, however many there are on it."""
+    assert cost(source, **variables) == points
+
+
 def test_what_is_answered_once_is_counted_once() -> None:
     """The same key in several places, as fragments of several components have it; another alias is another answer."""
     merged = """{ posts(first: 10) { nodes { author { name } } ...A ... { nodes { author { id } } } } }
