@@ -74,7 +74,7 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True), Storable]
 Reference = Annotated[UUID, BeforeValidator(lenient_id)]
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
-Content = Annotated[str, StringConstraints(min_length=10), Storable]
+Content = Annotated[str, StringConstraints(min_length=10, max_length=100_000), Storable]
 Excerpt = Annotated[str, StringConstraints(max_length=300), Storable]
 TagName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), Storable]
 CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]

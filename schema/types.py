@@ -129,7 +129,7 @@ class Post(Node):
     slug: str
     """Made once from the title, and unique: it does not follow a later title, so links live."""
     content: str
-    """At least 10 characters."""
+    """10 to 100,000 characters."""
     excerpt: str | None
     """At most 300 characters."""
     status: PostStatus

@@ -36,7 +36,7 @@ ARGUMENTS = {
 INPUTS = {
     "authorId": "Written by this user.",
     "categoryId": "Filed under this category.",
-    "content": "At least 10 characters.",
+    "content": "10 to 100,000 characters.",
     "deleted": "Those that were deleted, instead of the others. Admins only.",
     "email": "An address, whatever its case.",
     "excerpt": "At most 300 characters.",

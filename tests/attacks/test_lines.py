@@ -168,9 +168,9 @@ async def test_a_reader_that_never_reads_is_disconnected(live: Listening, monkey
     monkeypatch.setattr(patience, "PERIOD", 0.5)
     author: Account = await live.account()
     for n in range(30):
-        post = {"title": f"Long {n}", "content": CONTENT + "x" * 300_000, "status": "PUBLISHED"}
+        post = {"title": f"Long {n}", "content": CONTENT + "x" * 99_000, "status": "PUBLISHED"}
         assert isinstance(await live.graphql.create(author, **post), dict)
-    query = b'{"query":"{ posts(first: 30) { nodes { content } } }"}'
+    query = b'{"query":"{ posts(first: 30) { nodes { a: content b: content c: content } } }"}'
     _, writer = await connected(live, limit=1)
     for _ in range(3):
         writer.write(START + b"Content-Length: %d\r\n\r\n" % len(query) + query)

@@ -68,6 +68,7 @@ SAME = [
     ("create", [], {"title": "", "content": CONTENT}),
     ("create", [], {"title": "x" * 101, "content": "short"}),
     ("create", [], {"title": "Fine", "content": CONTENT, "excerpt": "x" * 301}),
+    ("create", [], {"title": "Fine", "content": "x" * 100_001}),
     ("create", [], {"title": "Fine", "content": CONTENT, "categoryId": NOBODY}),
     ("create", [], {"title": "Fine", "content": CONTENT, "categoryId": "rubbish"}),
     ("create", [], {"title": "Fine", "content": CONTENT, "tags": ["", "x" * 51]}),

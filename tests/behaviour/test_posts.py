@@ -96,6 +96,15 @@ async def test_null_clears_what_may_be_empty(api, server, author):
     assert (after["excerpt"], after["category"], after["tags"]) == (None, None, [])
 
 
+async def test_content_has_up_to_a_hundred_thousand_characters(api, author):
+    """Whatever they take of a body; one more is refused, and nothing changes."""
+    post = await api.create(author, title="Long", content="ß" * 100_000)
+    assert post["content"] == "ß" * 100_000
+    refusal = await api.update(author, post["id"], content="x" * 100_001)
+    assert (refusal.code, list(refusal.details)) == ("VALIDATION_ERROR", ["content"])
+    assert (await api.post(author, post["id"]))["version"] == post["version"]
+
+
 @pytest.mark.parametrize("field", ["title", "content", "status"])
 async def test_null_is_refused_where_something_must_be(api, author, draft, field):
     """A post always has a title, a content and a status."""
