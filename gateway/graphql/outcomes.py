@@ -10,8 +10,12 @@ from graphql import GraphQLError
 from gateway.graphql.errors import located
 from gateway.graphql.plans import Plan, missing
 from gateway.graphql.selection import Field
+from models.errors import ValidationError
 
 NULL = "null"
+LARGEST = 64 * 2**20
+"""Characters of an answer. Points bound how many objects it has, and not how long they are."""
+TOO_LARGE = "The answer is larger than {:,} characters; ask for fewer rows, or for less of each"
 
 
 @dataclass
@@ -47,7 +51,9 @@ class Outcome:
 
 
 def spliced(plan: Plan, row: Sequence[str | None], refused: Sequence[GraphQLError]) -> Outcome:
-    """A statement's columns as the fields that they answer."""
+    """A statement's columns as the fields that they answer, unless there is more in them than an answer may hold."""
+    if sum([len(text) for text in row if text]) > LARGEST:
+        raise ValidationError(TOO_LARGE.format(LARGEST))
     outcome = Outcome(plan.complete)
     at_fault = {error.path[0]: error for error in reversed(refused)}
     for root in plan.roots:

@@ -6,6 +6,7 @@ import pytest
 import strawberry
 from graphql import parse
 
+from gateway.graphql import outcomes
 from gateway.graphql.bounds import DocumentLimits
 from gateway.graphql.costs import cost_of
 from gateway.graphql.documents import read
@@ -186,3 +187,18 @@ async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> Non
     assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("VALIDATION_ERROR", 400)
     assert ask.statements == before
     assert await strict.data(PAGE, {"n": 20})
+
+
+async def test_an_answer_that_is_too_large_is_refused(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words that say what to do; one that is smaller is answered, and the refusal is not kept."""
+    source = "query($n: Int) { a: posts(first: $n) { nodes { content } } b: posts(first: $n) { nodes { content } } }"
+    monkeypatch.setattr(outcomes, "LARGEST", 400)
+    for _ in range(2):
+        refused = await ask(source, {"n": 15})
+        assert (refused["data"], len(refused["errors"])) == (None, 1)
+        error = refused["errors"][0]
+        assert error["message"] == "The answer is larger than 400 characters; ask for fewer rows, or for less of each"
+        assert error["extensions"]["code"] == "VALIDATION_ERROR"
+    assert len((await ask.data(source, {"n": 2}))["b"]["nodes"]) == 2
+    monkeypatch.undo()
+    assert len((await ask.data(source, {"n": 15}))["b"]["nodes"]) > 2
