@@ -26,8 +26,11 @@ SEGMENT = re.compile(
     rb"\xff\xe1(?s:(..))(Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0|http://ns\.adobe\.com/xmp/extension/\0)"
 )
 """JPEG's notes, those of further pictures within the file too."""
-ATTRIBUTE = re.compile(rb"\s[\w.-]+:GPS\w*\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-ELEMENT = re.compile(rb"<([\w.-]+:GPS\w*)\b(?s:[^>]*?)(?:/>|>(?s:.*?)</\1\s*>)")
+ATTRIBUTE = re.compile(rb"\s[\w.-]++:GPS\w*+\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+')")
+TAG = re.compile(rb"<(/?)([\w.:-]*+)([^<>]*+)>")
+"""Neither pattern looks at anything twice: what they take grows with the text, whatever stands in it."""
+MOST_XMP = 2**16
+"""Bytes of a text that is worth keeping without its place; a segment of JPEG has no room for more."""
 EMPTY = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 XMP_IN_PNG = b"XML:com.adobe.xmp\0"
 HIDDEN_IN_PNG = b"Raw profile type "
@@ -71,9 +74,26 @@ def clear(data: Any, what: str, start: int, stop: int) -> None:
 
 def cleared_xmp(xmp: bytes) -> bytes:
     """The same text with spaces where the place stood; nothing but spaces if it stands where nobody would look."""
-    for pattern in (ATTRIBUTE, ELEMENT):
-        xmp = pattern.sub(lambda found: b" " * len(found[0]), xmp)
-    return xmp if not says_place(xmp) else EMPTY.ljust(len(xmp))[: len(xmp)]
+    if len(xmp) <= MOST_XMP:
+        cleared = without_elements(ATTRIBUTE.sub(lambda found: b" " * len(found[0]), xmp))
+        if not says_place(cleared):
+            return cleared
+    return EMPTY.ljust(len(xmp))[: len(xmp)]
+
+
+def without_elements(xmp: bytes) -> bytes:
+    """Writes over each element of the place, from its tag to the one that ends it."""
+    cleared, name, start = bytearray(xmp), b"", 0
+    for tag in TAG.finditer(xmp):
+        ends, called, rest = tag.groups()
+        alone = not ends and rest.endswith(b"/")
+        if not name and not ends and b":GPS" in called:
+            name, start = called, tag.start()
+            ends = alone
+        if name == called and ends:
+            cleared[start : tag.end()] = b" " * (tag.end() - start)
+            name = b""
+    return bytes(cleared)
 
 
 def clear_exif(data: Any, start: int, stop: int) -> None:

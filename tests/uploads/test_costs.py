@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from resolvers.filenames import cleaned
+from resolvers.locations import EMPTY, cleared_xmp
 
 
 def spent(work: Callable[..., object], *given: object) -> float:
@@ -32,3 +33,43 @@ def test_a_filename_is_cleaned_at_once(letters):
 def test_of_a_filename_without_end_both_ends_are_kept():
     assert cleaned("x" * 16_000 + ".png") == "x" * 251 + ".png"
     assert cleaned("a/" * 8_000 + "b.png") == "b.png"
+
+
+TEXTS = {
+    "elements that nothing ends": b"<a:GPS>",
+    "tags that nothing ends": b"<a:GPS ",
+    "ends that nothing begins": b"</a:GPS>",
+    "elements within elements": b"<a:GPS><b:GPS>",
+    "attributes that nothing ends": b" a:GPS=\"'",
+    "names without end": b"a:GPS.",
+    "spaces": b" a:GPS      ",
+    "signs of tags": b"<",
+    "elements that are right": b"<a:GPS>1</a:GPS>",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_place_is_taken_out_of_text_in_proportion(text):
+    """Whatever stands there instead of XMP."""
+    assert in_proportion(lambda size: cleared_xmp((text * size)[:size]), 16_000)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b"<a:GPSLatitude>52</a:GPSLatitude><b/>", b"<b/>"),
+        (b'<a:GPSLatitude b="c">52<d/></a:GPSLatitude ><b/>', b"<b/>"),
+        (b'<b/><a:GPSLatitude rdf:value="52"/><b/>', b"<b/> <b/>"),
+        (b"<a:GPSPosition><a:GPSLatitude>52</a:GPSLatitude></a:GPSPosition><b/>", b"<b/>"),
+        (b'<b a:GPSLatitude="52" c="d"/>', b'<b c="d"/>'),
+        (b'<a:GPSLatitude b=">">52</a:GPSLatitude><b/>', b"<b/>"),
+        (b"<a:GPSLatitude><a:GPSLatitude>52</a:GPSLatitude>7</a:GPSLatitude>", EMPTY),
+        (b"<a:GPSLatitude>52<a:GPSLongitude>13</a:GPSLongitude><b>something else, and more of it</b>", EMPTY),
+        (b"<b>GPS 52, 13</b>" + b"<b>something else</b>" * 2, EMPTY),
+        (b"<a:GPSLatitude>52</a:GPSLatitude>".ljust(70_000, b"x"), EMPTY),
+    ],
+)
+def test_of_text_what_is_not_the_place_stays_where_that_is_plain(given, kept):
+    """And of other text nothing does."""
+    cleared = cleared_xmp(given)
+    assert (len(cleared), b" ".join(cleared.split())) == (len(given), kept)
