@@ -21,6 +21,12 @@ GPS = 0x8825
 ENTRY = 12
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """Bytes of one value, by Exif's types."""
+MOST_TABLES = 10
+"""Of one file's Exif, which has two: of the picture, and of the small one beside it."""
+MOST_OF_PLACE, MOST_VALUE = 100, 2**16
+"""Entries of the place, of which there are about thirty kinds, and bytes of one of them."""
+NO_TABLES = {"<": b"II*\0\x08" + bytes(9), ">": b"MM\0*\0\0\0\x08" + bytes(6)}
+"""What becomes of Exif that no camera wrote: its place cannot be told from the rest."""
 
 SEGMENT = re.compile(
     rb"\xff\xe1(?s:(..))(Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0|http://ns\.adobe\.com/xmp/extension/\0)"
@@ -103,41 +109,67 @@ def clear_exif(data: Any, start: int, stop: int) -> None:
     order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
     if order is None:
         return
-    exif, seen = bytearray(data[start:stop]), set()
-    try:
-        (table,) = struct.unpack_from(order + "I", exif, 4)
-        while table and table not in seen:
-            seen.add(table)
-            table = cut(exif, order, table)
-    except struct.error:
-        pass  # the tables are broken from there on, and nobody can read what follows
+    exif = bytearray(data[start:stop])
+    if not all_cut(exif, order):
+        exif[:] = NO_TABLES[order].ljust(len(exif), b"\0")[: len(exif)]
     data[start:stop] = bytes(exif)
 
 
-def cut(exif: bytearray, order: str, table: int) -> int:
-    """Cuts the entry out of one table; gives the place of the next."""
-    (count,) = struct.unpack_from(order + "H", exif, table)
-    end = table + 2 + count * ENTRY
-    (following,) = struct.unpack_from(order + "I", exif, end)
-    entries = [bytes(exif[at : at + ENTRY]) for at in range(table + 2, end, ENTRY)]
-    kept = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] != GPS]
-    for entry in entries:
-        if entry not in kept:
-            overwrite(exif, order, struct.unpack_from(order + "I", entry, 8)[0])
-    written = struct.pack(order + "H", len(kept)) + b"".join(kept) + struct.pack(order + "I", following)
-    if len(kept) < count:
-        exif[table : end + 4] = written.ljust(end + 4 - table, b"\0")
-    return following
+def all_cut(exif: bytearray, order: str) -> bool:
+    """Cuts the entry out of all tables; says whether these were such as cameras write, and few enough to follow."""
+    table, seen = number_at(exif, order, 4), set()
+    while table and table not in seen:
+        seen.add(table)
+        if len(seen) > MOST_TABLES or not cut(exif, order, table):
+            return False
+        table = number_at(exif, order, end_of(exif, order, table))
+    return True
 
 
-def overwrite(exif: bytearray, order: str, table: int) -> None:
-    """Writes zeros over a table and the values that it leads to."""
+def number_at(exif: bytearray, order: str, at: int) -> int:
+    """Where something stands; nowhere if the bytes end before they say so."""
+    return struct.unpack_from(order + "I", exif, at)[0] if at + 4 <= len(exif) else 0
+
+
+def end_of(exif: bytearray, order: str, table: int) -> int:
+    """Where a table's entries end, as many as there are bytes for."""
+    if table + 2 > len(exif):
+        return len(exif)
     (count,) = struct.unpack_from(order + "H", exif, table)
-    for at in range(table + 2, table + 2 + count * ENTRY, ENTRY):
+    return table + 2 + min(count, (len(exif) - table - 2) // ENTRY) * ENTRY
+
+
+def cut(exif: bytearray, order: str, table: int) -> bool:
+    """Cuts the entry out of one table, and says whether that could be done."""
+    first, end = table + 2, end_of(exif, order, table)
+    places = [at for at, (tag,) in enumerate(struct.iter_unpack(order + "H10x", exif[first:end])) if tag == GPS]
+    if len(places) > 1:
+        return False
+    for number in places:
+        at = first + number * ENTRY
+        if not overwrite(exif, order, number_at(exif, order, at + 8)):
+            return False
+        following = exif[end : end + 4]
+        count = struct.pack(order + "H", (end - first) // ENTRY - 1)
+        kept = count + exif[first:at] + exif[at + ENTRY : end] + following
+        exif[table : end + len(following)] = kept.ljust(end + len(following) - table, b"\0")
+    return True
+
+
+def overwrite(exif: bytearray, order: str, table: int) -> bool:
+    """Writes zeros over a table and the values that it leads to, unless there are more than a place consists of."""
+    first, end = table + 2, end_of(exif, order, table)
+    if end - first > MOST_OF_PLACE * ENTRY:
+        return False
+    for at in range(first, end, ENTRY):
         _, type_, number, value = struct.unpack_from(order + "HHII", exif, at)
-        if (length := SIZES.get(type_, 0) * number) > 4:
+        length = SIZES.get(type_, 0) * number
+        if length > MOST_VALUE:
+            return False
+        if length > 4:
             zero(exif, value, value + length)
-    zero(exif, table, table + 2 + count * ENTRY + 4)
+    zero(exif, table, end + 4)
+    return True
 
 
 def zero(exif: bytearray, start: int, stop: int) -> None:

@@ -1,12 +1,14 @@
 """What a hostile file costs to look at: no more than in proportion to its size, by the CPU's clock."""
 
+import struct
 import time
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 from resolvers.filenames import cleaned
-from resolvers.locations import EMPTY, cleared_xmp
+from resolvers.locations import EMPTY, clear_exif, cleared_xmp
 
 
 def spent(work: Callable[..., object], *given: object) -> float:
@@ -73,3 +75,67 @@ def test_of_text_what_is_not_the_place_stays_where_that_is_plain(given, kept):
     """And of other text nothing does."""
     cleared = cleared_xmp(given)
     assert (len(cleared), b" ".join(cleared.split())) == (len(given), kept)
+
+
+def chained(tables: int) -> bytearray:
+    """Exif whose tables overlap: each says that it is huge, and that another follows four bytes later."""
+    each = 65_535
+    told = bytearray(b"\xff" * (8 + 4 * tables + 2 + 12 * each + 8))
+    struct.pack_into("<4sI", told, 0, b"II*\0", 8)
+    for number in range(tables):
+        at = 8 + 4 * number
+        struct.pack_into("<I", told, at + 2 + 12 * each, at + 4 if number < tables - 1 else 0)
+    return told
+
+
+def table(entries: list[tuple[int, int]], *, claimed: int | None = None) -> bytearray:
+    """Exif of one table of numbers."""
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return bytearray(struct.pack("<4sIH", b"II*\0", 8, claimed or len(entries)) + rows + bytes(4))
+
+
+EXIF = {
+    "tables that overlap": lambda size: chained(size),
+    "a table of many entries": lambda size: table([(number & 0x7FFF, number) for number in range(size * 200)]),
+    "many that lead to a place": lambda size: table([(0x8825, 10)] * size * 10),
+    "places that overlap": lambda size: table([(0x8825, 8)] + [(1, 0xFFFF)] * size * 100),
+    "a table that leads to itself": lambda size: table([(0x8825, 8)], claimed=65_535) + bytes(size),
+}
+
+
+@pytest.mark.parametrize("made", EXIF.values(), ids=EXIF)
+def test_a_place_is_taken_out_of_exif_in_proportion(made):
+    """Whatever its tables say of themselves."""
+    assert in_proportion(lambda size: clear_exif(made(size), 0, 10**9), 50)
+
+
+def place_in(exif: bytes) -> dict:
+    notes = Image.Exif()
+    notes.load(bytes(exif))
+    return notes.get_ifd(0x8825)
+
+
+PLACE = [(0x0112, 6), (0x8825, 38)]
+HIDDEN = {
+    "a table that says it goes on": table(PLACE, claimed=500) + struct.pack("<HHHII", 1, 1, 2, 2, 78) + bytes(4),
+    "a table that the end cuts off": table([(0x0112, 6), (0x8825, 34)])[:-4] + struct.pack("<HHHII", 1, 1, 2, 2, 78),
+    "two that lead to it": table([(0x8825, 50), *PLACE]) + struct.pack("<HHHII", 1, 1, 2, 2, 78),
+    "one that is very long": table(PLACE) + struct.pack("<HHHII", 1, 2, 2, 100_000, 20) + bytes(100_100),
+}
+
+
+@pytest.mark.parametrize("exif", HIDDEN.values(), ids=HIDDEN)
+def test_no_place_is_left_in_tables_that_are_not_right(exif):
+    """Where it cannot be found for sure, all goes."""
+    assert place_in(exif)
+    cleared = bytearray(exif)
+    clear_exif(cleared, 0, len(cleared))
+    assert (place_in(cleared), len(cleared)) == ({}, len(exif))
+
+
+def test_no_place_is_left_beyond_the_tables_that_are_looked_at():
+    """The eleventh table's is gone with all the others."""
+    tables = [struct.pack("<HHHIII", 1, 0x0112, 4, 1, 6, 8 + 18 * number) for number in range(1, 12)]
+    exif = bytearray(b"II*\0\x08\0\0\0" + b"".join(tables) + table(PLACE)[8:])
+    clear_exif(exif, 0, len(exif))
+    assert exif.rstrip(b"\0") == b"II*\0\x08"
