@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.errors import PayloadTooLarge, ValidationError
-from resolvers import rows
+from resolvers import outlines, rows
 from resolvers.kinds import Kind
 
 MOST_PIXELS = 50_000_000
@@ -52,6 +52,7 @@ async def in_turn(work: Callable[..., Answer], *given: Any) -> Answer:
 def check_whole(file: BinaryIO, kind: Kind) -> int | None:
     """Refuses a picture that cannot be decoded to its last row; gives the width of a still one, as it is shown."""
     try:
+        outlines.check(file, kind)
         with opened(file, kind) as picture:
             within(picture)
             picture.verify()

@@ -3,12 +3,15 @@
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from PIL import Image
 
 from resolvers.filenames import cleaned
 from resolvers.locations import EMPTY, clear_exif, cleared_xmp
+from resolvers.outlines import check_jpeg, check_png
+from tests.uploads.files import chunk, located, picture
 
 
 def spent(work: Callable[..., object], *given: object) -> float:
@@ -139,3 +142,40 @@ def test_no_place_is_left_beyond_the_tables_that_are_looked_at():
     exif = bytearray(b"II*\0\x08\0\0\0" + b"".join(tables) + table(PLACE)[8:])
     clear_exif(exif, 0, len(exif))
     assert exif.rstrip(b"\0") == b"II*\0\x08"
+
+
+USUAL = [
+    located("image/jpeg"),
+    picture("image/jpeg", progressive=True),
+    picture("image/jpeg", mode="CMYK"),
+    located("image/png"),
+    picture("image/png", mode="P"),
+]
+
+
+@pytest.mark.parametrize("usual", USUAL, ids=range(len(USUAL)))
+def test_pictures_of_the_usual_kind_have_few_parts(usual):
+    """With notes, in colours or grey, in several scans."""
+    (check_png if usual.startswith(b"\x89PNG") else check_jpeg)(usual)
+
+
+OUTLINES = {
+    "data of a JPEG": (check_jpeg, b"\xff\xda\0\2" + b"\xff\0\xff\xd0"),
+    "padding": (check_jpeg, b"\xff"),
+    "padding that ends in nothing": (check_jpeg, b"\xff\xff\xff\0"),
+    "scans": (check_jpeg, b"\xff\xda\0\2"),
+    "chunks": (check_png, chunk(b"prVt", b"")),
+    "chunks of data": (check_png, chunk(b"IDAT", b"")),
+}
+
+
+@pytest.mark.parametrize(("check", "text"), OUTLINES.values(), ids=OUTLINES)
+def test_parts_are_counted_in_proportion(check, text):
+    def counted(size: int) -> None:
+        with suppress(ValueError):
+            check((b"\xff\xd8" if check is check_jpeg else PNG) + text * (size // len(text)))
+
+    assert in_proportion(counted, 500_000)
+
+
+PNG = b"\x89PNG\r\n\x1a\n"

@@ -39,6 +39,12 @@ def with_text(words: bytes) -> bytes:
     return PNG[:33] + chunk(b"tEXt", b"Comment\0" + words) + PNG[33:]
 
 
+def many_scans() -> bytes:
+    """A picture whose last scan is sent again and again: each goes over all of it."""
+    whole = picture("image/jpeg", progressive=True)
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * 60 + whole[-2:]
+
+
 def crc_broken() -> bytes:
     at = PNG.index(b"IDAT") + 12
     return PNG[:at] + bytes([PNG[at] ^ 255]) + PNG[at + 1 :]
@@ -90,6 +96,10 @@ WRONG_FILES: dict[str, tuple[str, bytes, str, tuple[int, str]]] = {
     "half a document": ("a.pdf", PDF[:60], "application/pdf", INVALID),
     "a bomb of pixels": ("a.png", png_of(60_000, 60_000, zlib.compress(bytes(1000))), "image/png", TOO_LARGE),
     "a bomb of one row": ("a.png", png_of(2**31 - 1, 1, zlib.compress(bytes(1000))), "image/png", TOO_LARGE),
+    "a bomb of scans": ("a.jpg", many_scans(), "image/jpeg", INVALID),
+    "a bomb of comments": ("a.jpg", JPEG[:2] + b"\xff\xfe\0\2" * 1_001 + JPEG[2:], "image/jpeg", INVALID),
+    "a bomb of padding": ("a.jpg", JPEG[:2] + b"\xff" * 70_000 + JPEG[2:], "image/jpeg", INVALID),
+    "a bomb of chunks": ("a.png", PNG[:33] + chunk(b"prVt", b"") * 120 + PNG[33:], "image/png", INVALID),
     "too many bytes": ("a.pdf", PDF + b"\n" * 100_000, "application/pdf", TOO_LARGE),
 }
 
