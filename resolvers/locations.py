@@ -178,10 +178,17 @@ def zero(exif: bytearray, start: int, stop: int) -> None:
 
 
 def in_jpeg(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
-    for found in list(SEGMENT.finditer(data)):
-        stop = found.start() + 2 + int.from_bytes(found[1], "big")
+    """Segments may stand within others, as those of a small picture do, but not so that all hold all the rest."""
+    spans, most = [], 2 * len(data) + 2**20
+    for found in SEGMENT.finditer(data):
+        length = int.from_bytes(found[1], "big")
+        most -= length + 1024
+        if most < 0:
+            raise ValidationError.of(file="The picture has more notes than a picture needs")
         what = {b"E": "exif", b"h": "xmp"}[found[2][:1]]
-        yield "drop" if b"extension" in found[2] else what, found.start(2) if what == "exif" else found.end(), stop
+        start = found.start(2) if what == "exif" else found.end()
+        spans.append(("drop" if b"extension" in found[2] else what, start, found.start() + 2 + length))
+    return iter(spans)
 
 
 def in_webp(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
@@ -198,7 +205,7 @@ def in_others(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
     with opened(file, kind) as picture:
         notes = {what: picture.info.get(what) for what in ("exif", "xmp")}
     for what, note in notes.items():
-        if isinstance(note, bytes) and (at := data.find(note)) >= 0:
+        if isinstance(note, bytes) and (at := bytes(data).find(note)) >= 0:  # `mmap.find` may take the square of it
             yield what, at, at + len(note)
 
 
@@ -211,6 +218,8 @@ def clear_png(data: Any) -> None:
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         name, start, stop = bytes(data[at + 4 : at + 8]), at + 8, at + 8 + length
+        if stop + 4 > len(data):  # behind the end of the picture anything may stand
+            return
         if name == b"eXIf":
             clear_exif(data, start, stop)
         elif name in (b"iTXt", b"zTXt", b"tEXt") and (kept := png_text(bytes(data[start:stop]))) is not None:

@@ -1,17 +1,23 @@
 """What a hostile file costs to look at: no more than in proportion to its size, by the CPU's clock."""
 
+import io
 import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from mmap import mmap
+from tempfile import TemporaryFile
 
 import pytest
 from PIL import Image
 
+from models.errors import ValidationError
+from resolvers import locations
 from resolvers.filenames import cleaned
-from resolvers.locations import EMPTY, clear_exif, cleared_xmp
+from resolvers.kinds import KINDS
+from resolvers.locations import EMPTY, clear, clear_exif, cleared_xmp, in_jpeg, in_others
 from resolvers.outlines import check_jpeg, check_png
-from tests.uploads.files import chunk, located, picture
+from tests.uploads.files import chunk, located, picture, send
 
 
 def spent(work: Callable[..., object], *given: object) -> float:
@@ -179,3 +185,38 @@ def test_parts_are_counted_in_proportion(check, text):
 
 
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_segments_within_segments_are_looked_at_in_proportion():
+    """Each of these holds the next 64 KiB, and all the segments that begin in it."""
+
+    def looked_at(size: int) -> None:
+        with suppress(ValidationError):
+            data = bytearray(b"\xff\xe1\xff\xffExif\0\0II*\0\x08\0\0\0" * size + b"\xff" * 65_536)
+            for what, start, stop in in_jpeg(data, io.BytesIO(), KINDS["jpeg"]):
+                clear(data, what, start, stop)
+
+    assert in_proportion(looked_at, 2_000)
+
+
+def test_notes_that_repeat_themselves_are_found_in_proportion(monkeypatch):
+    """In formats of which Pillow alone knows where they keep them."""
+
+    def looked_for(size: int) -> None:
+        with TemporaryFile() as file:
+            file.write(b"A" * 2 * size + b"B")
+            file.flush()
+            found = Image.new("L", (1, 1))
+            found.info["xmp"] = b"A" * size + b"B"
+            monkeypatch.setattr(locations, "opened", lambda file, kind: found)
+            with mmap(file.fileno(), 0) as data:
+                assert list(in_others(data, file, KINDS["avif"])) == [("xmp", size, 2 * size + 1)]
+
+    assert in_proportion(looked_for, 20_000)
+
+
+async def test_what_stands_behind_a_picture_is_no_fault_of_ours(server, author):
+    """A chunk behind the end, which says that it is longer than the file."""
+    content = picture() + b"\xff\xff\xff\xffeXIf" + bytes(20)
+    answer = await send(server.anonymous, author, ("a.png", content, "image/png"))
+    assert answer.status_code == 201
