@@ -36,7 +36,9 @@ BROKEN = (
 )
 """What Pillow raises, by format, at bytes that are not what they begin as; and we do."""
 
-Image.MAX_IMAGE_PIXELS = None  # Pillow would only warn; `within` refuses, before anything is decoded
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS_IN_ALL // 2
+"""`within` refuses before anything is decoded; but a GIF's first frame takes its memory as soon as it is opened, unless
+it is twice as large as this."""
 
 Answer = TypeVar("Answer")
 
@@ -61,7 +63,9 @@ def check_whole(file: BinaryIO, kind: Kind) -> int | None:
         with opened(file, kind) as picture:
             is_still = decoded(picture) == 1 and kind.format in SAVING
             return shown_width(picture) if is_still else None
-    except (*BROKEN, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise too_large() from error
+    except (*BROKEN, UnidentifiedImageError) as error:
         raise ValidationError.of(file="The picture is damaged or cut short") from error
 
 
@@ -72,7 +76,11 @@ def opened(file: BinaryIO, kind: Kind) -> Image.Image:
 
 def within(picture: Image.Image) -> None:
     if picture.width * picture.height > MOST_PIXELS:
-        raise PayloadTooLarge(f"A picture may have at most {MOST_PIXELS:,} pixels")
+        raise too_large()
+
+
+def too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"A picture may have at most {MOST_PIXELS:,} pixels")
 
 
 def decoded(picture: Image.Image) -> int:

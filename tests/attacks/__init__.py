@@ -11,6 +11,7 @@
 | a request of no host, or of two | 400 and closed | here, `test_lines` |
 | bodies that are slow, or never end; headers without end | disconnected, or 400 | here, `test_lines`; `edge/test_life` |
 | compressed bombs | 400, never unpacked | here, `test_bodies`; pictures: `uploads/test_refusals` |
+| files that are slow to look at: names, notes, tables and scans without end | 201 or 400, in proportion to their size | `uploads/test_costs`, `uploads/test_refusals` |
 | invalid UTF-8, keys given twice, depth of JSON | 400; the last one counts | here, `test_bodies`; `behaviour/test_bad_input` |
 | a wrong `Content-Length`, smuggling by two lengths, extensions of chunks | 400 and closed | here, `test_lines` |
 | a socket asked for before an answer has come | 400 and closed | here, `test_lines` |

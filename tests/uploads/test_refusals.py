@@ -1,6 +1,8 @@
 """What is refused, each with its own 4xx; and of what is refused nothing is kept."""
 
 import io
+import resource
+import struct
 import zipfile
 import zlib
 from collections.abc import AsyncIterator
@@ -159,6 +161,19 @@ async def test_of_other_formats_too_half_is_not_the_whole(make_server, author):
         told[name] = answer.status_code, answer.json().get("code")
     assert told == dict.fromkeys(CUT_SHORT, INVALID)
     assert await nothing_kept(server)
+
+
+LARGE_FRAME = b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0x80, 0, 0) + bytes(6) + b"!\xf9\4\x08" + bytes(4)
+LARGE_FRAME += b"," + struct.pack("<HHHHB", 0, 0, 30_000, 30_000, 0) + b"\2\1\0\0;"
+
+
+async def test_a_frame_takes_no_memory_before_it_is_known_to_fit(make_server, author):
+    """A few bytes of a GIF would take a gigabyte as soon as it is opened."""
+    server = await make_server(upload_types="gif")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = await send(server.anonymous, author, ("a.gif", LARGE_FRAME, "image/gif"))
+    assert (answer.status_code, answer.json()["code"]) == TOO_LARGE
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
 @dataclass
