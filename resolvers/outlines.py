@@ -9,7 +9,7 @@ from resolvers.kinds import Kind
 
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """What a part of a JPEG begins with. Zeros and restarts follow 0xFF within a scan's data, and end nothing."""
-START, END, SCAN, NOTES = 0xD8, 0xD9, 0xDA, 0xE1
+START, END, SCAN = 0xD8, 0xD9, 0xDA
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 UNKNOWN = frozenset({*range(0x01, 0xC0), 0xC8, START, *range(0xF0, 0xFE)})
 
@@ -43,7 +43,8 @@ def check_jpeg(data: Any) -> None:
         if marker in UNKNOWN or parts > MOST_PARTS or scans > MOST_SCANS or frames > 1:
             raise ValueError("more parts than a picture needs, or others")
         if not scans:
-            exif, between = exif + length * (marker == NOTES), between + found.start() - at
+            exif += length * (data[found.end() + 2 : found.end() + 6] == b"Exif")
+            between += found.start() - at
         if exif > MOST_EXIF or between > MOST_BETWEEN:
             raise ValueError("more notes than a picture needs")
         at = found.end() + max(2, length)

@@ -4,7 +4,7 @@ import io
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from mmap import mmap
 from tempfile import TemporaryFile
 
@@ -163,6 +163,15 @@ USUAL = [
 def test_pictures_of_the_usual_kind_have_few_parts(usual):
     """With notes, in colours or grey, in several scans."""
     (check_png if usual.startswith(b"\x89PNG") else check_jpeg)(usual)
+
+
+def test_notes_may_be_long_but_not_exif():
+    """Phones keep whole pictures of depth in XMP, over many segments; Pillow copies Exif anew at each."""
+    whole = picture("image/jpeg")
+    for name, is_refused in ((b"http://ns.adobe.com/xmp/extension/\0", False), (b"Exif\0\0", True)):
+        segment = b"\xff\xe1\xff\xff" + name.ljust(65_533, b"\1")
+        with pytest.raises(ValueError, match="notes") if is_refused else nullcontext():
+            check_jpeg(whole[:2] + segment * 40 + whole[2:])
 
 
 OUTLINES = {
