@@ -5,8 +5,10 @@ import logging
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
@@ -15,7 +17,7 @@ from gateway.crowds import CROWD
 from gateway.live.feed import CUT, DIRECT
 from gateway.middleware import WHOLE
 from gateway.overload import ADMITTED, STATE
-from gateway.patience import MOST_HEAD, Patience
+from gateway.patience import MOST_HEAD, MOST_TRAILERS, Patience
 from gateway.responses import written
 
 logger = logging.getLogger("gateway.connections")
@@ -23,6 +25,28 @@ logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three line
 
 http11.MAX_LINE_LENGTH = 32 * 1024
 """A browser sends all cookies in one line, and a session of Auth.js may take several: 8 KiB were too few."""
+
+
+PIECE = 4096
+"""Bytes that are parsed at a time. So many requests may be in what was read before the first of them is answered."""
+
+
+class Flow(FlowControl):
+    """Uvicorn reads on whenever a request asks for its body, or has its answer, however many others wait."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        self.held = True
+        self.pause_reading()
+
+    def let_go(self) -> None:
+        self.held = False
+        self.resume_reading()
 
 
 class Connection(AutoHTTPProtocol):
@@ -34,12 +58,20 @@ class Connection(AutoHTTPProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         CROWD.came(self.connections)
+        self.flow = Flow(transport)
         self.sending, self.reading = Patience(self.give_up), Patience(transport.abort)
-        self.is_partial, self.in_head, self.head = True, True, 0
-        """Whether a request has begun to arrive, or its line and headers, of which the parser takes any number."""
+        self.is_partial, self.in_head = True, True
+        """Whether a request has begun to arrive, or its line and headers."""
+        self.head = 0
+        """Bytes of these; or since there was something of a body. The parser takes any number of either."""
+        self.turn: RequestResponseCycle | None = None
+        """What is being answered, or was last. Uvicorn knows only what arrived last, which may have to wait."""
+        self.rest = b""
+        """What has been read, and is looked at once what came before it has begun to be answered."""
         self.sending.begin()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.turn = cycle
         if work := self.app_state.get(STATE):
             cycle.scope[ADMITTED] = work.arrive()
             app = self.begin
@@ -51,6 +83,9 @@ class Connection(AutoHTTPProtocol):
         return self.app(scope, receive, send)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.turn is not None and not self.turn.response_complete:
+            self.turn.disconnected = True  # uvicorn tells only what arrived last
+            self.turn.message_event.set()
         super().connection_lost(exc)
         CROWD.left(self.connections, self.tasks)
         self.part()
@@ -60,20 +95,59 @@ class Connection(AutoHTTPProtocol):
         self.sending.close()
         self.reading.close()
         self.pipeline.clear()
-        self.parser = self.cycle = self.scope = None
+        self.parser = self.cycle = self.turn = self.scope = None
+        self.rest = b""
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self.is_partial:
-            return self.sending.end()
-        if self.in_head:
-            self.head += len(data)
-        if self.head > MOST_HEAD:
+        """In pieces: a read may hold thousands of requests, of which each costs much more than its bytes."""
+        self._unset_keepalive_if_required()
+        if self.flow.held:
+            self.rest += data
+            return
+        for start in range(0, len(data), PIECE):
+            if self.pipeline:
+                self.rest = data[start:]
+                break
+            if not self.feed(data[start : start + PIECE]):
+                return
+        if self.pipeline:
+            self.flow.hold()
+        self.wait(len(data))
+
+    def feed(self, piece: bytes) -> bool:
+        """Parse some of what was read. False if nothing that follows may be."""
+        self.head += len(piece)  # which is nothing again with the beginning of a head, and with anything of a body
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return False
+        except HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._unsupported_upgrade_warning()
+            return False
+        if self.is_partial and self.head > (MOST_HEAD if self.in_head else MOST_TRAILERS):
             self.send_400_response("The headers are too large")
-        elif not self.transport.is_closing():
+            return False
+        return True
+
+    def wait(self, moved: int) -> None:
+        """For the end of what has begun to arrive, if something has."""
+        if self.is_partial:
             self.sending.begin()
-            self.sending.moved += len(data)
-        return None
+            self.sending.moved += moved
+        else:
+            self.sending.end()
+
+    def on_response_complete(self) -> None:
+        """Go on with what has been read once nothing of it waits for its turn any more."""
+        super().on_response_complete()
+        if self.flow.held and not self.pipeline and not self.transport.is_closing():
+            rest, self.rest = self.rest, b""
+            self.flow.let_go()
+            self.data_received(rest)
 
     def give_up(self) -> None:
         """A client that does not finish its request is not waited for; one whose body we do not take yet is."""
@@ -87,12 +161,21 @@ class Connection(AutoHTTPProtocol):
         self.is_partial, self.in_head, self.head = True, True, 0
         self.scope["extensions"] = {CUT: self.transport.abort, DIRECT: self.direct, WHOLE: self.write_whole}
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What comes after a body is no header: it would be one that nothing has looked at (RFC 9110, 6.5.1)."""
+        if self.in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """What is raised here uvicorn answers with 400, as RFC 9112 has it for a request of no host, or of two."""
         if self.parser.get_http_version() == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
             raise ValueError
         super().on_headers_complete()
         self.in_head, self.head = False, 0
+
+    def on_body(self, body: bytes) -> None:
+        self.head = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -118,14 +201,14 @@ class Connection(AutoHTTPProtocol):
 
     def direct(self, scope: Scope) -> Send | None:
         """How uvicorn sends to the request of that scope, if that is the one being answered."""
-        return self.cycle.send if self.cycle is not None and self.cycle.scope is scope else None
+        return self.turn.send if self.turn is not None and self.turn.scope is scope else None
 
     def write_whole(self, scope: Scope, status: int, head: Iterable[bytes], body: bytes) -> bool:
         """Write all of an answer, if it is the turn of that scope's request and nothing is in the way.
 
         Through uvicorn's `send`, which looks at each header, an answer costs as much as the rest of a short request.
         """
-        cycle = self.cycle
+        cycle = self.turn
         if cycle is None or cycle.scope is not scope or not cycle.keep_alive or self.flow.write_paused:
             return False
         if cycle.response_started or cycle.disconnected:

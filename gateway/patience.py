@@ -8,7 +8,9 @@ PERIOD = 20.0
 PROGRESS = 20 * 1024
 """Bytes of a body that are progress: one kibibyte a second."""
 MOST_HEAD = 64 * 1024
-"""Bytes of a request's first line and headers, where they do not come all at once."""
+"""Bytes of a request's first line and headers."""
+MOST_TRAILERS = 8 * 1024
+"""Bytes of what may stand between the pieces of a body and after it, which nobody reads."""
 
 
 class Patience:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 START = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 BODY = b'{"query":"{ __typename }"}'
+LAST = b"GET /api/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HIDDEN = b"GET /api/posts HTTP/1.1\r\nHost: x\r\n\r\n"
 
 REFUSED = {
@@ -41,6 +42,11 @@ REFUSED = {
     "two hosts": b"GET /api/posts HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n",
     "a socket by POST": START + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 26\r\n\r\n" + BODY,
+    "chunks whose extension has no end": START + b"Transfer-Encoding: chunked\r\n\r\n1a;" + b"a" * 70_000,
+    "trailers without end": START
+    + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n" + b"a:\r\n" * 10_000,
+    "a trailer without end": START
+    + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\na: " + b"b" * 70_000,
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
     "a method that is none": b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
     "headers without end": START + b"X-A: " + b"a" * 70_000,
@@ -101,6 +107,46 @@ async def test_extensions_of_chunks_are_nothing(live: Listening) -> None:
     chunks = b'1a;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\nX-Trailer: f\r\n\r\n"
     closing = b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert b'{"data":{"__typename":"Query"}}' in await said(live, START + closing + chunks)
+
+
+CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n"
+
+
+async def test_what_comes_after_a_body_is_no_header(live: Listening) -> None:
+    """Whatever it is called; and nothing of it is left for the next request."""
+    trailers = b"X-Request-ID: trailing-one\r\nAuthorization: Bearer nonsense\r\nX-Empty:\r\n\r\n"
+    heard = await said(live, CHUNKED + trailers + LAST)
+    assert heard.count(b"HTTP/1.1 200") == 2
+    assert b'{"data":{"__typename":"Query"}}' in heard
+    assert b"trailing-one" not in heard
+
+
+async def test_requests_in_one_breath_are_few_at_a_time(live: Listening) -> None:
+    """They are answered in their order; how many the sender has written is no matter to the server's memory."""
+    reader, writer = await connected(live)
+    count, most, heard = 3000, 0, b""
+    asked = [b"GET /api/health/live HTTP/1.1\r\nHost: x\r\nX-Request-ID: request-%d\r\n\r\n" % n for n in range(count)]
+    writer.write(b"".join(asked) + LAST)
+    async with asyncio.timeout(PATIENCE):
+        while piece := await reader.read(4096):
+            heard += piece
+            most = max([most, *[len(connection.pipeline) for connection in live.server.server_state.connections]])
+    writer.close()
+    assert [line[14:] for line in heard.split(b"\r\n") if line.startswith(b"x-request-id: request-")] == [
+        b"request-%d" % n for n in range(count)
+    ]
+    assert 0 < most < 100
+
+
+async def test_who_asked_in_one_breath_and_left_is_left(live: Listening) -> None:
+    """The stream that was asked for first hears of it, though it is not what arrived last."""
+    _, writer = await connected(live)
+    writer.write(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n" + HIDDEN)
+    await until(lambda: live.gateway.streams.count == 1)
+    writer.transport.abort()
+    (connection,) = live.server.server_state.connections
+    connection.transport.abort()  # as it will be when something is written to it
+    await until(lambda: live.gateway.streams.count == 0)
 
 
 async def test_bodies_are_bounded_together(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
