@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -122,16 +122,26 @@ class Connection(AutoHTTPProtocol):
         except HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
             return False
-        except HttpParserUpgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-            else:
-                self._unsupported_upgrade_warning()
+        except HttpParserUpgrade as found:
+            if not self._should_upgrade():
+                return self.feed_anew(piece[found.args[0] :])
+            self.handle_websocket_upgrade()
             return False
         if self.is_partial and self.head > (MOST_HEAD if self.in_head else MOST_TRAILERS):
             self.send_400_response("The headers are too large")
             return False
         return True
+
+    def feed_anew(self, rest: bytes) -> bool:
+        """Parse a head again without its `Upgrade`, and what follows. The parser would take no body for one.
+
+        Java and curl offer HTTP/2 so with each request, and a server may go on as if they had not (RFC 9110, 7.8).
+        """
+        head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        head += [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return self.feed(b"".join([*head, b"\r\n"])) and self.feed(rest)
 
     def wait(self, moved: int) -> None:
         """For the end of what has begun to arrive, if something has."""
@@ -170,6 +180,10 @@ class Connection(AutoHTTPProtocol):
         """What is raised here uvicorn answers with 400, as RFC 9112 has it for a request of no host, or of two."""
         if self.parser.get_http_version() == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
             raise ValueError
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError
+            return  # it will be parsed anew
         super().on_headers_complete()
         self.in_head, self.head = False, 0
 
@@ -178,8 +192,9 @@ class Connection(AutoHTTPProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.is_partial = False
+        if not self.in_head:
+            super().on_message_complete()
+            self.is_partial = False
 
     def handle_websocket_upgrade(self) -> None:
         """From now on it is a socket's. Whoever has not had the answer before would have it in the middle of that."""

@@ -47,6 +47,7 @@ REFUSED = {
     + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n" + b"a:\r\n" * 10_000,
     "a trailer without end": START
     + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\na: " + b"b" * 70_000,
+    "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n" + HIDDEN,
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
     "a method that is none": b"G\x00T / HTTP/1.1\r\nHost: x\r\n\r\n",
     "headers without end": START + b"X-A: " + b"a" * 70_000,
@@ -119,6 +120,37 @@ async def test_what_comes_after_a_body_is_no_header(live: Listening) -> None:
     assert heard.count(b"HTTP/1.1 200") == 2
     assert b'{"data":{"__typename":"Query"}}' in heard
     assert b"trailing-one" not in heard
+
+
+UPGRADES = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    "something": b"Connection: upgrade\r\nUpgrade: foo/2\r\nX-Empty:\r\n",
+    "two connections": b"Connection: upgrade\r\nUpgrade: websocket\r\nConnection: keep-alive\r\n",
+}
+FRAMED = {
+    "a length": b"Content-Length: 26\r\n\r\n" + BODY,
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("framed", FRAMED)
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize("size", [1, 100_000], ids=["byte by byte", "at once"])
+async def test_what_else_it_could_be_does_not_matter(live: Listening, upgrade: str, framed: str, size: int) -> None:
+    """An offer to go on in a protocol that is not ours changes nothing, least of all where the request ends."""
+    sent = START + UPGRADES[upgrade] + FRAMED[framed] + LAST
+    heard = await said(live, *[sent[start : start + size] for start in range(0, len(sent), size)])
+    assert heard.count(b"HTTP/1.1 200") == heard.count(b"HTTP/1.1 ") == 2
+    assert b'{"data":{"__typename":"Query"}}' in heard
+
+
+async def test_no_request_is_in_the_body_of_another(live: Listening) -> None:
+    """Though the other offers to go on in another protocol."""
+    head = START + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(HIDDEN)
+    heard = await said(live, head, HIDDEN, LAST)
+    assert heard.startswith(b"HTTP/1.1 400")  # it is no JSON
+    assert heard.count(b"HTTP/1.1 ") == 2
+    assert b"data" not in heard
 
 
 async def test_requests_in_one_breath_are_few_at_a_time(live: Listening) -> None:
