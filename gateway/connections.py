@@ -68,6 +68,8 @@ class Connection(AutoHTTPProtocol):
         """What is being answered, or was last. Uvicorn knows only what arrived last, which may have to wait."""
         self.rest = b""
         """What has been read, and is looked at once what came before it has begun to be answered."""
+        self.refusal: str | None = None
+        """What is to be said of the last that arrived, once all before it is answered."""
         self.sending.begin()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -154,10 +156,41 @@ class Connection(AutoHTTPProtocol):
     def on_response_complete(self) -> None:
         """Go on with what has been read once nothing of it waits for its turn any more."""
         super().on_response_complete()
-        if self.flow.held and not self.pipeline and not self.transport.is_closing():
+        if not self.flow.held or self.pipeline or self.transport.is_closing():
+            return
+        if self.refusal is None:
             rest, self.rest = self.rest, b""
             self.flow.let_go()
             self.data_received(rest)
+        elif self.is_answered():
+            super().send_400_response(self.refusal)
+
+    def is_answered(self) -> bool:
+        """Whether all is whose turn has come."""
+        return self.turn is None or self.turn.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        """Once all that was asked before is answered, and never within an answer."""
+        self.sending.end()
+        has_begun = self.is_partial and self.cycle is not None and self.cycle.scope is self.scope
+        if has_begun and not self.abandon(self.cycle):
+            self.transport.close()
+        elif self.is_answered():
+            super().send_400_response(msg)
+        else:
+            self.refusal, self.rest = msg, b""
+            self.flow.hold()
+
+    def abandon(self, cycle: RequestResponseCycle) -> bool:
+        """Nothing more comes of a request that has begun. Whether nothing was said of it so far either."""
+        if cycle is not self.turn:
+            self.pipeline.popleft()
+            return True
+        if not cycle.response_started:
+            cycle.disconnected = cycle.response_complete = True
+            cycle.message_event.set()
+            return True
+        return False
 
     def give_up(self) -> None:
         """A client that does not finish its request is not waited for; one whose body we do not take yet is."""
