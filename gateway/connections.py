@@ -152,6 +152,13 @@ class Connection(AutoHTTPProtocol):
             self.sending.moved += moved
         else:
             self.sending.end()
+            self.wait_for_another()
+
+    def wait_for_another(self) -> None:
+        """Uvicorn does from an answer to the next byte, which may be that of an empty line, or of an unwanted body."""
+        if self.timeout_keep_alive_task is None and self.cycle is not None and self.cycle.response_complete:
+            over = self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, over)
 
     def on_response_complete(self) -> None:
         """Go on with what has been read once nothing of it waits for its turn any more."""

@@ -255,6 +255,24 @@ async def test_a_request_that_never_ends_is_not_waited_for(
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [(HIDDEN, b"\r\n"), (START.replace(b"graphql", b"api/posts") + b"Content-Length: 26\r\n\r\n", BODY)],
+    ids=["an empty line", "a body that was not wanted"],
+)  # fmt: skip
+async def test_a_request_that_never_begins_is_not_waited_for(live: Listening, pieces: tuple[bytes, bytes]) -> None:
+    """Though something came since the last answer that was no part of one."""
+    live.server.config.timeout_keep_alive = 1
+    reader, writer = await connected(live)
+    writer.write(pieces[0])
+    async with asyncio.timeout(PATIENCE):
+        await reader.readuntil(b"\r\n\r\n")
+        await until(lambda: answering(live) == 0)
+        writer.write(pieces[1])
+        await reader.read()
+    writer.close()
+
+
 async def test_who_sends_slowly_but_surely_is_waited_for(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kibibyte a second is progress."""
     monkeypatch.setattr(patience, "PERIOD", 0.05)
