@@ -49,6 +49,31 @@ class Flow(FlowControl):
         self.resume_reading()
 
 
+class Last(RequestResponseCycle):
+    """A request whose answer is, or may turn out to be, the last of its connection."""
+
+    unmeasured = False
+    """Whether the answer ends with the connection, as HTTP/1.0 knows no chunks."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and not self.response_started:
+            message = self.opening(message)
+        elif self.unmeasured:
+            self.expected_content_length = len(message.get("body", b""))  # uvicorn would have no byte beyond it
+        await super().send(message)
+
+    def opening(self, message: Any) -> Any:
+        """The body of who waits to be told to send it can not be told from the next request, once they are not."""
+        if self.waiting_for_100_continue and self.more_body:
+            self.keep_alive = False
+        if self.keep_alive:
+            return message
+        headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"connection"]
+        if self.scope["http_version"] == "1.0" and not any(name.lower() == b"content-length" for name, _ in headers):
+            self.unmeasured, self.chunked_encoding = True, False
+        return {**message, "headers": headers}
+
+
 class Connection(AutoHTTPProtocol):
     """Lets a request break its connection. To close one waits until its client has read everything, which may be never.
 
@@ -226,6 +251,9 @@ class Connection(AutoHTTPProtocol):
             return  # it will be parsed anew
         super().on_headers_complete()
         self.in_head, self.head = False, 0
+        cycle = self.cycle  # none, where it is a socket's
+        if cycle is not None and (cycle.waiting_for_100_continue or not cycle.keep_alive):
+            cycle.__class__ = Last  # uvicorn makes it, and nothing of it has run
 
     def on_body(self, body: bytes) -> None:
         self.head = 0
@@ -266,7 +294,7 @@ class Connection(AutoHTTPProtocol):
         cycle = self.turn
         if cycle is None or cycle.scope is not scope or not cycle.keep_alive or self.flow.write_paused:
             return False
-        if cycle.response_started or cycle.disconnected:
+        if cycle.response_started or cycle.disconnected or (cycle.waiting_for_100_continue and cycle.more_body):
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False

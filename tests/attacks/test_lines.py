@@ -255,6 +255,68 @@ async def test_a_request_that_never_ends_is_not_waited_for(
     writer.close()
 
 
+EXPECTING = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "length", "status"), [(START, 99_999_999, 413), (START.replace(b"graphql", b"api/posts"), 26, 401)]
+)
+async def test_no_request_is_taken_for_a_body_nobody_asked_for(
+    live: Listening, line: bytes, length: int, status: int
+) -> None:
+    """Who was refused before they sent theirs is told that it is not waited for."""
+    heard = await said(live, line + EXPECTING % length)
+    assert statuses(heard) == [status]
+    assert heard.lower().count(b"connection: ") == heard.count(b"connection: close") == 1
+
+
+async def test_who_asks_before_sending_is_told_to_go_on(live: Listening) -> None:
+    """And may ask for something else afterwards."""
+    reader, writer = await connected(live)
+    writer.write(START + EXPECTING % len(BODY))
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(BODY)
+        assert b"connection: close" not in await reader.readuntil(b"}}")
+        writer.write(LAST)
+        assert statuses(await reader.read()) == [200]
+    writer.close()
+
+
+async def test_a_stream_of_the_old_protocol_has_no_chunks(live: Listening) -> None:
+    """It ends with its connection, and says only that of it."""
+    reader, writer = await connected(live)
+    writer.write(b"GET /api/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        first = await reader.readuntil(b"\n\n")
+        assert b"transfer-encoding" not in head
+        assert head.count(b"\r\nconnection:") == head.count(b"\r\nconnection: close\r\n") == 1
+        assert first.startswith((b"id: ", b"data: ", b"event: "))
+        post = await live.graphql.create(await live.account(), title="Told", content=CONTENT, status="PUBLISHED")
+        assert post["id"].encode() in await reader.readuntil(b"\n\n")
+        live.gateway.streams.drain()
+        assert not (await reader.read()).endswith(b"0\r\n\r\n")
+    writer.close()
+
+
+async def test_a_subscription_of_the_old_protocol_has_no_chunks(live: Listening) -> None:
+    """Its frames go the long way."""
+    query = b'{"query":"subscription { postEvents { __typename } }"}'
+    reader, writer = await connected(live)
+    head = START.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Accept: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % len(query) + query)
+    async with asyncio.timeout(PATIENCE):
+        assert b"transfer-encoding" not in (await reader.readuntil(b"\r\n\r\n")).lower()
+        await live.subscribed()
+        await live.graphql.create(await live.account(), title="Told", content=CONTENT, status="PUBLISHED")
+        frames = b""
+        while b"__typename" not in frames:
+            frames += await reader.readuntil(b"\n\n")
+    assert frames.startswith((b"event: ", b"data: ", b":", b"id: "))
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "pieces",
     [(HIDDEN, b"\r\n"), (START.replace(b"graphql", b"api/posts") + b"Content-Length: 26\r\n\r\n", BODY)],
