@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
@@ -26,6 +27,9 @@ logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three line
 http11.MAX_LINE_LENGTH = 32 * 1024
 """A browser sends all cookies in one line, and a session of Auth.js may take several: 8 KiB were too few."""
 
+
+HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~!$&'()*+;=%-]*)(:[0-9]*)?")
+"""A name or an address, as they stand in URLs, and a port. Commas are left out: what is two to others is none here."""
 
 PIECE = 4096
 """Bytes that are parsed at a time. So many requests may be in what was read before the first of them is answered."""
@@ -242,9 +246,8 @@ class Connection(AutoHTTPProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """What is raised here uvicorn answers with 400, as RFC 9112 has it for a request of no host, or of two."""
-        if self.parser.get_http_version() == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
-            raise ValueError
+        """What is raised here is answered with 400."""
+        self.check_head()
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise ValueError
@@ -254,6 +257,21 @@ class Connection(AutoHTTPProtocol):
         cycle = self.cycle  # none, where it is a socket's
         if cycle is not None and (cycle.waiting_for_100_continue or not cycle.keep_alive):
             cycle.__class__ = Last  # uvicorn makes it, and nothing of it has run
+
+    def check_head(self) -> None:
+        """One host, that may be one (RFC 9112, 3.2), and no coding of the body but chunks, which HTTP/1.1 has."""
+        is_old, hosts, codings = self.parser.get_http_version() != "1.1", [], []
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"transfer-encoding":
+                codings.append(value)
+        if len(hosts) != 1 and not (is_old and not hosts):
+            raise ValueError
+        if hosts and not HOST.fullmatch(hosts[0].rstrip(b" \t")):
+            raise ValueError
+        if codings and (is_old or len(codings) > 1 or codings[0].rstrip(b" \t").lower() != b"chunked"):
+            raise ValueError
 
     def on_body(self, body: bytes) -> None:
         self.head = 0

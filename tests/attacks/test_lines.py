@@ -29,6 +29,11 @@ REFUSED = {
     + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n" + HIDDEN,
     "chunks by another name": START + b"Transfer-Encoding: xchunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
     "chunks twice": START + b"Transfer-Encoding: chunked, identity\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
+    "packed chunks": START + b"Transfer-Encoding: gzip, chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n" + HIDDEN,
+    "packed, and chunks": START
+    + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n" + HIDDEN,
+    "chunks before there were any": START.replace(b"HTTP/1.1", b"HTTP/1.0")
+    + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n\r\n",
     "a length with a sign": START + b"Content-Length: +26\r\n\r\n" + BODY,
     "a length below nothing": START + b"Content-Length: -1\r\n\r\n" + BODY,
     "a length in hexadecimal": START + b"Content-Length: 0x1a\r\n\r\n" + BODY,
@@ -40,6 +45,11 @@ REFUSED = {
     "a line that ends with CR alone": b"GET / HTTP/1.1\rHost: x\r\r",
     "no host": b"GET /api/posts HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /api/posts HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n",
+    "a host that is none": b"GET /api/posts HTTP/1.1\r\nHost: a b/c@d\r\n\r\n",
+    "a host with a path": b"GET /api/posts HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "a host with a user": b"GET /api/posts HTTP/1.1\r\nHost: a@b\r\n\r\n",
+    "a port that is none": b"GET /api/posts HTTP/1.1\r\nHost: a:b\r\n\r\n",
+    "several hosts in one line": b"GET /api/posts HTTP/1.0\r\nHost: a, b\r\n\r\n",
     "a socket by POST": START + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 26\r\n\r\n" + BODY,
     "chunks whose extension has no end": START + b"Transfer-Encoding: chunked\r\n\r\n1a;" + b"a" * 70_000,
@@ -116,6 +126,10 @@ async def test_extensions_of_chunks_are_nothing(live: Listening) -> None:
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n"
 
 
+async def test_a_space_after_what_a_header_says_is_none_of_it(live: Listening) -> None:
+    assert statuses(await said(live, CHUNKED.replace(b"chunked", b"Chunked ") + b"\r\n" + LAST)) == [200, 200]
+
+
 async def test_what_comes_after_a_body_is_no_header(live: Listening) -> None:
     """Whatever it is called; and nothing of it is left for the next request."""
     trailers = b"X-Request-ID: trailing-one\r\nAuthorization: Bearer nonsense\r\nX-Empty:\r\n\r\n"
@@ -123,6 +137,14 @@ async def test_what_comes_after_a_body_is_no_header(live: Listening) -> None:
     assert heard.count(b"HTTP/1.1 200") == 2
     assert b'{"data":{"__typename":"Query"}}' in heard
     assert b"trailing-one" not in heard
+
+
+@pytest.mark.parametrize(
+    "host",
+    [b"", b"x", b"x \t", b"x:", b"x:80", b"a_b.example.", b"[::1]:8000", b"127.0.0.1:1", b"xn--4ca.example", b"%C3%A4"],
+)
+async def test_a_host_may_be_any_that_there_are(live: Listening, host: bytes) -> None:
+    assert statuses(await said(live, LAST.replace(b"Host: x", b"Host: " + host))) == [200]
 
 
 UPGRADES = {
