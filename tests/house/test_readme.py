@@ -98,7 +98,8 @@ def test_the_example_can_be_used_as_it_is(tmp_path):
 @pytest.mark.parametrize(("given", "flags"), [((), ""), (("PORT=8001",), "--port 8001")])
 def test_the_port_is_said_to_make_or_left_to_the_settings(given, flags):
     """What `.env` says counts as long as nobody says otherwise."""
-    environment = {name: value for name, value in os.environ.items() if name != "PORT"}
+    outer = {"PORT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of the make that runs the tests
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
     told = subprocess.run(
         ["make", "--dry-run", "run", *given], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
