@@ -19,9 +19,10 @@ from gateway.metrics.workers import telling
 from gateway.middleware import Guard, Visits
 from gateway.overload import STATE, Overload, Work
 from gateway.pages import page_routes
-from gateway.rest import auth, chat, events, files, health, metrics, openapi, posts, uploads, webhooks
-from gateway.rest.multipart import most_bytes
-from gateway.rest.wording import TAGS
+from gateway.rest import auth, chat, events, files, health, metrics, posts, uploads, webhooks
+from gateway.rest.framework import openapi
+from gateway.rest.framework.multipart import most_bytes
+from gateway.rest.framework.openapi_descriptions import TAGS
 from gateway.settings import Settings
 from gateway.supervising import heed_parent
 from gateway.tracing.hooks import trace_all

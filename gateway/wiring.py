@@ -37,8 +37,8 @@ from gateway.overload import Work
 from gateway.persisted.ledger import Ledger
 from gateway.persisted.policy import Persisted
 from gateway.persisted.trusted import TrustedDocuments
-from gateway.rest.documents import Documents, compiled
-from gateway.rest.known import Known
+from gateway.rest.framework.queries import Documents, compiled
+from gateway.rest.framework.request_cache import Known
 from gateway.settings import Settings
 from gateway.signing import signing_secret
 from gateway.tracing.operations import Carrying, untraced

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.authentication import REFRESH, SESSION, by_cookie, clear, cookie
 from gateway.context import context_of, gateway_of
-from gateway.rest import answers, reads
-from gateway.rest.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, conditional, refusals, tagged
-from gateway.rest.routes import router_of, without_cookies
-from gateway.rest.shapes import Data, Session, User
+from gateway.rest.framework import reads, responses
+from gateway.rest.framework.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, conditional, refusals, tagged
+from gateway.rest.framework.routing import router_of, without_cookies
+from gateway.rest.framework.schemas import Data, Session, User
 from gateway.visits import visit_of
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
@@ -84,7 +84,7 @@ async def logout(request: Request, given: RefreshToken | None = None) -> Respons
 @limits.auth
 async def me(request: Request) -> Response:
     """The viewer's own account."""
-    return answers.read(request.scope, await reads.viewer(request))
+    return responses.read(request.scope, await reads.viewer(request))
 
 
 def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
@@ -102,4 +102,4 @@ async def session(request: Request, issued: Issued, status: int = 200) -> Respon
         "expiresIn": issued.expires_in,
         "user": orjson.Fragment(await reads.account(request)),
     }
-    return answers.data(orjson.dumps(tokens), status, answers.NO_STORE)
+    return responses.data(orjson.dumps(tokens), status, responses.NO_STORE)

@@ -13,8 +13,8 @@ from gateway.context import context_of, gateway_of
 from gateway.live.entries import event_id
 from gateway.live.feed import Feed
 from gateway.live.followers import Types
-from gateway.rest.openapi import ANYONE, header, query, refusals
-from gateway.rest.routes import router_of
+from gateway.rest.framework.openapi import ANYONE, header, query, refusals
+from gateway.rest.framework.routing import router_of
 from models.errors import ValidationError
 from resolvers.events import Fact
 from resolvers.inputs import validated

@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.context import gateway_of
 from gateway.errors import refused
-from gateway.rest.openapi import header, refusals
-from gateway.rest.routes import router_of
+from gateway.rest.framework.openapi import header, refusals
+from gateway.rest.framework.routing import router_of
 from gateway.reuse import matches
 from gateway.visits import visit_of
 from gateway.wiring import Gateway

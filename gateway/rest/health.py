@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from gateway.context import gateway_of
 from gateway.live.entries import wire
-from gateway.rest import answers
-from gateway.rest.routes import router_of
-from gateway.rest.shapes import Health
+from gateway.rest.framework import responses
+from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.schemas import Health
 from gateway.wiring import Gateway
 from models import Database, utcnow
 from models.errors import Unavailable
@@ -80,4 +80,4 @@ def report(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
         "checks": checks,
         "uptime": round(time.monotonic() - gateway.started, 3),
     }
-    return answers.json(orjson.dumps(body), 503 if status == "unhealthy" else 200, answers.NO_STORE)
+    return responses.json(orjson.dumps(body), 503 if status == "unhealthy" else 200, responses.NO_STORE)

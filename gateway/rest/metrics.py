@@ -13,8 +13,8 @@ from gateway.authentication import bearer_token
 from gateway.context import gateway_of
 from gateway.metrics.readings import Readings
 from gateway.metrics.workers import families
-from gateway.rest.openapi import refusals
-from gateway.rest.routes import router_of
+from gateway.rest.framework.openapi import refusals
+from gateway.rest.framework.routing import router_of
 from gateway.settings import Settings
 from models.errors import NotFound, Refusal, Unauthorized
 

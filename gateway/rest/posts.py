@@ -11,9 +11,8 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.context import context_of
-from gateway.rest import answers, reads
-from gateway.rest.answers import expected_version
-from gateway.rest.openapi import (
+from gateway.rest.framework import reads, responses
+from gateway.rest.framework.openapi import (
     ANYONE,
     REPEATED,
     WITH_BODY,
@@ -26,8 +25,9 @@ from gateway.rest.openapi import (
     refusals,
     tagged,
 )
-from gateway.rest.routes import costs, router_of
-from gateway.rest.shapes import Data, Post, PostPage
+from gateway.rest.framework.responses import expected_version
+from gateway.rest.framework.routing import costs, router_of
+from gateway.rest.framework.schemas import Data, Post, PostPage
 from models import PostStatus
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from resolvers import posts
@@ -94,7 +94,7 @@ async def list_posts(request: Request) -> Response:
     await context_of(request).charge(PAGE + ROW * asked.limit + (0 if asked.q is None else SEARCH))
     filter = {"status": asked.status.name, "q": asked.q}
     page = await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter)
-    return answers.read(request.scope, page)
+    return responses.read(request.scope, page)
 
 
 @router.post(
@@ -108,7 +108,7 @@ async def list_posts(request: Request) -> Response:
 async def create_post(request: Request, input: CreatePost) -> Response:
     """Write a post; a draft, unless its status says otherwise."""
     id = await posts.create(context_of(request), input)
-    return answers.written(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
+    return responses.written(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
 
 
 @router.get(
@@ -120,7 +120,7 @@ async def create_post(request: Request, input: CreatePost) -> Response:
 @limits.api
 async def get_post(request: Request) -> Response:
     """One post."""
-    return answers.read(request.scope, await reads.post(request, lenient_id(request.path_params["id"])))
+    return responses.read(request.scope, await reads.post(request, lenient_id(request.path_params["id"])))
 
 
 @router.put(
@@ -133,7 +133,7 @@ async def get_post(request: Request) -> Response:
 async def replace_post(request: Request, id: Id, input: CreatePost, if_match: IfMatch = None) -> Response:
     """Write a post anew; what is left out is reset."""
     await posts.replace(context_of(request), id, input, expected_version(if_match))
-    return answers.written(await reads.post(request, id))
+    return responses.written(await reads.post(request, id))
 
 
 @router.patch(
@@ -146,7 +146,7 @@ async def replace_post(request: Request, id: Id, input: CreatePost, if_match: If
 async def update_post(request: Request, id: Id, input: UpdatePost, if_match: IfMatch = None) -> Response:
     """Change some of a post; what is left out stays as it is."""
     await posts.update(context_of(request), id, input, expected_version(if_match))
-    return answers.written(await reads.post(request, id))
+    return responses.written(await reads.post(request, id))
 
 
 @router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=WRITING)

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.context import context_of, gateway_of
-from gateway.rest import answers
-from gateway.rest.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
-from gateway.rest.openapi import SIGNED_IN, WITH_BODY, refusals
-from gateway.rest.routes import costs, router_of
-from gateway.rest.shapes import Uploaded, UploadedFiles
+from gateway.rest.framework import responses
+from gateway.rest.framework.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
+from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, refusals
+from gateway.rest.framework.routing import costs, router_of
+from gateway.rest.framework.schemas import Uploaded, UploadedFiles
 from models import Upload
 from models.errors import Refusal, Unavailable
 from resolvers import uploads
@@ -55,7 +55,7 @@ async def upload(request: Request) -> Response:
             answer: Any = {"success": True, **told(await kept(request, parts[0]))}
         else:
             answer = {"files": await each(request, parts)}
-    return answers.json(orjson.dumps(answer), 201, answers.NO_STORE)
+    return responses.json(orjson.dumps(answer), 201, responses.NO_STORE)
 
 
 async def kept(request: Request, part: Part) -> Upload:

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.context import gateway_of
-from gateway.rest import answers
-from gateway.rest.openapi import refusals
-from gateway.rest.routes import router_of
-from gateway.rest.shapes import Receipt
+from gateway.rest.framework import responses
+from gateway.rest.framework.openapi import refusals
+from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.schemas import Receipt
 from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
 from resolvers import webhooks
 
@@ -40,7 +40,7 @@ async def stripe(request: Request, signature: Signature = None) -> Response:
     gateway.signatures.verify(body, signature)
     status = await webhooks.receive(gateway.db, parsed(body))
     gateway.measures.webhooks[status.value] += 1
-    return answers.json(RECEIVED, headers=answers.NO_STORE)
+    return responses.json(RECEIVED, headers=responses.NO_STORE)
 
 
 def parsed(body: bytes) -> object:

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from gateway.graphql.requests import TO_BE_ASKED_FOR
-from gateway.rest.answers import Entity, expected_version, wrapped
+from gateway.rest.framework.responses import Entity, expected_version, wrapped
 from gateway.reuse import matches
 from models.errors import Refusal
 from schema import schema

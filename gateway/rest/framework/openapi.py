@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from gateway.authentication import REFRESH, SESSION, called
 from gateway.graphql.requests import TO_BE_ASKED_FOR
-from gateway.rest import answers
-from gateway.rest.shapes import Error
-from gateway.rest.wording import example, word
+from gateway.rest.framework import responses
+from gateway.rest.framework.openapi_descriptions import example, word
+from gateway.rest.framework.schemas import Error
 from gateway.settings import Settings
 from models.errors import (
     Conflict,
@@ -145,7 +145,7 @@ REPLAYED = {"Idempotency-Replayed": header("`true` on an answer that was given b
 
 async def described(request: Request) -> Response:
     """The document itself."""
-    return answers.read(request.scope, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
+    return responses.read(request.scope, responses.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
 def install(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from gateway.context import context_of, gateway_of
 from gateway.graphql.engine import Named
 from gateway.graphql.requests import Reuse
-from gateway.rest.answers import Body, Entity, wrapped
+from gateway.rest.framework.responses import Body, Entity, wrapped
 from models.errors import NotFound
 
 NULL = b"null"

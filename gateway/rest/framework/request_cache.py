@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from gateway.graphql.answers import Answers
 from gateway.graphql.caching import Bounded
-from gateway.rest.answers import Body
+from gateway.rest.framework.responses import Body
 from gateway.reuse import CREDENTIALS
 from gateway.visits import visit_of
 

@@ -22,8 +22,8 @@ from gateway.idempotency import HEADER, check_unnamed, once
 from gateway.limits import API, EXPENSIVE, UPLOAD, caller, declarations
 from gateway.media import is_json
 from gateway.middleware import announced
-from gateway.rest import answers
-from gateway.rest.answers import Body
+from gateway.rest.framework import responses
+from gateway.rest.framework.responses import Body
 from gateway.visits import visit_of
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
@@ -78,7 +78,7 @@ class Answering(Direct):
         if self.limit:
             await gateway.limits.count(self.limit, visit.caller, visit)
         await gateway.limits.charge(visit, points)
-        return answers.read(scope, body)
+        return responses.read(scope, body)
 
 
 class Endpoint(APIRoute):
@@ -116,7 +116,7 @@ class Endpoint(APIRoute):
                 await ctx.charge(points)
             given = request if isinstance(request, Asked) else Asked(request.scope, request.receive)
             if may_repeat and HEADER in visit.given:
-                response = await once(given, ctx, await given.body(), partial(answer, given), answers.FORM)
+                response = await once(given, ctx, await given.body(), partial(answer, given), responses.FORM)
             else:
                 response = await answer(given)
             enter(request, ctx)

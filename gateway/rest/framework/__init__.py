@@ -1,0 +1,1 @@
+"""What the REST endpoints share: routing, responses, fixed queries, and the OpenAPI document."""
