@@ -10,26 +10,27 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
-from gateway import errors, logs
-from gateway.entrance import Application
-from gateway.media import GRAPHQL_PATH
-from gateway.metrics.measures import Measures
-from gateway.metrics.readings import Readings
-from gateway.metrics.workers import telling
-from gateway.middleware import Guard, Visits
-from gateway.overload import STATE, Overload, Work
+from gateway.http import errors
+from gateway.http.content_negotiation import GRAPHQL_PATH
+from gateway.http.middleware.concurrency import STATE, Overload, Work
+from gateway.http.middleware.request_state import Guard, Visits
+from gateway.http.routing import Application
+from gateway.observability import logging
+from gateway.observability.metrics.collector import Readings
+from gateway.observability.metrics.multiprocess import telling
+from gateway.observability.metrics.recorder import Measures
+from gateway.observability.tracing.http import Traced, traces
+from gateway.observability.tracing.instrument import trace_all
+from gateway.observability.tracing.provider import sending, telemetry, tracer_provider
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, posts, uploads, webhooks
 from gateway.rest.framework import openapi
 from gateway.rest.framework.multipart import most_bytes
 from gateway.rest.framework.openapi_descriptions import TAGS
+from gateway.server.supervisor import heed_parent
 from gateway.settings import Settings
-from gateway.supervising import heed_parent
-from gateway.tracing.hooks import trace_all
-from gateway.tracing.provider import sending, telemetry, tracer_provider
-from gateway.tracing.requests import Traced, traces
-from gateway.transports.endpoint import METHODS, GraphQLEndpoint
-from gateway.transports.websocket import GraphQLSockets
+from gateway.transports.http.endpoint import METHODS, GraphQLEndpoint
+from gateway.transports.websocket.endpoint import GraphQLSockets
 from gateway.wiring import opened, settle
 from schema import schema
 
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def lifespan(settings: Settings, work: Work, measures: Measures, provider: TracerProvider | None) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
-        logs.configure(as_json=settings.in_production, more=traces if provider else dict)
+        logging.configure(as_json=settings.in_production, more=traces if provider else dict)
         heed_parent()
         async with sending(provider), opened(settings, work, measures) as gateway, telling(Readings(gateway)):
             app.state.gateway = gateway

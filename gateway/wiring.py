@@ -11,43 +11,43 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from gateway.adapters.brokers import broker_of
 from gateway.adapters.language_models import language_model
 from gateway.adapters.storage import storage_of
 from gateway.adapters.stripe import checkouts, signatures
-from gateway.graphql.answers import Answers
-from gateway.graphql.databases import open_reads
+from gateway.adapters.wakeups import broker_of
+from gateway.auth.api_key_usage import Usage
+from gateway.auth.authenticator import Credentials
+from gateway.auth.authjs import authjs_of
+from gateway.auth.oidc import provider_of
+from gateway.auth.secret import signing_secret
+from gateway.auth.session_monitor import Watch
+from gateway.auth.sessions import Sessions
+from gateway.cli.migrations import migrated
+from gateway.events.broadcaster import Hub
+from gateway.events.log import Log
+from gateway.graphql.cache.response_cache import Answers
+from gateway.graphql.database import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
-from gateway.housekeeping import housekeeping
-from gateway.identity.authjs import authjs_of
-from gateway.identity.credentials import Credentials
-from gateway.identity.provider import provider_of
-from gateway.identity.sessions import Sessions
-from gateway.identity.usage import Usage
+from gateway.http.middleware.concurrency import Work
 from gateway.limits import Limits
-from gateway.live.hub import Hub
-from gateway.live.log import Log
-from gateway.live.shutdown import heeding
-from gateway.live.streams import Streams
-from gateway.live.watch import Watch
-from gateway.metrics.measures import Measures
-from gateway.metrics.statements import time_operations, time_reads
-from gateway.migrating import migrated
-from gateway.overload import Work
-from gateway.persisted.ledger import Ledger
-from gateway.persisted.policy import Persisted
-from gateway.persisted.trusted import TrustedDocuments
+from gateway.limits.open_streams import Streams
+from gateway.limits.sliding_window import connect
+from gateway.observability.metrics.database import time_operations, time_reads
+from gateway.observability.metrics.recorder import Measures
+from gateway.observability.tracing.operations import Carrying, untraced
+from gateway.persisted.resolver import Persisted
+from gateway.persisted.trusted_documents import TrustedDocuments
+from gateway.persisted.usage_log import Ledger
 from gateway.rest.framework.queries import Documents, compiled
 from gateway.rest.framework.request_cache import Known
+from gateway.server.shutdown import heeding
 from gateway.settings import Settings
-from gateway.signing import signing_secret
-from gateway.tracing.operations import Carrying, untraced
-from gateway.windows import connect
+from gateway.tasks.cleanup import housekeeping
 from models import Database, Event
 from resolvers.context import RequestContext
+from resolvers.images.thumbnails import Widths
 from resolvers.ports import LanguageModel, Payments, Signatures, Storage
 from resolvers.tokens import Tokens
-from resolvers.widths import Widths
 from schema import schema
 
 COUNT_BYTES = 4 * 1024 * 1024

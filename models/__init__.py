@@ -8,10 +8,10 @@ from models.documents import Document, DocumentId, DocumentUse
 from models.events import Event
 from models.idempotency import IdempotencyKey
 from models.identities import Identity
-from models.labels import Category, PostTag, Tag
 from models.payments import Order, OrderStatus, Subscription, WebhookEvent, WebhookStatus
 from models.posts import Like, Post, PostStatus
-from models.sessions import RefreshToken
+from models.refresh_tokens import RefreshToken
+from models.taxonomy import Category, PostTag, Tag
 from models.uploads import PostUpload, Upload
 from models.users import User
 from models.viewer import Role, Viewer

@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Integer, false, true
 from sqlmodel import Field
 
 from models.base import Moment, Table, utcnow
-from models.transactions import Transaction
+from models.database.transaction import Transaction
 
 
 class Event(Table, table=True):

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, Enum, Index, and_, event, or_, true
 from sqlmodel import Field, Relationship
 
 from models.base import BY_CODE_POINT, UNLOADED, Entity, Moment, Table, utcnow
-from models.folding import folded
-from models.labels import Category, PostTag, Tag
+from models.search_text import folded
+from models.taxonomy import Category, PostTag, Tag
 from models.users import User
 from models.viewer import Viewer
 

@@ -17,9 +17,9 @@ from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
 
 from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
+from models.database.transaction import Transaction
 from models.errors import Conflict, NotFound, Unauthorized
 from models.events import touch_everything
-from models.transactions import Transaction
 from resolvers import passwords
 from resolvers.context import RequestContext
 from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text

@@ -17,8 +17,8 @@ from uuid import UUID
 from sqlalchemy import BindParameter, ColumnElement, Select, or_, select, update
 
 from models import ApiKey, Database, User, utcnow
+from models.database.transaction import Transaction
 from models.errors import NotFound, Unauthorized
-from models.transactions import Transaction
 from resolvers.accounts import kept_as
 from resolvers.inputs import Input, PersonName
 from resolvers.ports import Sessions

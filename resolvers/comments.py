@@ -7,9 +7,9 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
 
 from models import Comment, Post, Viewer
+from models.database.transaction import Transaction
 from models.errors import Forbidden, NotFound
 from models.posts import PUBLIC
-from models.transactions import Transaction
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import CommentText

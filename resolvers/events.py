@@ -4,8 +4,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from models import Event, Order, Viewer
+from models.database.transaction import Transaction
 from models.events import put_aside
-from models.transactions import Transaction
 
 
 class Fact(StrEnum):

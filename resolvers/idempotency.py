@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from models import Database, IdempotencyKey, utcnow
+from models.database.transaction import Transaction
+from models.database.upserts import insert_or_nothing
 from models.errors import Conflict, IdempotencyMismatch
-from models.transactions import Transaction
-from models.upserts import insert_or_nothing
 
 KEPT = timedelta(hours=24)
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Select, delete, select
 
 from models import Database, Identity, Role, User
-from models.transactions import Transaction
-from models.upserts import insert_or_nothing
+from models.database.transaction import Transaction
+from models.database.upserts import insert_or_nothing
 from resolvers.accounts import address
 from resolvers.inputs import LONGEST_ADDRESS
 from resolvers.ports import Sessions

@@ -8,7 +8,7 @@ from sqlalchemy import Select, desc, select
 from models import Database, Order, OrderStatus, Viewer, utcnow
 from models.errors import NotFound, Unauthorized
 from resolvers.context import RequestContext
-from resolvers.settling import move
+from resolvers.stripe.effects import move
 
 UNASKED = timedelta(days=1)
 """How long an order stays PENDING of which Stripe has told nothing: its pages, too, expire after a day."""

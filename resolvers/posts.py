@@ -13,16 +13,16 @@ from sqlalchemy import select
 from sqlalchemy import update as update_rows
 
 from models import Like, Post, PostStatus, Viewer, utcnow
+from models.database.transaction import Transaction
+from models.database.upserts import insert_or_nothing
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from models.posts import PUBLIC
-from models.transactions import Transaction
-from models.upserts import insert_or_nothing
 from resolvers.context import RequestContext, signed_in_only
 from resolvers.events import Fact, record
 from resolvers.inputs import Content, Excerpt, Input, Reference, TagName, Title
-from resolvers.labels import existing_category, retag
-from resolvers.listings import PostFilter, PostOrder, by, filed_under, has_liked, post, posts, tagged
+from resolvers.post_queries import PostFilter, PostOrder, by, filed_under, has_liked, post, posts, tagged
 from resolvers.slugs import insert_with_slug
+from resolvers.taxonomy import existing_category, retag
 from resolvers.uploads import UploadIds, attach
 
 __all__ = [

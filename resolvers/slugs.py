@@ -4,8 +4,8 @@ from slugify import slugify
 from sqlalchemy import Select, String, bindparam, cast, func, literal, select
 
 from models import Post
-from models.transactions import Transaction
-from models.turns import take_turns
+from models.database.advisory_lock import take_turns
+from models.database.transaction import Transaction
 
 LONGEST = 80
 SYMBOLS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]

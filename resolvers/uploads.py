@@ -13,12 +13,12 @@ from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
 
 from models import Database, Post, PostUpload, Upload, Viewer, utcnow
+from models.database.transaction import Transaction
 from models.errors import NotFound, Unauthorized, ValidationError
-from models.transactions import Transaction
-from resolvers import locations, pictures
 from resolvers.context import RequestContext
+from resolvers.images import decoding, metadata
+from resolvers.images.file_types import HEAD, KINDS, Kind, check_claims, check_single, sniffed
 from resolvers.inputs import Reference
-from resolvers.kinds import HEAD, KINDS, Kind, check_claims, check_single, sniffed
 from resolvers.ports import Storage
 
 FOLDER = "/uploads/"
@@ -81,7 +81,7 @@ async def keep(ctx: RequestContext, storage: Storage, received: Received, allowe
     by the sweep where nobody can tell any more whether it came.
     """
     viewer = ctx.signed_in()
-    found = await pictures.in_turn(examined, received, allowed)
+    found = await decoding.in_turn(examined, received, allowed)
     upload = Upload(
         name=f"{uuid4()}{found.kind.suffix}",
         filename=received.filename,
@@ -112,8 +112,8 @@ def examined(received: Received, allowed: Sequence[Kind]) -> Examined:
     check_single(kind, file, size, allowed)
     width = None
     if kind.format:
-        width = pictures.check_whole(file, kind)
-        locations.remove(file, kind)
+        width = decoding.check_whole(file, kind)
+        metadata.remove(file, kind)
     file.seek(0)
     return Examined(kind, width, hashlib.file_digest(file, "sha256").hexdigest())
 

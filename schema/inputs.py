@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.words import INPUTS, documented
+from schema.descriptions import INPUTS, documented
 
 Kind = tuple[Any, Any]
 """A type and a default."""

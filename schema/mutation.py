@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from resolvers import accounts, comments, payments, posts, webhooks
-from schema.reading import answered, does
+from resolvers import accounts, comments, payments, posts
+from resolvers.stripe import webhooks
+from schema.fields import answered, does
 from schema.types import AuthPayload, Checkout, Comment, Post, WebhookEvent
 
 SIGNING_IN = 50

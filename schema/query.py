@@ -1,8 +1,8 @@
 """What can be asked: a table of contents."""
 
 import resolvers
-from schema.caching import Cache, Scope
-from schema.reading import BOTH_WAYS, SEVERAL, Connection, Page, answered, reads
+from schema.cache_control import Cache, Scope
+from schema.fields import BOTH_WAYS, SEVERAL, Connection, Page, answered, reads
 from schema.types import Category, Node, Order, Post, Tag, Upload, User, WebhookEvent
 
 
@@ -16,8 +16,8 @@ class Query:
     post: Post | None = reads(resolvers.posts.post)
     posts: Connection[Post] = reads(resolvers.posts.posts, paging=BOTH_WAYS)
     post_page: Page[Post] = reads(resolvers.posts.posts)
-    categories: list[Category] = reads(resolvers.labels.categories, assumed=20)
-    tags: list[Tag] = reads(resolvers.labels.tags, paging=SEVERAL)
+    categories: list[Category] = reads(resolvers.taxonomy.categories, assumed=20)
+    tags: list[Tag] = reads(resolvers.taxonomy.tags, paging=SEVERAL)
     orders: Connection[Order] = reads(resolvers.orders.orders)
     webhook_events: Connection[WebhookEvent] = reads(resolvers.webhooks.webhook_events)
     uploads: Connection[Upload] = reads(resolvers.uploads.uploads)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from resolvers import following
-from schema.reading import RESUMABLE, answered, follows
+from resolvers import subscriptions
+from schema.descriptions import named
+from schema.fields import RESUMABLE, answered, follows
 from schema.types import Comment, Order, Post
-from schema.words import named
 
 PostEventType = named(
-    following.PostEventType,
+    subscriptions.PostEventType,
     CREATED="It was written.",
     UPDATED="Its author changed it.",
     PUBLISHED="Everyone may see it from now on.",
@@ -44,6 +44,6 @@ class PostEvent:
 class Subscription:
     """What can be followed. Each event comes once, in order, to those who may know of it by then."""
 
-    post_events: PostEvent = follows(following.post_events, RESUMABLE)
-    comment_added: Comment = follows(following.comment_added)
-    order_updated: Order = follows(following.order_updated)
+    post_events: PostEvent = follows(subscriptions.post_events, RESUMABLE)
+    comment_added: Comment = follows(subscriptions.comment_added)
+    order_updated: Order = follows(subscriptions.order_updated)

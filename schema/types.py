@@ -10,9 +10,9 @@ import strawberry
 
 import models
 import resolvers
-from schema.caching import Cache
-from schema.reading import TYPE, Connection, answered, over, reads
-from schema.words import named
+from schema.cache_control import Cache
+from schema.descriptions import named
+from schema.fields import TYPE, Connection, answered, over, reads
 
 PostStatus = named(
     models.PostStatus,

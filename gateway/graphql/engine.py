@@ -14,19 +14,21 @@ import strawberry
 from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 
-from gateway.graphql.answers import Answers, Reading
-from gateway.graphql.bounds import DocumentLimits
-from gateway.graphql.caching import Bounded, Kept
-from gateway.graphql.completion import completed, described
-from gateway.graphql.counts import Counts
-from gateway.graphql.databases import ReadDatabase
-from gateway.graphql.documents import Operation, read
+from gateway.events.log import Log
+from gateway.graphql.cache.count_cache import Counts
+from gateway.graphql.cache.lru import Bounded, Kept
+from gateway.graphql.cache.response_cache import Answers, Reading
+from gateway.graphql.database import ReadDatabase
+from gateway.graphql.documents.limits import DocumentLimits
+from gateway.graphql.documents.operation import Operation, read
 from gateway.graphql.errors import RequestRefused, refusal_of
-from gateway.graphql.mutations import Mutations
-from gateway.graphql.outcomes import NULL, Outcome, spliced
-from gateway.graphql.planning import Planner
-from gateway.graphql.plans import values_of
-from gateway.graphql.requests import (
+from gateway.graphql.execution.fallback import completed, described
+from gateway.graphql.execution.mutations import Mutations
+from gateway.graphql.execution.result import NULL, Outcome, spliced
+from gateway.graphql.execution.subscriptions import Subscription, Subscriptions
+from gateway.graphql.planning.plan import values_of
+from gateway.graphql.planning.planner import Planner
+from gateway.graphql.request import (
     TO_BE_ASKED_FOR,
     Answer,
     CostReport,
@@ -36,8 +38,6 @@ from gateway.graphql.requests import (
     called,
     reported,
 )
-from gateway.graphql.subscriptions import Subscription, Subscriptions
-from gateway.live.log import Log
 from models import Viewer
 from models.errors import MethodNotAllowed, NotAcceptable
 from resolvers.context import RequestContext

@@ -7,8 +7,8 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from gateway.faults import note_cause
-from gateway.graphql.selection import Field
+from gateway.graphql.documents.selection import Field
+from gateway.http.errors import note_cause
 from models.errors import Refusal, ValidationError
 
 logger = logging.getLogger("gateway.graphql")

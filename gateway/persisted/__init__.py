@@ -1,1 +1,1 @@
-"""Documents that clients ask for without sending them: automatic persisted queries, and trusted documents."""
+"""Persisted documents: automatic persisted queries and trusted documents."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from gateway.persisted.policy import digest
-from gateway.persisted.trusted import LONGEST_ID, PREFIX, is_id
+from gateway.persisted.resolver import digest
+from gateway.persisted.trusted_documents import LONGEST_ID, PREFIX, is_id
 
 APOLLO = "apollo-persisted-query-manifest"
 

@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.authentication import REFRESH, SESSION, by_cookie, clear, cookie
-from gateway.context import context_of, gateway_of
+from gateway.auth.cookies import REFRESH, SESSION, by_cookie, clear, cookie
+from gateway.auth.request import context_of, gateway_of
+from gateway.http.request_state import visit_of
 from gateway.rest.framework import reads, responses
 from gateway.rest.framework.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, conditional, refusals, tagged
 from gateway.rest.framework.routing import router_of, without_cookies
 from gateway.rest.framework.schemas import Data, Session, User
-from gateway.visits import visit_of
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
 from resolvers.accounts import Login, Register

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.context import context_of, gateway_of
-from gateway.live.chat import ChatStream
+from gateway.auth.request import context_of, gateway_of
+from gateway.rest.framework.chat_stream import ChatStream
 from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, header, refusals
 from gateway.rest.framework.routing import costs, router_of
 from models.errors import NotConfigured, UpstreamError

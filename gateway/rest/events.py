@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.context import context_of, gateway_of
-from gateway.live.entries import event_id
-from gateway.live.feed import Feed
-from gateway.live.followers import Types
+from gateway.auth.request import context_of, gateway_of
+from gateway.events.entry import event_id
+from gateway.events.feed import Feed
+from gateway.events.subscriber import Types
 from gateway.rest.framework.openapi import ANYONE, header, query, refusals
 from gateway.rest.framework.routing import router_of
 from models.errors import ValidationError

@@ -9,18 +9,18 @@ from fastapi import Header, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.context import gateway_of
-from gateway.errors import refused
+from gateway.auth.request import gateway_of
+from gateway.http.conditional import matches
+from gateway.http.errors import refused
+from gateway.http.request_state import visit_of
 from gateway.rest.framework.openapi import header, refusals
 from gateway.rest.framework.routing import router_of
-from gateway.reuse import matches
-from gateway.visits import visit_of
 from gateway.wiring import Gateway
 from models import Upload
 from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
 from resolvers import uploads
-from resolvers.kinds import OF_MEDIA_TYPE
-from resolvers.widths import WIDTHS
+from resolvers.images.file_types import OF_MEDIA_TYPE
+from resolvers.images.thumbnails import WIDTHS
 
 router = router_of(uploads.FOLDER.rstrip("/"), "Uploads", admitting=False)
 

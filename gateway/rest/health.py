@@ -11,8 +11,8 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.context import gateway_of
-from gateway.live.entries import wire
+from gateway.auth.request import gateway_of
+from gateway.events.entry import wire
 from gateway.rest.framework import responses
 from gateway.rest.framework.routing import router_of
 from gateway.rest.framework.schemas import Health

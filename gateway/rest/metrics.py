@@ -9,10 +9,10 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.authentication import bearer_token
-from gateway.context import gateway_of
-from gateway.metrics.readings import Readings
-from gateway.metrics.workers import families
+from gateway.auth.cookies import bearer_token
+from gateway.auth.request import gateway_of
+from gateway.observability.metrics.collector import Readings
+from gateway.observability.metrics.multiprocess import families
 from gateway.rest.framework.openapi import refusals
 from gateway.rest.framework.routing import router_of
 from gateway.settings import Settings

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.context import context_of
+from gateway.auth.request import context_of
 from gateway.rest.framework import reads, responses
 from gateway.rest.framework.openapi import (
     ANYONE,
@@ -32,7 +32,7 @@ from models import PostStatus
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from resolvers import posts
 from resolvers.inputs import Reference, Text, lenient_id, validated
-from resolvers.listings import SEARCHING
+from resolvers.post_queries import SEARCHING
 from resolvers.posts import CreatePost, UpdatePost
 
 router = router_of("/api/posts", "Posts")

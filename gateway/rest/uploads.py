@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.context import context_of, gateway_of
+from gateway.auth.request import context_of, gateway_of
 from gateway.rest.framework import responses
 from gateway.rest.framework.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
 from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, refusals
@@ -18,7 +18,7 @@ from gateway.rest.framework.schemas import Uploaded, UploadedFiles
 from models import Upload
 from models.errors import Refusal, Unavailable
 from resolvers import uploads
-from resolvers.kinds import KINDS
+from resolvers.images.file_types import KINDS
 
 PATH = "/api/upload"
 

@@ -7,13 +7,13 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.context import gateway_of
+from gateway.auth.request import gateway_of
 from gateway.rest.framework import responses
 from gateway.rest.framework.openapi import refusals
 from gateway.rest.framework.routing import router_of
 from gateway.rest.framework.schemas import Receipt
 from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
-from resolvers import webhooks
+from resolvers.stripe import webhooks
 
 router = router_of("/api/webhooks", "Webhooks", admitting=False)
 

@@ -4,9 +4,9 @@ The rows go past the operations, straight into the tables, so they write no even
 only one that has servers forget what they know.
 """
 
-from gateway.seeding.rows import Account, Amounts, Sheets
-from gateway.seeding.showcase import demo
-from gateway.seeding.writing import Progress, chance_of, clear, opened, quietly, settle, survey, write
+from gateway.seeding.demo import demo
+from gateway.seeding.generator import Account, Amounts, Sheets
+from gateway.seeding.writer import Progress, chance_of, clear, opened, quietly, settle, survey, write
 from models import utcnow
 from models.events import touch_everything
 

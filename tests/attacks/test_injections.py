@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.logs import JsonLines, Readable
+from gateway.observability.logging import JsonLines, Readable
 from tests.edge.test_requests import Lines, lines
 from tests.support.servers import Server
 from tests.support.writing import CONTENT

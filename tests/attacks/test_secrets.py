@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.serving import places
+from gateway.server.run import places
 from gateway.settings import Settings
 from models import Database
 from tests.identity.machines import machine

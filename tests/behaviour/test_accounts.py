@@ -10,7 +10,7 @@ from argon2 import Type, extract_parameters
 from sqlalchemy import delete
 
 from gateway.adapters.storage import storage_of
-from gateway.housekeeping import housekeeping
+from gateway.tasks.cleanup import housekeeping
 from models import RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import NotFound
 from resolvers import passwords, sessions
@@ -331,7 +331,7 @@ async def test_refresh_tokens_are_forgotten_when_they_have_expired(rest, server,
 
 async def test_what_has_expired_is_forgotten_in_the_background(server, author, monkeypatch, tmp_path):
     """By whichever server comes first."""
-    monkeypatch.setattr("gateway.housekeeping.OFTEN", timedelta(milliseconds=20))
+    monkeypatch.setattr("gateway.tasks.cleanup.OFTEN", timedelta(milliseconds=20))
     async with server.db.writing() as session:
         session.add(family(UUID(author.id), new_id(), "old", timedelta(days=-2)))
     async with housekeeping(server.db, storage_of(f"file://{tmp_path}"), timedelta(days=7)), within(5):

@@ -5,7 +5,7 @@ import re
 import orjson
 import pytest
 
-from gateway.errors import every_class, graphql_body, rest_body
+from gateway.http.errors import every_class, graphql_body, rest_body
 from models import errors
 from models.errors import RateLimited
 from models.errors import Refusal as Refused

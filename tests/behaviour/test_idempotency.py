@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select, text, update
 
-from gateway.persisted.policy import digest
+from gateway.persisted.resolver import digest
 from models import Database, IdempotencyKey, Post, Upload, utcnow
 from resolvers.idempotency import forget
 from resolvers.tokens import Tokens

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway import windows
+from gateway.limits import sliding_window
 from models import new_id
 from tests.support.callers import Refusal
 from tests.support.patience import PATIENCE
@@ -22,7 +22,7 @@ def an_address() -> str:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis is waited for, however busy the machine: a server that gives it up counts by itself for a while."""
-    monkeypatch.setattr(windows, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(sliding_window, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture(params=["memory", "redis"])

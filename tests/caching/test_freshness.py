@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from models import Database
-from models.connections import Connection
+from models.database.pool import Connection
 from models.errors import Unavailable
 from resolvers import accounts
 from resolvers.retention import prune
@@ -295,7 +295,7 @@ async def test_events_that_are_pruned_unheard_touch_everything(deaf, graphql, au
 
 async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, author, published, monkeypatch):
     """It was done, and nobody could say so: the next read finds it, though the log is silent."""
-    monkeypatch.setattr("gateway.graphql.answers.SILENCE", PATIENCE)
+    monkeypatch.setattr("gateway.graphql.cache.response_cache.SILENCE", PATIENCE)
     api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
     commit, announced = db.commit, []
 

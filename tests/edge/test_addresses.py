@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from starlette.requests import HTTPConnection
 
-from gateway.addresses import client_address, own_origin
+from gateway.http.client_address import client_address, own_origin
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from gateway import budgets
-from gateway.budgets import Budgets, SharedBudgets
-from gateway.windows import Shared, Window
+from gateway.limits import cost_budget
+from gateway.limits.cost_budget import Budgets, SharedBudgets
+from gateway.limits.sliding_window import Shared, Window
 from models import new_id
 from tests.behaviour.test_limits import an_address
 from tests.support.accounts import Account
@@ -144,7 +144,7 @@ def test_no_window_ever_holds_more_than_the_budget_by_much(spends: list[tuple[in
     """However it is spent, two neighbouring periods take no more than two budgets, and one no more than one."""
     window, kept, clock, passed = Window(100, 60), Budgets(), 6000.0, []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budgets.time, "time", lambda: clock)
+        patch.setattr(cost_budget.time, "time", lambda: clock)
         for pause, points in spends:
             clock += pause
             fits, standing = kept.spend_here(window, "somebody", points)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway import crowds
-from gateway.crowds import MANY, Crowd
+from gateway.server import memory
+from gateway.server.memory import MANY, Crowd
 from tests.live.listening import listening
 from tests.support.patience import until
 
@@ -39,8 +39,8 @@ async def test_a_connection_that_ends_does_not_wait_for_the_collector(sqlite_url
 def given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A word for each time that something was given back."""
     given: list[str] = []
-    monkeypatch.setattr(crowds, "give_back", lambda: given.append("back"))
-    monkeypatch.setattr(crowds, "PAUSE", 0.01)
+    monkeypatch.setattr(memory, "give_back", lambda: given.append("back"))
+    monkeypatch.setattr(memory, "PAUSE", 0.01)
     return given
 
 

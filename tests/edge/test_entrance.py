@@ -7,7 +7,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from gateway.entrance import Direct, Shortcuts
+from gateway.http.routing import Direct, Shortcuts
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from gateway.app import create_app
-from gateway.migrating import Behind
+from gateway.cli.migrations import Behind
 from gateway.settings import WrongSettings
 from models.migrations import downgrade
 from tests.support.patience import PATIENCE

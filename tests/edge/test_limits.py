@@ -7,11 +7,11 @@ import uuid
 import httpx
 import pytest
 
-from gateway import windows
-from gateway.graphql.bounds import DocumentLimits
-from gateway.graphql.documents import read
-from gateway.transports.signing_in import sign_in_keys
-from gateway.windows import Shared, Window, Windows, connect
+from gateway.graphql.documents.limits import DocumentLimits
+from gateway.graphql.documents.operation import read
+from gateway.limits import sliding_window
+from gateway.limits.sliding_window import Shared, Window, Windows, connect
+from gateway.transports.login_attempts import sign_in_keys
 from schema import schema
 from tests.support.accounts import Account
 from tests.support.patience import PATIENCE, within
@@ -41,7 +41,7 @@ async def forwarded(client: httpx.AsyncClient, address: str) -> int:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis is waited for, however busy the machine: a server that gives it up counts by itself for a while."""
-    monkeypatch.setattr(windows, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(sliding_window, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -212,7 +212,7 @@ async def test_redis_is_used_again_once_it_is_back(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
     """After a pause, in which nobody waits for it."""
-    monkeypatch.setattr(windows, "PAUSE", 2 * PATIENCE)
+    monkeypatch.setattr(sliding_window, "PAUSE", 2 * PATIENCE)
     redis, window, key = connect(redis_url), Window(5, 60), address()
     shared = Shared(redis)
     await shared.spend([window], key, 1)
@@ -233,7 +233,7 @@ async def test_callers_who_fell_silent_are_forgotten(monkeypatch: pytest.MonkeyP
     for n in range(10):
         await memory.spend([Window(5, 60)], f"late {n}", 1)
     assert {caller for caller, _ in memory.entries} == {f"late {n}" for n in range(10)}
-    monkeypatch.setattr(windows, "MOST", 5)
+    monkeypatch.setattr(sliding_window, "MOST", 5)
     for n in range(10):
         await memory.spend([Window(5, 60)], f"later {n}", 1)
     assert len(memory.entries) <= 6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.media import best, is_json, prefers_html
+from gateway.http.content_negotiation import best, is_json, prefers_html
 
 JSON, RESPONSE = "application/json", "application/graphql-response+json"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.logs import JsonLines, Readable
+from gateway.observability.logging import JsonLines, Readable
 from tests.support.accounts import Account
 from tests.support.servers import Server
 

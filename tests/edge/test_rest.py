@@ -6,9 +6,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from gateway.graphql.requests import TO_BE_ASKED_FOR
+from gateway.graphql.request import TO_BE_ASKED_FOR
+from gateway.http.conditional import matches
 from gateway.rest.framework.responses import Entity, expected_version, wrapped
-from gateway.reuse import matches
 from models.errors import Refusal
 from schema import schema
 from tests.support.accounts import Account
@@ -285,7 +285,7 @@ async def test_answers_have_the_documented_fields(server: Server, author: Accoun
 
 def test_every_refusal_has_its_line_in_both_renderers() -> None:
     """One class, one status, one code, and the same words in both protocols."""
-    from gateway.errors import every_class, graphql_body, rest_body
+    from gateway.http.errors import every_class, graphql_body, rest_body
 
     for kind in every_class(Refusal):
         refusal = kind(3) if kind.__name__ == "RateLimited" else kind()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.auth.secret import kept, signing_secret
 from gateway.settings import Settings, WrongSettings
-from gateway.signing import kept, signing_secret
 
 
 @pytest.fixture(autouse=True)

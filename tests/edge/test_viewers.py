@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.authentication import REFRESH, SESSION
+from gateway.auth.cookies import REFRESH, SESSION
 from models import Role, Viewer, new_id
 from models.errors import Unauthorized
 from resolvers import tokens

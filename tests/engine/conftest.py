@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.graphql.databases import ReadDatabase, open_reads
+from gateway.graphql.database import ReadDatabase, open_reads
 from gateway.graphql.engine import DocumentLimits, Engine, GraphQLRequest
 from models import Database, Viewer
 from resolvers import RequestContext

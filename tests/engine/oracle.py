@@ -5,7 +5,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute, parse
 
 from models import Category, Comment, Order, Post, PostStatus, Tag, Upload, User, Viewer, WebhookEvent
-from models.folding import folded
+from models.search_text import folded
 from tests.engine.world import ATTACHED, LIKES, ROWS, TAGGED
 
 PUBLISHED = {"status": "PUBLISHED"}

@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Uuid, and_, or_
 
-from gateway.graphql.absorption import absorbed
 from gateway.graphql.engine import GraphQLRequest
-from gateway.graphql.given import Given
+from gateway.graphql.planning.absorption import absorbed
+from gateway.graphql.planning.parameters import Given
 from models import Post, PostStatus, Viewer, new_id
 from tests.engine.conftest import Asking
 from tests.support.accounts import Account

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import Select, asc, desc, exists, false, func, select
 from sqlalchemy.orm import aliased
 
-from gateway.graphql.bounds import DocumentLimits
-from gateway.graphql.checks import Unsound
-from gateway.graphql.databases import Postgres, Sqlite
-from gateway.graphql.documents import read
-from gateway.graphql.planning import Planner
+from gateway.graphql.database import Postgres, Sqlite
+from gateway.graphql.documents.limits import DocumentLimits
+from gateway.graphql.documents.operation import read
+from gateway.graphql.planning.planner import Planner
+from gateway.graphql.planning.visibility import Unsound
 from models import Comment, Like, Post, PostTag, Tag, User, Viewer
 from schema import schema_of
 from schema import types as shown
-from schema.reading import Connection, Page, answered, over, reads
+from schema.fields import Connection, Page, answered, over, reads
 from schema.types import Node
 from tests.engine import world
 

@@ -14,7 +14,7 @@ from gateway.graphql.engine import Engine
 from models.errors import Conflict
 from resolvers import RequestContext
 from schema import schema_of
-from schema.reading import Connection, answered, computed, does, over, reads
+from schema.fields import Connection, answered, computed, does, over, reads
 from schema.types import Node
 from tests.engine import world
 from tests.engine.conftest import Asking

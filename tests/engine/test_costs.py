@@ -6,11 +6,11 @@ import pytest
 import strawberry
 from graphql import parse
 
-from gateway.graphql import outcomes
-from gateway.graphql.bounds import DocumentLimits
-from gateway.graphql.costs import cost_of
-from gateway.graphql.documents import read
+from gateway.graphql.documents.cost import cost_of
+from gateway.graphql.documents.limits import DocumentLimits
+from gateway.graphql.documents.operation import read
 from gateway.graphql.engine import Engine
+from gateway.graphql.execution import result
 from schema import schema
 from tests.engine.conftest import Asking
 
@@ -192,7 +192,7 @@ async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> Non
 async def test_an_answer_that_is_too_large_is_refused(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words that say what to do; one that is smaller is answered, and the refusal is not kept."""
     source = "query($n: Int) { a: posts(first: $n) { nodes { content } } b: posts(first: $n) { nodes { content } } }"
-    monkeypatch.setattr(outcomes, "LARGEST", 400)
+    monkeypatch.setattr(result, "LARGEST", 400)
     for _ in range(2):
         refused = await ask(source, {"n": 15})
         assert (refused["data"], len(refused["errors"])) == (None, 1)

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from gateway.graphql.coalescing import Coalescing, for_many
-from gateway.graphql.databases import open_reads
+from gateway.graphql.database import open_reads
+from gateway.graphql.database.batching import Coalescing, for_many
 from gateway.graphql.engine import Engine
 from models import Database
 from models.errors import Unavailable, ValidationError

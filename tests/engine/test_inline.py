@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.graphql.databases import Sqlite
-from gateway.graphql.inline import BUDGET, LONGEST_TEXT, MOST, TURNS
-from models import sqlite
+from gateway.graphql.database import Sqlite
+from gateway.graphql.database.sqlite import BUDGET, LONGEST_TEXT, MOST, TURNS
+from models.database import sqlite
 from models.errors import Unavailable
 from tests.support.patience import until
 

@@ -14,8 +14,8 @@ from models import Post, Viewer
 from models.errors import Conflict
 from resolvers import RequestContext
 from schema import schema_of
+from schema.fields import answered, does
 from schema.query import Query
-from schema.reading import answered, does
 from schema.types import Post as PostType
 from schema.types import PostStatus, User
 from tests.engine.conftest import Asking

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from gateway.graphql.databases import ReadDatabase
+from gateway.graphql.database import ReadDatabase
 from gateway.graphql.engine import Engine
 from models.errors import Forbidden, Unavailable, ValidationError
 from schema import schema

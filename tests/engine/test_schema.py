@@ -18,9 +18,9 @@ from sqlalchemy import inspect as mapped
 import models
 import resolvers
 import schema as room
-from gateway.graphql.checks import is_ruled
+from gateway.graphql.planning.visibility import is_ruled
 from schema import schema
-from schema.reading import Computed, over
+from schema.fields import Computed, over
 from schema.types import Node
 
 COMMITTED = Path(room.__file__).with_name("schema.graphql")

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from gateway.graphql.databases import open_reads
+from gateway.graphql.database import open_reads
 from gateway.graphql.engine import Engine, GraphQLRequest
 from models import Bookmark, Database, Post, PostStatus, User, Viewer
 from resolvers import RequestContext

@@ -24,7 +24,7 @@ from models import (
     WebhookEvent,
     WebhookStatus,
 )
-from models.folding import folded
+from models.search_text import folded
 
 chance = Random(7)
 START = datetime(2026, 1, 1, tzinfo=UTC)

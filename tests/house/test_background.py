@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from gateway.background import now_and_then
+from gateway.tasks.periodic import now_and_then
 from models.errors import Unavailable
 from tests.support.patience import until
 

@@ -134,7 +134,7 @@ def test_every_page_is_found_from_the_first():
 
 
 def test_what_the_server_prints_is_what_is_shown():
-    from gateway.seeding.showcase import ADMIN, DEMO
+    from gateway.seeding.demo import ADMIN, DEMO
 
     assert f"Sign in as    {DEMO.email} with {DEMO.password}" in README
     assert f"`{ADMIN.email}` with `{ADMIN.password}`" in README

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select, text
 
 from gateway.seeding import Amounts, demo, seed
-from gateway.seeding.rows import EPOCH, Sheets, There
+from gateway.seeding.generator import EPOCH, Sheets, There
 from models import Comment, Database, Like, Post, PostStatus, PostTag, Tag, User, utcnow
-from models.folding import folded
+from models.search_text import folded
 from resolvers.passwords import matches
 
 SOME = Amounts(users=20, posts=50, comments=120, likes=300, tags_per_post=2, tags=30, categories=5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.authentication import REFRESH, SESSION
+from gateway.auth.cookies import REFRESH, SESSION
 from tests.support.accounts import Account
 from tests.support.servers import Server
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.identity import jwks
+from gateway.auth import jwks
 from gateway.settings import WrongSettings
 from models import Identity, User
 from tests.live.listening import Listening

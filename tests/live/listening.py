@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 
 from gateway.app import create_app
-from gateway.connections import Connection, Socket
+from gateway.server.http_protocol import Connection, Socket
 from gateway.wiring import Gateway
 from models import Database, Role
 from resolvers.tokens import Tokens

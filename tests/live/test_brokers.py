@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.adapters.brokers import broker_of
-from gateway.adapters.brokers.in_process import InProcess
-from gateway.adapters.brokers.postgres import PostgresBroker
-from gateway.adapters.brokers.redis import RedisBroker
+from gateway.adapters.wakeups import broker_of
+from gateway.adapters.wakeups.in_process import InProcess
+from gateway.adapters.wakeups.postgres import PostgresBroker
+from gateway.adapters.wakeups.redis import RedisBroker
 from models import Database
 from tests.live.listening import Listening
 from tests.support.patience import until, within
@@ -56,14 +56,14 @@ async def test_which_broker_a_server_has() -> None:
 
 async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its followers wait for no poll, and for nobody else."""
-    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     live = await listen(database_url)
     await heard_elsewhere(live, live)
 
 
 async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """By NOTIFY alone: nobody polls here."""
-    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     here, there = await listen(postgres_url), await listen(postgres_url)
     await until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
@@ -98,7 +98,7 @@ async def test_redis_wakes_the_other_servers(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On either database."""
-    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
     await until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
@@ -108,7 +108,7 @@ async def test_redis_may_go_and_come_back(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile writes take no longer, and who cannot be woken looks for itself."""
-    monkeypatch.setattr("gateway.live.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     async with wired(redis_url) as wire:
         through = f"redis://127.0.0.1:{wire.port}"
         here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
@@ -125,7 +125,7 @@ async def test_a_subscription_that_went_silent_is_made_again(
     sqlite_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where something on the way has forgotten it: what is published is still answered, and nothing is heard."""
-    monkeypatch.setattr("gateway.adapters.brokers.upstream.IDLE", 0.2)
+    monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.IDLE", 0.2)
     async with wired(redis_url) as wire:
         live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
         await until(lambda: broker(live).is_connected and wire.made == 2)

@@ -282,7 +282,7 @@ async def test_what_other_servers_send_is_understood(chat: Chat, frames: bytes, 
 
 async def test_a_model_that_thinks_is_waited_for(monkeypatch: pytest.MonkeyPatch, chat: Chat) -> None:
     """Comments break the silence, before the first word too; from then on what fails is an event."""
-    monkeypatch.setattr("gateway.live.chat.SILENCE", 0.05)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.SILENCE", 0.05)
     thought = asyncio.Event()
 
     async def thinking(call: Call) -> None:
@@ -337,7 +337,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     monkeypatch: pytest.MonkeyPatch, chat: Chat, capsys: pytest.CaptureFixture
 ) -> None:
     """Rather than have the model paid for what nobody takes, or the words gather."""
-    monkeypatch.setattr("gateway.live.chat.STALL", 0.2)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.STALL", 0.2)
 
     async def at_length(call: Call) -> None:
         await call.head()
@@ -429,7 +429,7 @@ async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:
 
 @pytest.mark.parametrize("pause", [60, 0.01], ids=["that says one word", "that drips"])
 async def test_a_model_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, chat: Chat, pause: float) -> None:
-    monkeypatch.setattr("gateway.live.chat.LONGEST", 0.3)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.LONGEST", 0.3)
 
     async def dripping(call: Call) -> None:
         await call.head()

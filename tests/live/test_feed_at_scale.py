@@ -113,8 +113,8 @@ async def gauges(live: Listening) -> dict[str, float]:
 
 async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they have not read waits in the log and not in memory; they resume by their cursors."""
-    monkeypatch.setattr("gateway.live.hub.STALL", 1.0)
-    monkeypatch.setattr("gateway.live.hub.SILENCE", 0.5)
+    monkeypatch.setattr("gateway.events.broadcaster.STALL", 1.0)
+    monkeypatch.setattr("gateway.events.broadcaster.SILENCE", 0.5)
     author = await live.account()
     post = UUID((await live.graphql.create(author, **POST))["id"])
     place = urlsplit(live.address)

@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.storage import storage_of
-from gateway.housekeeping import housekeeping
-from gateway.live.log import Log
+from gateway.events.log import Log
+from gateway.tasks.cleanup import housekeeping
 from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
 from models.events import CHANGED, START
@@ -165,7 +165,7 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first event after a start is heard at once, though ids before it were given up."""
-    monkeypatch.setattr("gateway.live.log.POLL", 2 * PATIENCE)
+    monkeypatch.setattr("gateway.events.log.POLL", 2 * PATIENCE)
     await give_up(postgres)
     async with following(postgres) as (log, heard):
         (id,) = await write(postgres, event())
@@ -184,7 +184,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 
     async with following(db) as (log, heard):
         with monkeypatch.context() as patch:
-            patch.setattr("gateway.live.log.reading.beyond", broken)
+            patch.setattr("gateway.events.log.queries.beyond", broken)
             ids = await write(db, event())
             log.wake()
             await asyncio.wait_for(asked.wait(), PATIENCE)
@@ -194,8 +194,8 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 
 async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older ones are read from the table again, a page at a time."""
-    monkeypatch.setattr("gateway.live.log.KEPT", 5)
-    monkeypatch.setattr("gateway.live.log.PAGE", 4)
+    monkeypatch.setattr("gateway.events.log.KEPT", 5)
+    monkeypatch.setattr("gateway.events.log.PAGE", 4)
     async with following(db) as (log, heard):
         ids = await write(db, *(event() for _ in range(23)))
         log.wake()
@@ -290,7 +290,7 @@ async def test_events_are_pruned_in_the_background(db: Database, tmp_path: Path)
 
 async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written for servers alone fills a page of the table too."""
-    monkeypatch.setattr("gateway.live.log.PAGE", 3)
+    monkeypatch.setattr("gateway.events.log.PAGE", 3)
     (before,) = await write(db, event())
     await write(db, *(event(CHANGED) for _ in range(7)))
     (after,) = await write(db, event())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.transports import sending
-from gateway.transports.forms import EventStream, Multipart
+from gateway.transports.http.stream_formats import EventStream, Multipart
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, streaming
 from tests.support.patience import PATIENCE, until

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from gateway.transports import sending
-from gateway.transports import sockets as module
+from gateway.transports.websocket import connection as module
 from models import Role
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens

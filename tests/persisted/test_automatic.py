@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.persisted.automatic import HEAVIEST, Automatic
-from gateway.persisted.policy import digest
+from gateway.persisted.apq import HEAVIEST, Automatic
+from gateway.persisted.resolver import digest
 from tests.support.servers import Server
 
 QUERY = "query Named { __typename }"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from gateway.persisted.policy import digest
+from gateway.persisted.resolver import digest
 from models import Database, DocumentId, DocumentUse, utcnow
 from models.errors import Unavailable
-from resolvers import ledger
+from resolvers import document_usage
 from tests.live.listening import listening
 from tests.live.subscribers import socket
 from tests.support.servers import serving
@@ -166,8 +166,8 @@ async def test_what_is_not_valid_or_only_explores_is_not_noted(database_url):
 
 
 async def test_what_clients_invent_is_bounded(database_url, monkeypatch):
-    monkeypatch.setattr(ledger, "MOST_LINES", 2)
-    monkeypatch.setattr(ledger, "MOST_TEXTS", 1)
+    monkeypatch.setattr(document_usage, "MOST_LINES", 2)
+    monkeypatch.setattr(document_usage, "MOST_TEXTS", 1)
     await used(database_url, VIEWER, *[("web", str(version)) for version in range(5)])
     await used(database_url, VIEWER, ("web", "1"), ("web", "9"))
     await used(database_url, TAGS, ("web", "1"))
@@ -181,8 +181,8 @@ async def test_what_is_old_is_forgotten(database_url, gateway, add):
     await used(database_url, TAGS, ("web", "1"))
     await aged(database_url, 200)
     db = Database(database_url)
-    await ledger.forget(db)
-    assert [one.body for one in await ledger.everything(db)] == [VIEWER]
+    await document_usage.forget(db)
+    assert [one.body for one in await document_usage.everything(db)] == [VIEWER]
     await db.close()
     assert await lines(database_url) == []
     assert (await gateway("documents", "list")).output == "v1\tViewer\tnever asked for\n"
@@ -219,8 +219,8 @@ async def test_a_check_names_the_clients_that_a_change_would_break(database_url,
 
     colours = "query Colours { tags { colour } }"
     db = Database(database_url)
-    asked = {ledger.Line(digest(colours), "web", "1.2"): ledger.Times(7, utcnow())}
-    await ledger.note(db, asked, {digest(colours): ledger.Text(colours, "Colours")})
+    asked = {document_usage.Line(digest(colours), "web", "1.2"): document_usage.Times(7, utcnow())}
+    await document_usage.note(db, asked, {digest(colours): document_usage.Text(colours, "Colours")})
     await db.close()
     await add({"t1": TAGS})
     checked = await gateway("schema", "check", str(old))

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.persisted.policy import digest
-from gateway.persisted.trusted import TrustedDocuments
+from gateway.persisted.resolver import digest
+from gateway.persisted.trusted_documents import TrustedDocuments
 from models import Database, Role
 from models.errors import Unavailable
-from resolvers import documents
+from resolvers import trusted_documents
 from tests.live.listening import listening
 from tests.live.subscribers import socket
 from tests.persisted.test_automatic import hashed, told
@@ -124,7 +124,9 @@ async def test_an_id_over_a_socket_and_as_a_stream(database_url, trust) -> None:
             await client.say({"id": "3", "type": "subscribe", "payload": {"extensions": hashed(EVENTS)}})
             await live.subscribed()
             account = await live.account()
-            await documents.add(live.db, [documents.Trusted("create", digest(CREATE), CREATE, "Create")])
+            await trusted_documents.add(
+                live.db, [trusted_documents.Trusted("create", digest(CREATE), CREATE, "Create")]
+            )
             written = await live.http.post("/graphql", json={"documentId": "create"}, headers=account.headers)
             assert written.json() == {"data": {"createPost": {"status": "PUBLISHED"}}}
             assert await client.told("3") == {"type": "CREATED"}
@@ -202,10 +204,10 @@ async def test_browsers_that_open_a_documents_address_get_its_answer(make_server
 async def test_a_server_that_knows_a_document_answers_it_while_the_database_is_away(database_url, monkeypatch) -> None:
     """What it does not know it cannot say."""
     db = Database(database_url)
-    await documents.add(db, [documents.Trusted("viewer", digest(VIEWER), VIEWER, "Viewer")])
+    await trusted_documents.add(db, [trusted_documents.Trusted("viewer", digest(VIEWER), VIEWER, "Viewer")])
     trusted = TrustedDocuments(db)
     assert await trusted.text("viewer") == VIEWER
-    monkeypatch.setattr("gateway.persisted.trusted.FRESH", -1)
+    monkeypatch.setattr("gateway.persisted.trusted_documents.FRESH", -1)
     trusted.keep("viewer", VIEWER)
 
     def away():

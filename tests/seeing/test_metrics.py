@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.metrics import names
-from gateway.metrics.names import Named
-from gateway.metrics.workers import FOLDER
+from gateway.observability.metrics import bounded_labels
+from gateway.observability.metrics.bounded_labels import Named
+from gateway.observability.metrics.multiprocess import FOLDER
 from tests.house.processes import started
 from tests.live.listening import listening
 from tests.live.subscribers import socket, streaming
@@ -72,25 +72,25 @@ async def test_operations_are_counted_by_type_and_name(fresh, author):
 
 
 async def test_names_that_strangers_make_up_share_one_series(fresh):
-    for number in range(names.MOST + 20):
+    for number in range(bounded_labels.MOST + 20):
         await ask(fresh, f"query Made{number} {{ __typename }}")
     found = await scrape(fresh.anonymous)
     series = found.by("name", "operation_seconds_count")
-    assert len(series) == names.MOST + 1
+    assert len(series) == bounded_labels.MOST + 1
     assert series["other"] == 20
 
 
 def test_a_name_that_nobody_used_for_an_hour_gives_way(monkeypatch):
     now = 0.0
-    monkeypatch.setattr(names.time, "monotonic", lambda: now)
+    monkeypatch.setattr(bounded_labels.time, "monotonic", lambda: now)
     named = Named(most=2)
     for name in ("old", "busy"):
         named.observe("query", name, 0.1)
-    now = names.SILENCE - 1
+    now = bounded_labels.SILENCE - 1
     for name in ("busy", "early", "x" * 1000):
         named.observe("query", name, 0.1)
     assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"old": 1, "busy": 2, "other": 2}
-    now = names.SILENCE + 1
+    now = bounded_labels.SILENCE + 1
     named.observe("query", "late", 0.1)
     assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"busy": 2, "late": 1, "other": 2}
 

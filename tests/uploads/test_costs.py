@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from models.errors import ValidationError
-from resolvers import locations
 from resolvers.filenames import cleaned
-from resolvers.kinds import KINDS
-from resolvers.locations import EMPTY, clear, clear_exif, cleared_xmp, in_jpeg, in_others
-from resolvers.outlines import check_jpeg, check_png
+from resolvers.images import metadata
+from resolvers.images.file_types import KINDS
+from resolvers.images.metadata import EMPTY, clear, clear_exif, cleared_xmp, in_jpeg, in_others
+from resolvers.images.structure import check_jpeg, check_png
 from tests.uploads.files import chunk, located, picture, send
 
 
@@ -217,7 +217,7 @@ def test_notes_that_repeat_themselves_are_found_in_proportion(monkeypatch):
             file.flush()
             found = Image.new("L", (1, 1))
             found.info["xmp"] = b"A" * size + b"B"
-            monkeypatch.setattr(locations, "opened", lambda file, kind: found)
+            monkeypatch.setattr(metadata, "opened", lambda file, kind: found)
             with mmap(file.fileno(), 0) as data:
                 assert list(in_others(data, file, KINDS["avif"])) == [("xmp", size, 2 * size + 1)]
 

@@ -10,7 +10,7 @@ from unittest.mock import ANY
 import pytest
 from PIL import Image
 
-from gateway import patience
+from gateway.server import timeouts
 from models import Upload
 from tests.live.listening import listening
 from tests.support.writing import sizes
@@ -138,7 +138,7 @@ async def test_what_is_told_is_of_what_is_kept(server, graphql, author):
 @pytest.mark.parametrize("path", ["/api/upload", "/api/posts"])
 async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypatch, path):
     """With nothing kept of what it sent, and nobody left who waits for the rest."""
-    monkeypatch.setattr(patience, "PERIOD", 0.3)
+    monkeypatch.setattr(timeouts, "PERIOD", 0.3)
     part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + picture()
     async with listening(sqlite_url) as live:
         ann = await live.account()

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from PIL import Image, ImageCms
 
-from resolvers import pictures
+from resolvers.images import decoding
 from tests.uploads.files import PDF, animation, exif, picture, send, sent
 
 KEPT = "public, max-age=31536000, immutable"
@@ -171,8 +171,8 @@ async def test_pictures_of_every_kind_are_made_smaller(server, author, mode):
 async def test_a_width_is_made_once_however_many_ask(server, author, monkeypatch):
     """At once, and later."""
     made = []
-    scaled = pictures.scaled
-    monkeypatch.setattr(pictures, "scaled", lambda *given: (made.append(given), scaled(*given)))
+    scaled = decoding.scaled
+    monkeypatch.setattr(decoding, "scaled", lambda *given: (made.append(given), scaled(*given)))
     kept = await sent(server.anonymous, author, picture(size=(800, 400)))
     answers = await asyncio.gather(*(server.anonymous.get(kept["url"], params={"w": "320"}) for _ in range(20)))
     answers.append(await server.anonymous.get(kept["url"], params={"w": "320"}))

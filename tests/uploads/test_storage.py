@@ -19,8 +19,8 @@ from sqlalchemy import delete
 from gateway.adapters.storage import storage_of
 from models import PostUpload, RefreshToken, Upload, User, utcnow
 from models.errors import Unavailable
-from resolvers import sweeping
-from resolvers.sweeping import Swept, sweep
+from resolvers import cleanup
+from resolvers.cleanup import Swept, sweep
 from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
@@ -215,7 +215,7 @@ async def test_the_sweep_removes_files_that_a_crash_left_without_a_row(folder, t
 
 async def test_several_servers_may_sweep_while_posts_take_hold(folder, tmp_path, graphql, author, monkeypatch):
     """An upload goes to a post or to the sweep, and never to both."""
-    monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+    monkeypatch.setattr(cleanup, "AT_ONCE", 2)
     uploads = [await sent(folder.anonymous, author, picture()) for _ in range(8)]
     for upload in uploads:
         await change_row(folder.db, Upload, upload["id"], loose_since=utcnow() - timedelta(hours=25))
@@ -237,7 +237,7 @@ async def test_the_sweep_ends_early_while_storage_is_away(bucket, make_server, a
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unavailable):
         await sweep(server.db, storage_of(f"s3://{BUCKET}"))
-    monkeypatch.setattr(sweeping, "GRACE", timedelta(0))
+    monkeypatch.setattr(cleanup, "GRACE", timedelta(0))
     assert await sweep(server.db, server.app.state.gateway.storage) == Swept(0, 1)
     assert bucket.names() == []
 

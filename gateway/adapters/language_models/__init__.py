@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.adapters.language_models.absent import Absent
+from gateway.adapters.language_models.unconfigured import Absent
 from gateway.settings import Settings
 from resolvers.ports import LanguageModel
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.authentication import REFRESH, SESSION, called
-from gateway.graphql.requests import TO_BE_ASKED_FOR
-from gateway.rest.framework import responses
+from gateway.auth.cookies import REFRESH, SESSION, called
+from gateway.graphql.request import TO_BE_ASKED_FOR
+from gateway.rest.framework import responses as answers
 from gateway.rest.framework.openapi_descriptions import example, word
 from gateway.rest.framework.schemas import Error
 from gateway.settings import Settings
@@ -145,7 +145,7 @@ REPLAYED = {"Idempotency-Replayed": header("`true` on an answer that was given b
 
 async def described(request: Request) -> Response:
     """The document itself."""
-    return responses.read(request.scope, responses.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
+    return answers.read(request.scope, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
 
 
 def install(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
-from gateway.errors import rest_body
+from gateway.http.errors import rest_body
 from models.errors import RateLimited, Refusal
 
 Described = dict[str, Any]

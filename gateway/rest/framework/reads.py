@@ -5,9 +5,9 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from gateway.context import context_of, gateway_of
+from gateway.auth.request import context_of, gateway_of
 from gateway.graphql.engine import Named
-from gateway.graphql.requests import Reuse
+from gateway.graphql.request import Reuse
 from gateway.rest.framework.responses import Body, Entity, wrapped
 from models.errors import NotFound
 

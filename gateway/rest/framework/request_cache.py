@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from gateway.graphql.answers import Answers
-from gateway.graphql.caching import Bounded
+from gateway.graphql.cache.lru import Bounded
+from gateway.graphql.cache.response_cache import Answers
+from gateway.http.conditional import CREDENTIALS
+from gateway.http.request_state import visit_of
 from gateway.rest.framework.responses import Body
-from gateway.reuse import CREDENTIALS
-from gateway.visits import visit_of
 
 MOST, HEAVIEST = 5_000, 1024 * 1024
 """Targets, and their bytes in all."""

@@ -7,11 +7,11 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway import responses
-from gateway.graphql.requests import Reuse, digest
-from gateway.idempotency import Form, Kept
-from gateway.reuse import REVALIDATED, VARY, cache_control, unless_known, validators
-from gateway.visits import visit_of
+from gateway.graphql.request import Reuse, digest
+from gateway.http import responses
+from gateway.http.conditional import REVALIDATED, VARY, cache_control, unless_known, validators
+from gateway.http.idempotency import Form, Kept
+from gateway.http.request_state import visit_of
 
 JSON = "application/json"
 VARYING = responses.written([(b"vary", VARY.encode())])

@@ -13,18 +13,18 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.addresses import client_address
-from gateway.asked import Asked
-from gateway.authentication import SAFE_METHODS
-from gateway.context import admit, enter, gateway_of
-from gateway.entrance import Direct
-from gateway.idempotency import HEADER, check_unnamed, once
+from gateway.auth.cookies import SAFE_METHODS
+from gateway.auth.request import admit, enter, gateway_of
+from gateway.http.client_address import client_address
+from gateway.http.content_negotiation import is_json
+from gateway.http.idempotency import HEADER, check_unnamed, once
+from gateway.http.json_request import Asked
+from gateway.http.middleware.request_state import announced
+from gateway.http.request_state import visit_of
+from gateway.http.routing import Direct
 from gateway.limits import API, EXPENSIVE, UPLOAD, caller, declarations
-from gateway.media import is_json
-from gateway.middleware import announced
 from gateway.rest.framework import responses
 from gateway.rest.framework.responses import Body
-from gateway.visits import visit_of
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
 READ, WRITE = 2, 12

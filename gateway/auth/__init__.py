@@ -1,0 +1,1 @@
+"""Authentication: credentials, cookies, sessions and external identity providers."""

@@ -1,0 +1,1 @@
+"""Caches of responses and counts, and the rules that invalidate them."""

@@ -1,0 +1,189 @@
+"""The two databases, as plans need them: a dialect, and one row for one statement."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import aiosqlite
+import asyncpg
+from sqlalchemy import URL, Boolean, Dialect, Enum, Integer, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgres_dialect
+from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
+
+from gateway.graphql.database.batching import Coalescing
+from gateway.graphql.database.sqlite import Inline
+from gateway.graphql.planning.parameters import Given
+from gateway.graphql.planning.visibility import Sound
+from models.database import LONGEST, postgres, sqlite
+from models.errors import Unavailable, ValidationError
+
+READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
+
+AGAIN = 0.01
+"""Seconds after which a statement is interrupted once more."""
+TOO_MUCH = "The query asks for too much at once"
+
+
+class ReadDatabase(Protocol):
+    """A database as the engine reads it."""
+
+    dialect: Dialect
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        """The one row of a statement."""
+
+    async def close(self) -> None:
+        """Let its connections go."""
+
+
+async def open_reads(url: str | URL, *, size: int = 4, longest: float = LONGEST, **settings: str) -> ReadDatabase:
+    """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
+    url = make_url(url)
+    if url.get_backend_name() == "sqlite":
+        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2), longest)
+    return await Postgres.open(url, size, longest, **settings)
+
+
+class Constants(Sound):
+    """Writes what a plan fixes (a status, a limit) into its text: planners see it, partial indexes match it.
+
+    Only words and numbers of our own; text from a document stays a parameter.
+    """
+
+    def visit_bindparam(self, bind: Any, **kw: Any) -> str:
+        if not isinstance(bind, Given) and isinstance(bind.type, Enum | Integer | Boolean):
+            kw["literal_binds"] = True
+        return super().visit_bindparam(bind, **kw)
+
+
+def dialect_of(kind: type[Dialect]) -> Dialect:
+    """A dialect whose statements are sound and carry their constants."""
+    dialect = kind()
+    dialect.statement_compiler = type("Compiler", (Constants, kind.statement_compiler), {})
+    return dialect
+
+
+class Postgres:
+    """A few connections, over which requests that wait with the same plan travel together."""
+
+    dialect = dialect_of(postgres_dialect)
+
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
+        self.size = size
+        self.coalescing = Coalescing(connect, size, longest)
+
+    @classmethod
+    async def open(cls, url: URL, size: int = 4, longest: float = LONGEST, **settings: str) -> Self:
+        _, address = cls.dialect.create_connect_args(url)
+        options = postgres.patience(longest)
+        options["server_settings"] |= {**READING, **settings}
+        connect = partial(
+            postgres.connect,
+            **address,
+            **options,
+            statement_cache_size=500,
+            max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
+        )
+        return cls(connect, size, longest)
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        try:
+            return await self.coalescing.row(sql, parameters)
+        except asyncpg.ProgramLimitExceededError as error:
+            raise ValidationError(TOO_MUCH) from error
+
+    async def close(self) -> None:
+        await self.coalescing.close()
+
+
+class Sqlite:
+    """A connection for what is short, and a few more for what is not, each in a thread of its own."""
+
+    dialect = dialect_of(sqlite_dialect)
+
+    def __init__(self, inline: Inline, connections: list[aiosqlite.Connection], longest: float) -> None:
+        self.inline, self.connections, self.longest = inline, connections, longest
+        self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        for connection in connections:
+            self.idle.put_nowait(connection)
+        self.ending: set[asyncio.Future[None]] = set()
+        """Of statements that nobody waits for any more."""
+        self.statements = 0
+        self.aside = 0
+        """How many of them were asked of a thread."""
+
+    @classmethod
+    async def open(cls, path: Path | str, size: int = 2, longest: float = LONGEST) -> Self:
+        connections = [await sqlite.connect(path, read_only=True) for _ in range(size)]
+        return cls(Inline(path), connections, longest)
+
+    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        self.statements += 1
+        row = self.inline.row(sql, parameters)
+        if row is None:
+            return await self.row_from_thread(sql, parameters)
+        await asyncio.sleep(0)  # who reads on and on must let others have their turn, as with any other database
+        return row
+
+    async def row_from_thread(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        connection = await self.admitted() if self.idle.empty() else self.idle.get_nowait()
+        self.aside += 1
+        asked = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
+        asked.add_done_callback(partial(self.answered, connection))
+        try:
+            async with asyncio.timeout(self.longest):  # not wait_for, which on Python 3.11 can lose a cancellation
+                (row,) = await asyncio.shield(asked)
+        except TimeoutError as error:
+            raise Unavailable from error
+        except sqlite.sqlite.Error as error:
+            raise refused(error) from error
+        finally:
+            if not asked.done():
+                self.give_up(connection, asked)
+        return row
+
+    def answered(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+        """Its thread is free again, whether or not anybody still wants to know what came of it."""
+        if not asked.cancelled():
+            asked.exception()
+        self.idle.put_nowait(connection)
+
+    def give_up(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+        """Nobody waits any more. A statement that has not begun yet cannot be interrupted, hence again and again."""
+        ending = asyncio.ensure_future(interrupted(connection, asked))
+        self.ending.add(ending)
+        ending.add_done_callback(self.ending.discard)
+
+    async def admitted(self) -> aiosqlite.Connection:
+        """A connection, once one is free."""
+        try:
+            async with asyncio.timeout(self.longest):
+                return await self.idle.get()
+        except TimeoutError as error:
+            raise Unavailable from error
+
+    async def close(self) -> None:
+        self.inline.close()
+        await asyncio.gather(*self.ending)
+        for connection in self.connections:
+            await connection.close()
+
+
+async def interrupted(connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+    while not asked.done():
+        await connection.interrupt()
+        await asyncio.wait([asked], timeout=AGAIN)
+
+
+BOUNDS = ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")
+"""How SQLite speaks of a statement or a value that is beyond its bounds."""
+
+
+def refused(error: Exception) -> Exception:
+    """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
+    words = str(error)
+    if any(bound in words for bound in BOUNDS):
+        return ValidationError(TOO_MUCH)
+    return Unavailable() if isinstance(error, sqlite.sqlite.OperationalError) and "no such" not in words else error

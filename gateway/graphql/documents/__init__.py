@@ -1,0 +1,1 @@
+"""Turn document text into a validated, costed operation, once per document."""

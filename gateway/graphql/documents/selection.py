@@ -1,0 +1,195 @@
+"""GraphQL's side of a plan: which fields were asked for, once fragments, aliases, @skip and @include are resolved."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLInputType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    is_abstract_type,
+    is_composite_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues, get_argument_values
+
+from schema.cache_control import Cache
+from schema.fields import Computed, Reads
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry of the answer."""
+
+    key: str
+    name: str
+    parent: str
+    path: Path
+    """Where it stands in the answer; of a list, in its first row."""
+    nodes: list[FieldNode]
+    type: Any = None
+    arguments: Mapping[str, Any] | None = None
+    fields: Mapping[str, list["Field"]] | None = None
+    """The entries below, by the name of the concrete type that they are asked of."""
+    resolver: Callable[..., Any] | None = None
+    operation: Callable[..., Any] | None = None
+    """What is done before the field is read."""
+    needs: tuple[str, ...] | None = None
+    """The columns that Python makes the value of."""
+    cache: Cache | None = None
+    """What is declared of how its answers may be kept."""
+
+    @cached_property
+    def below(self) -> list["Field"]:
+        """The entries below a field of exactly one type."""
+        (fields,) = self.fields.values()
+        return fields
+
+    @property
+    def named(self) -> GraphQLNamedType:
+        return get_named_type(self.type)
+
+    @property
+    def container(self) -> str | None:
+        """`Connection` or `Page`, where rows come in one."""
+        definition = self.named.extensions.get("strawberry-definition")
+        generic = getattr(definition, "concrete_of", None)
+        return generic and generic.name
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is no row itself, but holds some, or says something of those that another holds."""
+        definition = self.named.extensions.get("strawberry-definition")
+        return is_object_type(self.named) and not hasattr(definition.origin, "entity")
+
+    @property
+    def required(self) -> bool:
+        return is_non_null_type(self.type)
+
+    @property
+    def many(self) -> bool:
+        return is_many(self.type)
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether Python has a part in it."""
+        inner = [field for fields in (self.fields or {}).values() for field in fields]
+        return self.needs is not None or any(field.is_computed for field in inner)
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Reads the fields off one operation, given its variables (or stand-ins for them)."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    operation: OperationDefinitionNode
+    variables: VariableValues
+
+    @cached_property
+    def context(self) -> tuple[Any, ...]:
+        details = {name: FragmentDetails(node) for name, node in self.fragments.items()}
+        return self.schema, details, self.variables
+
+    @property
+    def root(self) -> GraphQLObjectType:
+        return self.schema.get_root_type(self.operation.operation)
+
+    def grouped(self) -> dict[str, list[FieldDetails]]:
+        """What the operation asks of its root type, by response key."""
+        return collect_fields(*self.context, self.root, self.operation).grouped_field_set
+
+    def fields(self) -> list[Field]:
+        """Those of the root's fields that the database has a part in."""
+        readable = {key: details for key, details in self.grouped().items() if is_readable(self.root, details)}
+        return self.listed(self.root, readable, ())
+
+    def listed(self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], path: Path) -> list[Field]:
+        return [self.field(parent, key, [d.node for d in details], details, path) for key, details in grouped.items()]
+
+    def field(
+        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], details: list[FieldDetails], path: Path
+    ) -> Field:
+        name, path = nodes[0].name.value, (*path, key)
+        if name == "__typename":
+            return Field(key, name, parent.name, path, nodes)
+        definition = parent.fields[name]
+        declared = definition.extensions["strawberry-definition"]
+        if isinstance(declared, Computed):
+            return Field(key, declared.python_name, parent.name, path, nodes, definition.type, needs=declared.needs)
+        return Field(
+            key,
+            declared.python_name,
+            parent.name,
+            path,
+            nodes,
+            definition.type,
+            {} if declared.operation else self.arguments(definition, nodes[0]),
+            self.below(definition.type, details, (*path, 0) if is_many(definition.type) else path),
+            declared.resolver,
+            declared.operation,
+            cache=declared.cache or cache_of(definition.type),
+        )
+
+    def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
+        """The arguments by the names that resolvers know; null means the default."""
+        given = get_argument_values(definition, node, self.variables)
+        kinds = {name: kind.type for name, kind in definition.args.items()}
+        named = {python_name(definition.args[name]): as_python(value, kinds[name]) for name, value in given.items()}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def below(self, type_: Any, details: list[FieldDetails], path: Path) -> dict[str, list[Field]] | None:
+        named = get_named_type(type_)
+        if not is_composite_type(named):
+            return None
+        concrete = self.schema.get_possible_types(named) if is_abstract_type(named) else [named]
+        return {type_.name: self.listed(type_, self.subfields(type_, details), path) for type_ in concrete}
+
+    def subfields(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> dict[str, list[FieldDetails]]:
+        return collect_subfields(*self.context, self.operation, type_, details).grouped_field_set
+
+
+def is_readable(root: GraphQLObjectType, details: list[FieldDetails]) -> bool:
+    """Whether the database answers a field; introspection and plain Python are left to graphql-core."""
+    name = details[0].node.name.value
+    declared = root.fields[name].extensions.get("strawberry-definition") if name in root.fields else None
+    return isinstance(declared, Reads) or name == "__typename"
+
+
+def cache_of(type_: Any) -> Cache | None:
+    """What a type declares."""
+    definition = get_named_type(type_).extensions.get("strawberry-definition")
+    return getattr(getattr(definition, "origin", None), "cache", None)
+
+
+def is_many(type_: Any) -> bool:
+    return is_list_type(type_.of_type if is_non_null_type(type_) else type_)
+
+
+def python_name(declared: Any) -> str:
+    return declared.extensions["strawberry-definition"].python_name
+
+
+def as_python(value: Any, type_: GraphQLInputType) -> Any:
+    """An input as the dataclass that resolvers know; everything else as it is."""
+    if isinstance(value, list):
+        return [as_python(inner, get_named_type(type_)) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    named = get_named_type(type_)
+    shape = named.extensions["strawberry-definition"].origin.shape
+    fields = named.fields
+    return shape(**{python_name(fields[name]): as_python(inner, fields[name].type) for name, inner in value.items()})

@@ -1,0 +1,1 @@
+"""Run a planned operation and build its result, once per request."""

@@ -1,0 +1,1 @@
+"""Compile an operation to one SQL statement, once per document."""

@@ -1,0 +1,1 @@
+"""One HTTP request, whatever the protocol on top of it."""

@@ -1,0 +1,1 @@
+"""ASGI middleware, outermost first: request state, concurrency limit, body limit."""

@@ -1,0 +1,199 @@
+"""What surrounds every request, as plain ASGI: each layer of the framework's own kind would cost more than a query."""
+
+import logging
+import time
+from asyncio import CancelledError
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.client_address import Networks, page_scheme
+from gateway.http.errors import refusal_of, refused
+from gateway.http.request_state import Visit, begun, visit_of
+from gateway.http.responses import read, written
+from gateway.limits import told
+from gateway.observability.logging import log_request
+from gateway.observability.metrics.recorder import Measures
+from models.errors import Refusal, Unavailable
+
+logger = logging.getLogger("gateway")
+
+SECURITY = written(
+    [
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"referrer-policy", b"strict-origin-when-cross-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+    ]
+)
+"""The last two keep pages of other sites out of a process that holds what is answered here. CORS goes on as it was."""
+OVER_TLS = SECURITY + written([(b"strict-transport-security", b"max-age=31536000")])
+"""Without `includeSubDomains`: what else is under the name is not ours to decide on."""
+WHOLE = "gateway.whole"
+"""Among a request's extensions: writes an answer, if it is that request's turn. Servers other than ours have no such
+thing."""
+
+
+class Visits:
+    """Outermost: gives each request its id and its line in the log, and each answer the headers that all have.
+
+    A HEAD is answered as a GET whose body is not sent.
+    """
+
+    def __init__(self, app: ASGIApp, measures: Measures, proxies: Networks | None = None) -> None:
+        """`proxies`: who is believed that a request came over TLS; None where browsers are not to insist on that."""
+        self.app, self.measures, self.proxies = app, measures, proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started, visit, asked = time.perf_counter(), begun(scope), scope
+        if scope["method"] == "HEAD":
+            scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
+        try:
+            await self.app(scope, receive, Answering(scope, visit, send, self.general(scope)))
+        finally:
+            seconds = time.perf_counter() - started
+            self.measures.visited(scope, visit, seconds)
+            log_request(asked, visit, seconds)
+
+    def general(self, scope: Scope) -> bytes:
+        """The headers that every answer to such a request has."""
+        if self.proxies is None or page_scheme(HTTPConnection(scope), self.proxies) != "https":
+            return SECURITY
+        return OVER_TLS
+
+
+class Answering:
+    """How a request is answered: its `send`, which adds what all answers have and notes what becomes of it."""
+
+    __slots__ = "general", "scope", "send", "visit"
+
+    def __init__(self, scope: Scope, visit: Visit, send: Send, general: bytes) -> None:
+        self.scope, self.visit, self.send, self.general = scope, visit, send, general
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.visit.answering(message["status"])
+            message["headers"] = with_ours(message.get("headers", ()), self.visit, self.general)
+        await self.send(message)
+
+    def whole(self, status: int, head: bytes, body: bytes) -> bool:
+        """Send an answer at once; False where it has to go by messages, which cost as much as all that made it."""
+        write = self.scope.get("extensions", {}).get(WHOLE)
+        if write is None or self.visit.headers:  # those may have a stranger's words, and the server looks at them
+            return False
+        visit = self.visit
+        named = b"x-request-id: %b\r\n" % visit.request_id.encode()
+        if not write(self.scope, status, (head, told(visit.standings), self.general, named), body):
+            return False
+        visit.answering(status)
+        return True
+
+
+def with_ours(headers: Any, visit: Visit, general: bytes) -> list[tuple[bytes, bytes]]:
+    """An answer's headers with those that all answers have; what it says for itself stands."""
+    said, ours = {name for name, _ in headers}, [*visit.headers, *read(told(visit.standings) + general)]
+    return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
+
+
+def bodiless(send: Send) -> Send:
+    async def send_without_body(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_without_body
+
+
+MOST_BODIES = 128
+"""So many bodies of the greatest size may be in memory at once; who sends more of one then is told to come again."""
+TOO_MANY_BODIES = "Too much is being sent at once; try again"
+
+CUT_OFF = "The server is stopping; try again"
+
+
+class TooLarge(HTTPException):
+    """Raised while a body is read. It is an HTTPException because FastAPI lets only those pass at that point."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
+
+
+class Guard:
+    """Innermost: stops bodies that are too large, and answers for whatever went wrong beneath."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, apart: Mapping[str, int]) -> None:
+        self.app, self.max_body_bytes = app, max_body_bytes
+        self.apart = apart
+        """The bounds of paths that have their own, and whose bodies nobody holds in memory."""
+        self.held = Held(MOST_BODIES * max_body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        visit, apart = visit_of(scope), self.apart.get(scope["path"])
+        body = Body(scope, receive, apart or self.max_body_bytes, None if apart else self.held)
+        try:
+            await self.app(scope, body.receive, send)
+        except ClientDisconnect:
+            logger.debug("Request %s was abandoned", visit.request_id)
+        except CancelledError:  # the server's grace is over; whoever leaves by themselves is no cancellation
+            if not visit.is_answered:
+                await refused(scope, Unavailable(CUT_OFF))(scope, receive, send)
+            raise
+        except Exception as error:
+            if visit.is_answered or not isinstance(error, Refusal | HTTPException):
+                logger.exception("Request %s failed", visit.request_id)
+            if not visit.is_answered:
+                await refused(scope, refusal_of(error))(scope, receive, send)
+        finally:
+            body.let_go()
+
+
+def announced(scope: Scope) -> int:
+    """A body's length as its sender says; 0 where they do not, or talk nonsense."""
+    length = visit_of(scope).given.get(b"content-length", b"")
+    return int(length) if length.isdigit() and len(length) < 20 else 0
+
+
+@dataclass(slots=True)
+class Held:
+    """How much of bodies is in memory, of all requests whose answer is not there yet."""
+
+    most: int
+    now: int = 0
+
+
+class Body:
+    """A request's body as it comes. Its bytes are counted; a length that was announced counts before the first."""
+
+    __slots__ = "held", "inner", "most", "scope", "seen"
+
+    def __init__(self, scope: Scope, receive: Receive, most: int, held: Held | None) -> None:
+        self.scope, self.inner, self.most, self.held, self.seen = scope, receive, most, held, 0
+
+    async def receive(self) -> Message:
+        if not self.seen and announced(self.scope) > self.most:
+            raise TooLarge
+        message = await self.inner()
+        self.take(len(message.get("body", b"")))
+        return message
+
+    def take(self, size: int) -> None:
+        self.seen += size
+        if self.held:
+            self.held.now += size
+        if self.seen > self.most:
+            raise TooLarge
+        if self.held and self.held.now > self.held.most:
+            raise Unavailable(TOO_MANY_BODIES)
+
+    def let_go(self) -> None:
+        """Nothing of it is wanted any more."""
+        if self.held:
+            self.held.now -= self.seen

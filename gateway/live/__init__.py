@@ -1,1 +1,0 @@
-"""Everything live: the event log, followed in order by any number of clients."""

@@ -1,1 +1,0 @@
-"""What Prometheus is told: counted as it happens, by a few additions, and put into words when it asks."""

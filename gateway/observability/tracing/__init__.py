@@ -1,0 +1,1 @@
+"""OpenTelemetry tracing, inactive unless an exporter is configured."""

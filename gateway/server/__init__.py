@@ -1,0 +1,1 @@
+"""The process that listens: uvicorn's protocols, timeouts, worker supervision and shutdown."""

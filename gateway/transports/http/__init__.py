@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: requests, batches, multipart and server-sent streams."""

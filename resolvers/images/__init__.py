@@ -1,0 +1,1 @@
+"""Image uploads: type detection, decoding, metadata removal and thumbnails."""

@@ -1,0 +1,1 @@
+"""Stripe webhooks: events, their order and their effects on orders and subscriptions."""

@@ -1,0 +1,52 @@
+"""Categories and tags: what posts are filed under."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Select, delete, select
+
+from models import Category, Post, PostTag, Tag, Viewer, new_id
+from models.database.transaction import Transaction
+from models.database.upserts import insert_or_nothing
+from models.errors import ValidationError
+from resolvers.slugs import slug_of
+
+
+def categories(viewer: Viewer | None) -> Select[Category]:
+    """Every category, by name."""
+    return select(Category).order_by(Category.name, Category.id)
+
+
+def tags(viewer: Viewer | None) -> Select[Tag]:
+    """Tags, by name."""
+    return select(Tag).order_by(Tag.name, Tag.id)
+
+
+async def existing_category(session: Transaction, id: UUID | None) -> None:
+    """Refuses a category that is not there."""
+    if id is not None and await session.get(Category, id) is None:
+        raise ValidationError.of(categoryId="There is no such category")
+
+
+async def retag(session: Transaction, post: Post, names: Sequence[str]) -> bool:
+    """Give a post these tags and no others, making those that are new; says whether that changed anything."""
+    wanted = await tags_named(session, names)
+    present = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
+    if gone := present - wanted:
+        await session.execute(delete(PostTag).where(PostTag.post_id == post.id, PostTag.tag_id.in_(gone)))
+    session.add_all(PostTag(post_id=post.id, tag_id=tag_id) for tag_id in wanted - present)
+    return wanted != present
+
+
+async def tags_named(session: Transaction, names: Sequence[str]) -> set[UUID]:
+    """The ids of the tags of these names. Two transactions that make the same tags do so in the same order."""
+    by_slug = {slug_of(name): name for name in reversed(names)}
+    if "" in by_slug:
+        raise ValidationError.of(tags="Each tag must have a letter or a digit")
+    if not by_slug:
+        return set()
+    rows = [{"id": new_id(), "name": by_slug[slug], "slug": slug} for slug in sorted(by_slug)]
+    known = set(await session.scalars(select(Tag.slug).where(Tag.slug.in_(by_slug))))
+    if new := [row for row in rows if row["slug"] not in known]:
+        await session.execute(insert_or_nothing(session, Tag, *new))
+    return set(await session.scalars(select(Tag.id).where(Tag.slug.in_(by_slug))))

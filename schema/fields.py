@@ -1,0 +1,229 @@
+"""The words in which the schema declares what it reads and does.
+
+- `@over(models.Post)` makes a GraphQL type of an entity: a field without a value is the column or the relationship of
+  the same name.
+- `reads(resolver)` is a field that a resolver selects: the resolver's return value (a SELECT or an expression) and the
+  field's annotation (`Post | None`, `list[Post]`, `Connection[Post]`, `Page[Post]`, `bool`) say the rest.
+- `does(operation)` is a mutation's field: what the operation returns (the id of an entity, or a dataclass of plain
+  values and such ids) is read as by its viewer.
+- `computed(function, needs=…)` is a field that Python makes of other columns of the row.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, get_origin, get_type_hints
+from uuid import UUID
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.base import has_object_definition
+from strawberry.types.field import StrawberryField
+from strawberry.types.unset import UNSET
+from strawberry.utils.str_converters import to_camel_case
+
+from schema.cache_control import Cache
+from schema.descriptions import ARGUMENTS, documented
+from schema.inputs import optional, wanted
+
+Row = TypeVar("Row")
+
+TYPE = " type"
+"""The entry under which a row of an interface says what it is, when graphql-core has to know."""
+
+NEEDED = " needs "
+"""What comes before a column's name in the entry that a computed field is made of; no response key has a space."""
+
+COUNTING = 10
+"""Points for a count, which looks at every row."""
+
+Offer = dict[str, tuple[Any, Any]]
+"""Arguments by name: each with its type and its default."""
+
+FORWARD: Offer = {"first": (int, 20), "after": (str, None)}
+BOTH_WAYS: Offer = {"first": (int, None), "after": (str, None), "last": (int, None), "before": (str, None)}
+NUMBERED: Offer = {"page": (int, 1), "limit": (int, 20)}
+SEVERAL: Offer = {"first": (int, 50)}
+"""The first rows of a list, without a cursor."""
+RESUMABLE: Offer = {"since": (UUID, None)}
+"""The event after which to go on."""
+
+
+class Reads(StrawberryField):
+    """A field that the database answers; by the time GraphQL asks, its value stands under its response key."""
+
+    is_basic_field = False
+
+    @property
+    def resolver(self) -> Callable[..., Any] | None:
+        return self.metadata.get("resolver")
+
+    @property
+    def operation(self) -> Callable[..., Any] | None:
+        return self.metadata.get("operation")
+
+    @property
+    def cache(self) -> Cache | None:
+        return self.metadata.get("cache")
+
+    @property
+    def arguments(self) -> list[StrawberryArgument]:
+        if self._arguments is None:
+            paging = self.metadata.get("paging") or paging_of(self.type)
+            offered = {**paging, **parameters(self.resolver or self.operation), **self.metadata.get("resuming", {})}
+            self._arguments = [argument(name, *rest) for name, rest in offered.items()]
+        return self._arguments
+
+    @arguments.setter
+    def arguments(self, value: list[StrawberryArgument]) -> None:
+        self._arguments = value
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        answer = source[info.path.key]
+        if isinstance(answer, Exception):
+            raise answer.with_traceback(None)
+        return answer
+
+
+class Computed(StrawberryField):
+    """A field that is made in Python of columns of its row, which are read along with the rest."""
+
+    is_basic_field = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.metadata["needs"]
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        return self.metadata["function"](**{name: source[NEEDED + name] for name in self.needs})
+
+
+def reads(
+    resolver: Callable[..., Any] | None = None, paging: Offer | None = None, cache: Cache | None = None, **costs: Any
+) -> Any:
+    """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
+
+    `points`: what it costs by itself. `assumed`: how long a list is taken to be. `rows_of_page`: it is as long as the
+    page that it is on. `looks`: it looks at a list's rows, and pays what it takes to find them.
+    """
+    metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
+    return Reads(metadata=metadata, description=resolver and inspect.getdoc(resolver))
+
+
+def does(operation: Callable[..., Any], **costs: Any) -> Any:
+    """A field that does something and is then what the operation returns, read as by its viewer."""
+    return Reads(metadata={"operation": operation, **costs}, description=inspect.getdoc(operation))
+
+
+def follows(operation: Callable[..., Any], resuming: Offer | None = None) -> Any:
+    """A field that is told again and again: for each event what the operation makes of it, read as by its viewer."""
+    metadata = {"operation": operation, "resuming": resuming or {}}
+    return Reads(metadata=metadata, description=inspect.getdoc(operation))
+
+
+def computed(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
+    """A field that a function makes of columns of the row, given by name and as the wire spells them."""
+    return Computed(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
+
+
+def over(entity: type, cache: Cache | None = None, **options: Any) -> Callable[[type], type]:
+    """A GraphQL type whose fields are those of an entity."""
+
+    def declare(cls: type) -> type:
+        cls.entity, cls.cache = entity, cache
+        cls.is_type_of = lambda answer, info: True
+        return answered(cls, **options)
+
+    return declare
+
+
+def answered(cls: type, **options: Any) -> type:
+    """A GraphQL type that only the database fills: every bare annotation becomes a field that is read."""
+    words, columns = documented(cls), documented(getattr(cls, "entity", cls))
+    for name in inspect.get_annotations(cls):
+        if name not in cls.__dict__:
+            setattr(cls, name, reads())
+        field = cls.__dict__[name]
+        field.description = words.get(name) or field.description or columns.get(name)
+    return strawberry.type(cls, description=inspect.cleandoc(cls.__doc__ or ""), **options)
+
+
+def parameters(resolver: Callable[..., Any] | None) -> Offer:
+    """The parameters that a client may give: all but who asks, what happened and the row that the field belongs to."""
+    if resolver is None:
+        return {}
+    hints = get_type_hints(resolver)
+    return {
+        name: (hints[name], parameter.default)
+        for name, parameter in inspect.signature(resolver).parameters.items()
+        if name not in ("viewer", "ctx", "event") and get_origin(hints[name]) is not type
+    }
+
+
+def argument(name: str, annotation: Any, default: Any) -> StrawberryArgument:
+    """An argument with a default may be left out, and null means the default."""
+    required = default is inspect.Parameter.empty
+    annotation, default = (wanted(annotation), UNSET) if required else optional(annotation, default)
+    description = ARGUMENTS.get(to_camel_case(name))
+    return StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=description, default=default)
+
+
+def paging_of(type_: Any) -> Offer:
+    if not has_object_definition(type_):
+        return {}
+    origin = type_.__strawberry_definition__.concrete_of
+    return {"Connection": FORWARD, "Page": NUMBERED}.get(origin.name, {}) if origin else {}
+
+
+@answered
+class PageInfo:
+    """Where a page stands among the others."""
+
+    has_next_page: bool = reads(looks=True)
+    """Whether there is more after this page."""
+    has_previous_page: bool = reads(looks=True)
+    """Whether there is more before this page."""
+    start_cursor: str | None = reads(looks=True)
+    """The cursor of the first row; null on an empty page."""
+    end_cursor: str | None = reads(looks=True)
+    """The cursor of the last row; null on an empty page."""
+
+
+@answered
+class Edge(Generic[Row]):
+    """A row and its place in the order."""
+
+    cursor: str
+    """Its place: give it as `after` or `before` to go on from here."""
+    node: Row
+    """The row."""
+
+
+@answered
+class Connection(Generic[Row]):
+    """Rows in an order, a page at a time, from one cursor to the next."""
+
+    edges: list[Edge[Row]] = reads(points=0, rows_of_page=True, looks=True)
+    """The page's rows, each with its cursor."""
+    nodes: list[Row] = reads(rows_of_page=True, looks=True)
+    """The page's rows."""
+    page_info: PageInfo = reads(points=0)
+    """Whether there is more, and from where."""
+    total_count: int = reads(points=COUNTING, looks=True)
+    """How many rows there are on all pages; counted only when asked for."""
+
+
+@answered
+class Page(Generic[Row]):
+    """Rows in an order, by numbered pages."""
+
+    data: list[Row] = reads(rows_of_page=True, looks=True)
+    """The page's rows."""
+    page: int
+    """Which page this is, from 1."""
+    limit: int
+    """How many rows a page holds."""
+    total: int = reads(points=COUNTING, looks=True)
+    """How many rows there are on all pages."""
+    pages: int = reads(points=COUNTING, looks=True)
+    """How many pages there are."""
