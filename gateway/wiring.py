@@ -10,18 +10,19 @@ from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
+from starlette.requests import HTTPConnection
 
 from gateway.adapters.language_models import language_model
 from gateway.adapters.storage import storage_of
 from gateway.adapters.stripe import checkouts, signatures
 from gateway.adapters.wakeups import broker_of
-from gateway.auth.api_key_usage import Usage
-from gateway.auth.authenticator import Credentials
-from gateway.auth.authjs import authjs_of
-from gateway.auth.oidc import provider_of
-from gateway.auth.secret import signing_secret
-from gateway.auth.session_monitor import Watch
-from gateway.auth.sessions import Sessions
+from gateway.auth.api_key_usage import ApiKeyUsage
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.authjs import create_authjs
+from gateway.auth.oidc import open_oidc
+from gateway.auth.secret import get_auth_secret
+from gateway.auth.session_monitor import SessionMonitor
+from gateway.auth.sessions import SessionLookup
 from gateway.cli.migrations import migrated
 from gateway.events.broadcaster import Hub
 from gateway.events.log import Log
@@ -73,14 +74,14 @@ class Gateway:
     known: Known
     persisted: Persisted
     tokens: Tokens
-    credentials: Credentials
+    authenticator: Authenticator
     payments: Payments | None
     signatures: Signatures
     limits: Limits
     redis: Redis | None
     log: Log
     streams: Streams
-    watch: Watch
+    session_monitor: SessionMonitor
     hub: Hub
     model: LanguageModel
     storage: Storage
@@ -95,6 +96,11 @@ class Gateway:
     def context(self, request_id: str) -> RequestContext:
         """What operations are handed, for one request."""
         return RequestContext(db=self.db, tokens=self.tokens, payments=self.payments, request_id=request_id)
+
+
+def get_state(connection: HTTPConnection) -> Gateway:
+    """Return the parts of the server that a request came to."""
+    return connection.scope["app"].state.gateway
 
 
 @asynccontextmanager
@@ -127,17 +133,17 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
         log.beginnings |= {answers.clear, counts.clear}
         await stack.enter_async_context(log.running())
         await stack.enter_async_context(broker.listening(log.wake))
-        watch = await stack.enter_async_context(Watch(following).running())
+        session_monitor = await stack.enter_async_context(SessionMonitor(following).running())
         hub = await stack.enter_async_context(Hub(log, streams).running())
         model = await stack.enter_async_context(language_model(settings))
-        usage = await stack.enter_async_context(Usage(db).running())
+        usage = await stack.enter_async_context(ApiKeyUsage(db).running())
         ledger = await stack.enter_async_context(Ledger(db).running())
         storage = storage_of(settings.upload_url)
         await stack.enter_async_context(housekeeping(db, storage, settings.event_retention))
         stack.enter_context(heeding(streams))
-        provider = await stack.enter_async_context(provider_of(settings))
-        authjs = authjs_of(settings)
-        tokens = Tokens(signing_secret(settings))
+        oidc = await stack.enter_async_context(open_oidc(settings))
+        authjs = create_authjs(settings)
+        tokens = Tokens(get_auth_secret(settings))
         yield Gateway(
             settings=settings,
             work=work,
@@ -150,12 +156,12 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             payments=payments,
             signatures=signatures(settings),
             persisted=Persisted(engine, TrustedDocuments(db), ledger, settings),
-            credentials=Credentials(db, Sessions(reads), tokens, usage, provider, authjs),
+            authenticator=Authenticator(db, SessionLookup(reads), tokens, usage, oidc, authjs),
             limits=Limits(settings, redis),
             redis=redis,
             log=log,
             streams=streams,
-            watch=watch,
+            session_monitor=session_monitor,
             hub=hub,
             model=model,
             storage=storage,

@@ -24,18 +24,18 @@ from resolvers import passwords
 from resolvers.context import RequestContext
 from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
 from resolvers.ports import Sessions
-from resolvers.tokens import Claims, Issued, Tokens, digest, new_refresh_token
+from resolvers.tokens import Claims, IssuedTokens, Tokens, hash_token, new_refresh_token
 
-WRONG = "Wrong email address or password"
+WRONG_CREDENTIALS = "Wrong email address or password"
 """Said of a wrong password and of an unknown address alike."""
-STOLEN = "The refresh token was used before; sign in again"
-TOO_LATE = "The refresh token has just been used; go on with what it was exchanged for"
-AT_ONCE = timedelta(seconds=10)
+REFRESH_REUSED = "The refresh token was used before; sign in again"
+REFRESH_JUST_USED = "The refresh token has just been used; go on with what it was exchanged for"
+REUSE_GRACE = timedelta(seconds=10)
 """How far apart two uses of a refresh token may be one exchange: two tabs share it, or an answer was lost and asked for
 again. Whoever comes second gets nothing, so a thief gains nothing either; the first one's tokens stay good."""
 
 
-def address(text: str) -> str:
+def normalize_email(text: str) -> str:
     """An email address in lower case; whether it receives mail is not asked, and `.test` is as good as any."""
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
@@ -43,10 +43,10 @@ def address(text: str) -> str:
         raise ValueError("must be an email address") from error
 
 
-def kept_as(text: str) -> str:
+def normalize_email_or_raw(text: str) -> str:
     """How an address is kept, however somebody spells it now; what is no address nobody has."""
     try:
-        return address(text) if len(text) <= LONGEST_ADDRESS else text
+        return normalize_email(text) if len(text) <= LONGEST_ADDRESS else text
     except ValueError:
         return text.lower()
 
@@ -55,7 +55,7 @@ class Register(Input):
     """A new account."""
 
     name: PersonName
-    email: Annotated[EmailText, AfterValidator(address)]
+    email: Annotated[EmailText, AfterValidator(normalize_email)]
     password: NewPassword
 
 
@@ -66,7 +66,7 @@ class Login(Input):
     password: Text
 
 
-def myself(viewer: Viewer | None) -> Select[User]:
+def viewer(viewer: Viewer | None) -> Select[User]:
     """The viewer's own account, if somebody is signed in."""
     return select(User).where(User.id == viewer.id if viewer else false())
 
@@ -83,35 +83,35 @@ def email(viewer: Viewer | None, user: type[User]) -> ColumnElement[str | None]:
     return user.email if viewer.is_admin else case((user.id == viewer.id, user.email))
 
 
-async def register(ctx: RequestContext, input: Register) -> Issued:
+async def register(ctx: RequestContext, input: Register) -> IssuedTokens:
     """Make an account and sign in to it."""
-    password_hash = await passwords.hashed(input.password)
+    password_hash = await passwords.hash_password(input.password)
     user = User(name=input.name, email=input.email, password_hash=password_hash)
     try:
         async with ctx.db.writing() as session:
             session.add(user)
             await session.flush()
-            opened = issue(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+            opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
     except IntegrityError as error:
         raise Conflict("That email address is already registered") from error
     return ctx.enter(opened)
 
 
-async def login(ctx: RequestContext, input: Login) -> Issued:
+async def login(ctx: RequestContext, input: Login) -> IssuedTokens:
     """Sign in with an email address and a password."""
     async with ctx.db.reading() as session:
-        user = await session.scalar(select(User).where(User.email == kept_as(input.email)))
-    if not await passwords.matches(input.password, user and user.password_hash):
-        raise Unauthorized(WRONG)
+        user = await session.scalar(select(User).where(User.email == normalize_email_or_raw(input.email)))
+    if not await passwords.verify_password(input.password, user and user.password_hash):
+        raise Unauthorized(WRONG_CREDENTIALS)
     async with ctx.db.writing() as session:
-        opened = issue(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+        opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
     return ctx.enter(opened)
 
 
-async def refresh(ctx: RequestContext, refresh_token: str) -> Issued:
+async def refresh(ctx: RequestContext, refresh_token: str) -> IssuedTokens:
     """Exchange a refresh token for new tokens, once. Used again later it ends the session: somebody stole it."""
     async with ctx.db.writing() as session:
-        wanted = select(RefreshToken).where(RefreshToken.token_hash == digest(refresh_token)).with_for_update()
+        wanted = select(RefreshToken).where(RefreshToken.token_hash == hash_token(refresh_token)).with_for_update()
         token = await session.scalar(wanted)
         now = utcnow()
         if token is None or token.revoked_at is not None or token.expires_at <= now:
@@ -120,11 +120,11 @@ async def refresh(ctx: RequestContext, refresh_token: str) -> Issued:
         if used_at is None:
             token.used_at = now
             user = await session.get_one(User, token.user_id)
-            opened = issue(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
-        elif now - used_at > AT_ONCE:
+            opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
+        elif now - used_at > REUSE_GRACE:
             await end_session(session, token.family_id)
     if used_at is not None:
-        raise Unauthorized(STOLEN if now - used_at > AT_ONCE else TOO_LATE)
+        raise Unauthorized(REFRESH_REUSED if now - used_at > REUSE_GRACE else REFRESH_JUST_USED)
     return ctx.enter(opened)
 
 
@@ -134,7 +134,7 @@ async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
         if ctx.session_id is not None:
             await end_session(session, ctx.session_id)
         if refresh_token is not None:
-            held = select(RefreshToken.family_id).where(RefreshToken.token_hash == digest(refresh_token))
+            held = select(RefreshToken.family_id).where(RefreshToken.token_hash == hash_token(refresh_token))
             if family_id := await session.scalar(held):
                 await end_session(session, family_id)
 
@@ -148,13 +148,15 @@ async def authenticate(sessions: Sessions, tokens: Tokens, access_token: str) ->
     return replace(claims, viewer=Viewer(claims.viewer.id, role))
 
 
-def living(user_id: UUID | BindParameter[UUID], session_id: UUID | BindParameter[UUID]) -> Select[tuple[Role]]:
+def active_session_role(
+    user_id: UUID | BindParameter[UUID], session_id: UUID | BindParameter[UUID]
+) -> Select[tuple[Role]]:
     """The role of an account, while it and its session are there."""
     family = RefreshToken.family_id == session_id, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
     return select(User.role).where(User.id == user_id, exists().where(*family))
 
 
-def living_among(sessions: Collection[UUID]) -> CompoundSelect:
+def active_sessions(sessions: Collection[UUID]) -> CompoundSelect:
     """Of some sessions, identities and API keys those that live, each with its account's role."""
     family = RefreshToken.family_id.in_(sessions), RefreshToken.revoked_at.is_(None)
     accounts = select(RefreshToken.family_id, User.role).join(User, User.id == RefreshToken.user_id).where(*family)
@@ -166,19 +168,19 @@ def living_among(sessions: Collection[UUID]) -> CompoundSelect:
 async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
     """Give an account a role, from now on."""
     async with db.writing() as session:
-        change = update_rows(User).where(User.email == kept_as(email.strip())).values(role=role)
+        change = update_rows(User).where(User.email == normalize_email_or_raw(email.strip())).values(role=role)
         if not (await session.execute(change)).rowcount:
             raise NotFound(f"No account has the address {email}")
         touch_everything(session)
 
 
-def issue(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> Issued:
+def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:
     """Tokens for a session, new or going on."""
     refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_life
-    kept = {"user_id": viewer.id, "family_id": session_id, "token_hash": digest(refresh_token)}
+    kept = {"user_id": viewer.id, "family_id": session_id, "token_hash": hash_token(refresh_token)}
     session.add(RefreshToken(**kept, expires_at=expires_at))
     expires_in = int(tokens.access_life.total_seconds())
-    return Issued(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
+    return IssuedTokens(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
 
 
 async def end_session(session: Transaction, session_id: UUID) -> None:

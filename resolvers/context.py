@@ -8,7 +8,7 @@ from uuid import UUID
 from models import Database, Viewer
 from models.errors import Forbidden, Unauthorized
 from resolvers.ports import Payments
-from resolvers.tokens import Claims, Issued, Tokens
+from resolvers.tokens import Claims, IssuedTokens, Tokens
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
@@ -51,7 +51,7 @@ class RequestContext:
     request_id: str = ""
     charge: Callable[[int], Awaitable[None]] = for_free
     """Takes points from the viewer's budget, or refuses; called before what they are for is done."""
-    issued: Issued | None = None
+    issued: IssuedTokens | None = None
     """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
 
     def signed_in(self) -> Viewer:
@@ -70,7 +70,7 @@ class RequestContext:
         self.viewer, self.session_id, self.expires_at = claims.viewer, claims.session_id, claims.expires_at
         self.key_id, self.reads_only = claims.key_id, claims.reads_only
 
-    def enter(self, issued: Issued) -> Issued:
+    def enter(self, issued: IssuedTokens) -> IssuedTokens:
         """From here on the request is that of who has just signed in."""
         self.viewer, self.session_id, self.issued = issued.viewer, issued.session_id, issued
         return issued

@@ -13,17 +13,17 @@ from sqlalchemy import BindParameter, Select, delete, select
 from models import Database, Identity, Role, User
 from models.database.transaction import Transaction
 from models.database.upserts import insert_or_nothing
-from resolvers.accounts import address
+from resolvers.accounts import normalize_email
 from resolvers.inputs import LONGEST_ADDRESS
 from resolvers.ports import Sessions
 from resolvers.tokens import Claims
 
-NAMELESS = "Somebody"
-LONGEST_SUBJECT, LONGEST_NAME, LONGEST_IMAGE = 255, 100, 2_048
+DEFAULT_NAME = "Somebody"
+MAX_SUBJECT_LENGTH, MAX_NAME_LENGTH, MAX_IMAGE_URL_LENGTH = 255, 100, 2_048
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExternalUser:
     """Somebody, as an issuer tells of them. Whatever may be None is used only to make an account."""
 
     issuer: str
@@ -35,73 +35,77 @@ class Told:
     """Whether the issuer may name one person differently each time, and means the same by the same address."""
 
 
-def told(issuer: str, subject: str, claims: dict[str, Any], *, known_by_email: bool = False) -> Told:
+def parse_claims(issuer: str, subject: str, claims: dict[str, Any], *, known_by_email: bool = False) -> ExternalUser:
     """The same from claims in OpenID Connect's words; what is not usable is left out."""
-    email = None if claims.get("email_verified") is False else email_of(claims.get("email"))
-    name = next((name for key in ("name", "preferred_username", "nickname") if (name := line(claims.get(key)))), None)
-    return Told(issuer, subject, email, name, image_of(claims.get("picture")), known_by_email)
+    email = None if claims.get("email_verified") is False else parse_email(claims.get("email"))
+    name = next(
+        (name for key in ("name", "preferred_username", "nickname") if (name := clean_name(claims.get(key)))), None
+    )
+    return ExternalUser(issuer, subject, email, name, parse_image_url(claims.get("picture")), known_by_email)
 
 
-def email_of(value: Any) -> str | None:
+def parse_email(value: Any) -> str | None:
     try:
-        return address(value.strip()) if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else None
+        return normalize_email(value.strip()) if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else None
     except ValueError:
         return None
 
 
-def line(value: Any) -> str | None:
+def clean_name(value: Any) -> str | None:
     """Text as a name may be: on one line, and not too long."""
     text = " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
-    return text[:LONGEST_NAME].strip() or None
+    return text[:MAX_NAME_LENGTH].strip() or None
 
 
-def image_of(value: Any) -> str | None:
-    usable = isinstance(value, str) and len(value) <= LONGEST_IMAGE and value.isprintable()
+def parse_image_url(value: Any) -> str | None:
+    usable = isinstance(value, str) and len(value) <= MAX_IMAGE_URL_LENGTH and value.isprintable()
     return value if usable and value.lower().startswith(("https://", "http://")) else None
 
 
-async def recognise(db: Database, sessions: Sessions, somebody: Told, expires_at: int) -> Claims:
+async def resolve_account(db: Database, sessions: Sessions, somebody: ExternalUser, expires_at: int) -> Claims:
     """Whose account it is, with the role of this moment; made now, if they have not been seen before."""
     known = await sessions.identity(somebody.issuer, somebody.subject)
     if known is None:
         async with db.writing() as session:
-            await welcome(session, somebody)
+            await create_account(session, somebody)
         known = await sessions.identity(somebody.issuer, somebody.subject)
     identity_id, viewer = known
     return Claims(viewer, identity_id, expires_at)
 
 
-def named(issuer: str | BindParameter[str], subject: str | BindParameter[str]) -> Select[tuple[UUID, UUID, Role]]:
+def identity_query(
+    issuer: str | BindParameter[str], subject: str | BindParameter[str]
+) -> Select[tuple[UUID, UUID, Role]]:
     """An identity, its account, and the role of that."""
     wanted = select(Identity.id, Identity.user_id, User.role).join(User, User.id == Identity.user_id)
     return wanted.where(Identity.issuer == issuer, Identity.subject == subject)
 
 
-async def welcome(session: Transaction, somebody: Told) -> None:
+async def create_account(session: Transaction, somebody: ExternalUser) -> None:
     """Write down who it is. Of requests that come at once the first does, and what the others made goes again."""
-    user = User(name=somebody.name or (somebody.email or NAMELESS).partition("@")[0], image=somebody.image)
-    user_id = await account(session, somebody, user)
+    user = User(name=somebody.name or (somebody.email or DEFAULT_NAME).partition("@")[0], image=somebody.image)
+    user_id = await get_or_create_user(session, somebody, user)
     identity = Identity(user_id=user_id, issuer=somebody.issuer, subject=somebody.subject, email=somebody.email)
     written = await session.execute(insert_or_nothing(session, Identity, identity.model_dump()))
     if user_id == user.id and not written.rowcount:
         await session.execute(delete(User).where(User.id == user.id))
 
 
-async def account(session: Transaction, somebody: Told, new: User) -> UUID:
+async def get_or_create_user(session: Transaction, somebody: ExternalUser, new: User) -> UUID:
     """Whose account it is: one that they have already, or a new one, with the address unless another has that."""
-    if user_id := await namesake(session, somebody):
+    if user_id := await find_by_email(session, somebody):
         return user_id
     with_address = insert_or_nothing(session, User, new.model_dump() | {"email": somebody.email})
     if (await session.execute(with_address)).rowcount:
         return new.id
-    if user_id := await namesake(session, somebody):  # who came at the same time was quicker
+    if user_id := await find_by_email(session, somebody):  # who came at the same time was quicker
         return user_id
     session.add(new)
     await session.flush()
     return new.id
 
 
-async def namesake(session: Transaction, somebody: Told) -> UUID | None:
+async def find_by_email(session: Transaction, somebody: ExternalUser) -> UUID | None:
     """The account of whom the same issuer told of by another name, where it means one person by one address."""
     if not (somebody.known_by_email and somebody.email):
         return None

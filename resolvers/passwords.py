@@ -13,39 +13,39 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from models.errors import Unavailable
 
 HASHER = PasswordHasher()
-THREADS = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
-MOST = 8 * (os.cpu_count() or 1)
+POOL = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
+MAX_QUEUED = 8 * (os.cpu_count() or 1)
 """Passwords in hand at once: one more would wait for half a second and longer."""
 
 
-class Hashing:
+class HashQueue:
     """How many passwords are in hand."""
 
     now = 0
 
 
-async def hashed(password: str) -> str:
-    return await apart(HASHER.hash, password)
+async def hash_password(password: str) -> str:
+    return await run_in_pool(HASHER.hash, password)
 
 
-async def matches(password: str, password_hash: str | None) -> bool:
+async def verify_password(password: str, password_hash: str | None) -> bool:
     """Whether it is the password; without a hash it takes as long to say no."""
-    return await apart(verified, password, password_hash)
+    return await run_in_pool(_verify, password, password_hash)
 
 
-async def apart(work: Callable[..., Any], *given: Any) -> Any:
+async def run_in_pool(work: Callable[..., Any], *given: Any) -> Any:
     """In a thread, in turn. Raises `Unavailable` where too many wait for theirs."""
-    if Hashing.now >= MOST:
+    if HashQueue.now >= MAX_QUEUED:
         raise Unavailable
-    Hashing.now += 1
+    HashQueue.now += 1
     try:
-        return await asyncio.get_running_loop().run_in_executor(THREADS, work, *given)
+        return await asyncio.get_running_loop().run_in_executor(POOL, work, *given)
     finally:
-        Hashing.now -= 1
+        HashQueue.now -= 1
 
 
-def verified(password: str, password_hash: str | None) -> bool:
-    stand_in = decoy()
+def _verify(password: str, password_hash: str | None) -> bool:
+    stand_in = dummy_hash()
     try:
         HASHER.verify(password_hash or stand_in, password)
     except (Argon2Error, InvalidHashError):
@@ -54,6 +54,6 @@ def verified(password: str, password_hash: str | None) -> bool:
 
 
 @cache
-def decoy() -> str:
+def dummy_hash() -> str:
     """What the password of an account that does not exist is compared with."""
     return HASHER.hash(os.urandom(16).hex())

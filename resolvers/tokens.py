@@ -16,20 +16,20 @@ from models.errors import Unauthorized
 
 ALGORITHM = "HS256"
 ISSUER, TYPE = "dovetail", "JWT"
-LONGEST = 8_192
+MAX_TOKEN_LENGTH = 8_192
 """Characters that a token may have before anybody looks into it."""
-INVALID = "The access token is not valid or has expired"
-MALFORMED = jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError
+INVALID_JWT = "The access token is not valid or has expired"
+DECODE_ERRORS = jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError
 """What comes of reading a token, whatever somebody put into it."""
-MOST_VERIFIED = 10_000
+MAX_VERIFIED_TOKENS = 10_000
 """Tokens whose signature need not be verified again: that takes longer than to ask whether their session lives."""
-CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
-OPTIONS: Any = {"require": CLAIMS, "verify_iat": False}
+REQUIRED_CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
+DECODE_OPTIONS: Any = {"require": REQUIRED_CLAIMS, "verify_iat": False}
 """When it was issued gives no right: were it asked, new tokens of a server whose clock is ahead would be of no use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedTokens:
     """What signing in or refreshing gives. `expires_in` is the access token's life in seconds."""
 
     access_token: str = field(repr=False)
@@ -80,30 +80,30 @@ class Tokens:
 
     def verify(self, token: str) -> Claims:
         """The claims of a token of ours that has not expired."""
-        if len(token) > LONGEST:
-            raise Unauthorized(INVALID)
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthorized(INVALID_JWT)
         key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         claims = self.verified.get(key)
         if claims is None:
-            claims = self.verified[key] = self.decoded(token)
-            if len(self.verified) > MOST_VERIFIED:
+            claims = self.verified[key] = self._decode(token)
+            if len(self.verified) > MAX_VERIFIED_TOKENS:
                 self.verified.popitem(last=False)
         self.verified.move_to_end(key)
         if claims.expires_at <= time.time():
-            raise Unauthorized(INVALID)
+            raise Unauthorized(INVALID_JWT)
         return claims
 
-    def decoded(self, token: str) -> Claims:
+    def _decode(self, token: str) -> Claims:
         try:
-            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=OPTIONS)
-            claims = checked(whole["header"], whole["payload"])
+            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=DECODE_OPTIONS)
+            claims = check_type(whole["header"], whole["payload"])
             viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
             return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
-        except MALFORMED as error:
-            raise Unauthorized(INVALID) from error
+        except DECODE_ERRORS as error:
+            raise Unauthorized(INVALID_JWT) from error
 
 
-def checked(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
+def check_type(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
     """A token's claims, if it says that it is what we sign."""
     if header.get("typ") != TYPE:
         raise jwt.InvalidTokenError("another type of token")
@@ -114,6 +114,6 @@ def new_refresh_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def digest(token: str) -> str:
+def hash_token(token: str) -> str:
     """How a refresh token is kept: it has 256 bits of chance, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()

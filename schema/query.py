@@ -10,7 +10,7 @@ from schema.types import Category, Node, Order, Post, Tag, Upload, User, Webhook
 class Query:
     """What can be asked. Ids that are missing, hidden or malformed are null, without an error."""
 
-    viewer: User | None = reads(resolvers.accounts.myself, cache=Cache(scope=Scope.PRIVATE))
+    viewer: User | None = reads(resolvers.accounts.viewer, cache=Cache(scope=Scope.PRIVATE))
     node: Node | None = reads(resolvers.nodes.node)
     user: User | None = reads(resolvers.accounts.user)
     post: Post | None = reads(resolvers.posts.post)

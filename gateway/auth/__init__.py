@@ -1,1 +1,1 @@
-"""Authentication: credentials, cookies, sessions and external identity providers."""
+"""Authentication: access tokens, cookies, API keys, an external identity provider and Auth.js."""

@@ -1,4 +1,4 @@
-"""When API keys were used: noted beside the requests, and for each key once a minute at most."""
+"""Buffered writes of `last_used_at`: outside the requests, and once a minute for each key at most."""
 
 import asyncio
 import logging
@@ -13,51 +13,50 @@ from models import Database, utcnow
 from models.errors import Refusal
 from resolvers import api_keys
 
-PAUSE = 1.0
-"""Seconds from one writing to the next."""
+WRITE_INTERVAL_SECONDS = 1.0
 
-logger = logging.getLogger("gateway.identity")
+logger = logging.getLogger("gateway.auth")
 
 
-class Usage:
-    """What this process has yet to write down."""
+class ApiKeyUsage:
+    """The uses of API keys that this process has not written yet."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.due: dict[UUID, float] = {}
-        """By key, when it is worth noting again, on the clock that never goes back."""
+        self.next_write: dict[UUID, float] = {}
+        """Monotonic time from which a key's use is recorded again."""
         self.unwritten: dict[UUID, datetime] = {}
-        self.is_any = asyncio.Event()
+        self.pending_event = asyncio.Event()
 
-    def note(self, key_id: UUID) -> None:
-        """A key has just been used."""
+    def record(self, key_id: UUID) -> None:
+        """Record that a key has just been used."""
         now = time.monotonic()
-        if now >= self.due.get(key_id, 0.0):
-            self.due[key_id] = now + api_keys.ONCE_IN.total_seconds()
+        if now >= self.next_write.get(key_id, 0.0):
+            self.next_write[key_id] = now + api_keys.USE_RESOLUTION.total_seconds()
             self.unwritten[key_id] = utcnow()
-            self.is_any.set()
+            self.pending_event.set()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Usage"]:
-        """Write until the scope is left, and what is left then."""
-        async with alongside(self.go_on(), "usage of API keys"):
+    async def running(self) -> AsyncIterator["ApiKeyUsage"]:
+        """Write in the background while in the scope, and write the rest on leaving it."""
+        async with alongside(self._loop(), "API key usage"):
             yield self
         await self.write()
 
-    async def go_on(self) -> None:
+    async def _loop(self) -> None:
         while True:
-            await self.is_any.wait()
+            await self.pending_event.wait()
             await self.write()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(WRITE_INTERVAL_SECONDS)
 
     async def write(self) -> None:
-        """What cannot be written is let go: it is noted again in a minute."""
-        moments, self.unwritten = self.unwritten, {}
-        self.is_any.clear()
+        """Write the recorded uses. A failed write is dropped: the key's next use comes within a minute."""
+        used_at, self.unwritten = self.unwritten, {}
+        self.pending_event.clear()
         try:
-            if moments:
-                await api_keys.note_used(self.db, moments)
-        except Refusal as refusal:
-            logger.warning("When API keys were used could not be noted: %s", refusal.message)
+            if used_at:
+                await api_keys.record_use(self.db, used_at)
+        except Refusal as error:
+            logger.warning("Could not write when API keys were used: %s", error.message)
         except Exception:
-            logger.exception("When API keys were used could not be noted")
+            logger.exception("Could not write when API keys were used")

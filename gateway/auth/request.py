@@ -1,67 +1,136 @@
-"""From a request to the context that operations are handed."""
+"""Authenticate a request, count it in its rate limit, and build the context for its operations."""
 
 from functools import partial
+from typing import Protocol
 
 from starlette.requests import HTTPConnection, Request
 
-from gateway.auth.cookies import API_KEY, bearer_token, by_bearer, by_cookie, by_key, hand_out
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.cookies import (
+    SESSION_COOKIE,
+    check_origin,
+    clear_cookie,
+    get_trusted_cookie,
+    set_auth_cookies,
+)
 from gateway.http.client_address import client_address
 from gateway.http.conditional import CREDENTIALS
+from gateway.http.cookies import parse_cookies
 from gateway.http.request_state import visit_of
-from gateway.limits import caller
-from gateway.wiring import Gateway
-from models.errors import Refusal
+from gateway.limits import Limits, caller
+from gateway.settings import Settings
+from models.errors import Refusal, Unauthorized
 from resolvers.context import RequestContext
 
-KEY = "gateway.context"
+CONTEXT_KEY = "gateway.context"
+API_KEY_HEADER = b"x-api-key"
+"""For clients that cannot set `Authorization`."""
 
 
-def gateway_of(connection: HTTPConnection) -> Gateway:
-    return connection.scope["app"].state.gateway
+class ServerState(Protocol):
+    """The parts of a running server that authentication needs."""
+
+    settings: Settings
+    limits: Limits
+    authenticator: Authenticator
+
+    def context(self, request_id: str) -> RequestContext: ...
 
 
-async def admit(connection: HTTPConnection, limit: str | None, *, cookies: bool = True) -> RequestContext:
-    """Who asks, and whether they may so soon again. Those who are refused for who they are count by their address."""
-    gateway, visit = gateway_of(connection), visit_of(connection.scope)
-    ctx = gateway.context(visit.request_id)
-    address = client_address(connection, gateway.settings.trusted_proxies)
+async def authenticate_and_limit(
+    connection: HTTPConnection, limit: str | None, *, cookies: bool = True
+) -> RequestContext:
+    """Return the context of a request, after its credentials and its rate limit have been checked.
+
+    A request with invalid credentials counts against its client's address. Raise `Unauthorized`, `Forbidden`,
+    `Unavailable` (the identity provider's keys cannot be fetched) or `RateLimited`.
+    """
+    state, visit = get_server_state(connection), visit_of(connection.scope)
+    ctx = state.context(visit.request_id)
+    address = client_address(connection, state.settings.trusted_proxies)
     visit.stranger = caller(None, address)
     try:
         if not CREDENTIALS.isdisjoint(visit.given):
-            await identify(ctx, connection, cookies=cookies)
+            await authenticate(ctx, connection, cookies=cookies)
     except Refusal:
         if limit:
-            await gateway.limits.count(limit, visit.stranger, visit)
+            await state.limits.count(limit, visit.stranger, visit)
         raise
-    connection.scope[KEY] = ctx
+    connection.scope[CONTEXT_KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
     visit.caller = caller(ctx.viewer, address, ctx.key_id) if ctx.viewer else visit.stranger
-    ctx.charge = partial(gateway.limits.charge, visit)
+    ctx.charge = partial(state.limits.charge, visit)
     if limit:
-        await gateway.limits.count(limit, visit.caller, visit)
+        await state.limits.count(limit, visit.caller, visit)
     return ctx
 
 
-async def identify(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
-    """A bearer token comes first, then an API key, then any cookie."""
-    gateway, visit = gateway_of(connection), visit_of(connection.scope)
-    token = bearer_token(visit.header(b"authorization"))
+async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
+    """Authenticate by the first of: bearer token, API key, cookie."""
+    authenticator, visit = get_server_state(connection).authenticator, visit_of(connection.scope)
+    token = parse_bearer_token(visit.header(b"authorization"))
     if token is not None:
-        await by_bearer(ctx, gateway.credentials, token)
-    elif (key := visit.header(API_KEY)) is not None:
-        await by_key(ctx, gateway.credentials, key)
+        await authenticate_bearer(ctx, authenticator, token)
+    elif (key := visit.header(API_KEY_HEADER)) is not None:
+        await authenticate_api_key(ctx, authenticator, key)
     elif cookies and b"cookie" in visit.given:
-        await by_cookie(ctx, gateway.credentials, connection, gateway.settings, visit)
+        await authenticate_cookie(ctx, connection)
 
 
-def enter(connection: HTTPConnection, ctx: RequestContext) -> None:
-    """After an operation: whoever signed in is the request's viewer from now on, and gets the cookies."""
+def parse_bearer_token(authorization: str | None) -> str | None:
+    """Return the token of an `Authorization: Bearer` header. Other schemes, such as a proxy's Basic, are ignored."""
+    if not authorization:
+        return None
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def authenticate_bearer(ctx: RequestContext, authenticator: Authenticator, token: str) -> None:
+    """Raise `Unauthorized` for an invalid token, even where a viewer is optional: a client that sends one expects it
+    to work."""
+    ctx.recognise(await authenticator.authenticate_bearer(token))
+
+
+async def authenticate_api_key(ctx: RequestContext, authenticator: Authenticator, key: str) -> None:
+    ctx.recognise(await authenticator.authenticate_api_key(key))
+
+
+async def authenticate_cookie(ctx: RequestContext, connection: HTTPConnection) -> None:
+    """Authenticate by our session cookie, or else by Auth.js's. A stale cookie is cleared, and the request anonymous.
+
+    Raise `Forbidden` if the request must not use cookies (`check_origin`).
+    """
+    state = get_server_state(connection)
+    settings, authenticator = state.settings, state.authenticator
+    token = get_trusted_cookie(connection, SESSION_COOKIE, settings)
+    if token is not None:
+        try:
+            return ctx.recognise(await authenticator.authenticate_session(token))
+        except Unauthorized:
+            clear_cookie(visit_of(connection.scope), SESSION_COOKIE, settings)
+    cookies = parse_cookies(connection)
+    if authenticator.has_external_session(cookies):
+        check_origin(connection, settings)
+        if claims := await authenticator.authenticate_external_session(cookies):
+            ctx.recognise(claims)
+    return None
+
+
+def attach_session_cookies(connection: HTTPConnection, ctx: RequestContext) -> None:
+    """Set the cookies if the operation signed the caller in, whatever the protocol."""
     if ctx.issued is not None:
-        gateway, visit = gateway_of(connection), visit_of(connection.scope)
+        state, visit = get_server_state(connection), visit_of(connection.scope)
         visit.viewer = ctx.issued.user
-        hand_out(visit, ctx.issued, gateway.settings, int(gateway.tokens.refresh_life.total_seconds()))
+        set_auth_cookies(visit, ctx.issued, state.settings, int(ctx.tokens.refresh_life.total_seconds()))
 
 
-def context_of(request: Request) -> RequestContext:
-    """The context of a request that was admitted. A dependency of FastAPI's kind would cost as much as its route."""
-    return request.scope[KEY]
+def get_server_state(connection: HTTPConnection) -> ServerState:
+    return connection.scope["app"].state.gateway
+
+
+def get_context(request: Request) -> RequestContext:
+    """Return the context of an authenticated request.
+
+    A FastAPI dependency would cost as much as a whole route.
+    """
+    return request.scope[CONTEXT_KEY]

@@ -1,4 +1,4 @@
-"""The secret that signs access tokens."""
+"""The secret that signs access tokens: `AUTH_SECRET`, or a generated one in development."""
 
 import os
 import secrets
@@ -8,30 +8,33 @@ from pathlib import Path
 
 from gateway.settings import Settings
 
-FILE = "auth_secret"
+FILE_NAME = "auth_secret"
 
 
-def signing_secret(settings: Settings) -> str:
-    """`AUTH_SECRET`; in development, one that is made once and kept in the data folder, so that sign-ins outlive us."""
-    return settings.auth_secret or kept(settings.data_folder)
+def get_auth_secret(settings: Settings) -> str:
+    """Return `AUTH_SECRET`; in development without one, a secret generated once, so sessions survive a restart."""
+    return settings.auth_secret or load_or_create_secret(settings.data_folder)
 
 
-def kept(folder: Path) -> str:
-    """The folder's secret, readable by its owner alone. Of several processes that make one, the first wins."""
-    path = folder / FILE
+def load_or_create_secret(folder: Path) -> str:
+    """Return the secret in the folder's file, which only its owner can read; create it if it is missing.
+
+    If several processes create it at once, all return the first one.
+    """
+    path = folder / FILE_NAME
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        made, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE_NAME}.")
         try:
-            os.write(made, secrets.token_urlsafe(48).encode())
-            publish(Path(name), path)
+            os.write(descriptor, secrets.token_urlsafe(48).encode())
+            create_exclusively(Path(name), path)
         finally:
-            os.close(made)
+            os.close(descriptor)
             Path(name).unlink()
     return path.read_text().strip()
 
 
-def publish(made: Path, path: Path) -> None:
-    """Give a whole file its name, unless another has it: nobody ever reads half a secret."""
+def create_exclusively(written: Path, path: Path) -> None:
+    """Link a complete file to `path` unless that exists. Atomic, so no process reads half a secret."""
     with suppress(FileExistsError):
-        path.hardlink_to(made)
+        path.hardlink_to(written)

@@ -1,4 +1,4 @@
-"""Rights are live: what a stream was allowed when it began is asked again for as long as it lasts."""
+"""Session checks of open streams: a stream ends with its session, and follows its viewer's role."""
 
 import asyncio
 import logging
@@ -12,105 +12,107 @@ from models import Database, Role, Viewer
 from models.errors import Refusal, Unauthorized, Unavailable
 from resolvers import accounts
 
-PERIOD = 2.0
-"""Seconds from one asking to the next; what ends a session or changes a role is heeded within 5."""
-PATIENCE = 2.0
-AT_ONCE = 1_000
-"""Sessions asked about in one statement."""
+CHECK_INTERVAL_SECONDS = 2.0
+"""A logout, a revocation or a new role applies to open streams within 5 seconds."""
+QUERY_TIMEOUT_SECONDS = 2.0
+BATCH_SIZE = 1_000
+"""Sessions checked by one statement."""
 
-logger = logging.getLogger("gateway.live")
+logger = logging.getLogger("gateway.auth")
 
 
-class Guarded:
-    """Who follows a stream, as of a moment ago."""
+class MonitoredSession:
+    """The session of one open stream, as of the last check."""
 
-    __slots__ = ("ended", "expires_at", "session_id", "viewer", "watch")
+    __slots__ = ("expires_at", "monitor", "revoked", "session_id", "viewer")
 
-    def __init__(self, watch: "Watch", session_id: UUID | None, viewer: Viewer | None, expires_at: float | None):
-        self.watch, self.session_id, self.viewer, self.expires_at = watch, session_id, viewer, expires_at
-        self.ended: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
-        """Done, with what to say, when the viewer may follow no longer. Nobody in particular may always."""
+    def __init__(
+        self, monitor: "SessionMonitor", session_id: UUID | None, viewer: Viewer | None, expires_at: float | None
+    ) -> None:
+        self.monitor, self.session_id, self.viewer, self.expires_at = monitor, session_id, viewer, expires_at
+        self.revoked: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
+        """Resolves to the error to send when the session ends. Never resolves for an anonymous stream."""
 
     def renew(self, expires_at: float | None, session_id: UUID | None = None, viewer: Viewer | None = None) -> None:
-        """Go on with a newer token, which may belong to another of the viewer's sessions."""
+        """Continue with a newer token, which may belong to another session of the same viewer."""
         self.close()
         self.expires_at = expires_at
         self.session_id, self.viewer = session_id or self.session_id, viewer or self.viewer
-        self.watch.add(self)
+        self.monitor.add(self)
 
-    def end(self, refusal: Refusal) -> None:
-        if not self.ended.done():
-            self.ended.set_result(refusal)
+    def revoke(self, error: Refusal) -> None:
+        if not self.revoked.done():
+            self.revoked.set_result(error)
 
     def close(self) -> None:
-        """Watch it no longer."""
-        self.watch.remove(self)
+        """Stop monitoring this session."""
+        self.monitor.remove(self)
 
 
-class Watch:
-    """Asks again, once for all streams of this process, whether their sessions live and which role they have."""
+class SessionMonitor:
+    """Checks the sessions of all open streams of this process, together and periodically."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.sessions: dict[UUID, set[Guarded]] = {}
+        self.sessions: dict[UUID, set[MonitoredSession]] = {}
 
-    def guard(
+    def watch(
         self, session_id: UUID | None = None, viewer: Viewer | None = None, expires_at: float | None = None
-    ) -> Guarded:
-        """Watch over a stream until it is closed. `expires_at`, in Unix seconds, is its access token's."""
-        guarded = Guarded(self, session_id, viewer, expires_at)
-        self.add(guarded)
-        return guarded
+    ) -> MonitoredSession:
+        """Monitor a stream's session until it is closed. `expires_at` (Unix seconds) is that of its access token."""
+        monitored = MonitoredSession(self, session_id, viewer, expires_at)
+        self.add(monitored)
+        return monitored
 
-    def add(self, guarded: Guarded) -> None:
-        if guarded.session_id is not None:
-            self.sessions.setdefault(guarded.session_id, set()).add(guarded)
+    def add(self, monitored: MonitoredSession) -> None:
+        if monitored.session_id is not None:
+            self.sessions.setdefault(monitored.session_id, set()).add(monitored)
 
-    def remove(self, guarded: Guarded) -> None:
-        streams = self.sessions.get(guarded.session_id, set())
-        streams.discard(guarded)
+    def remove(self, monitored: MonitoredSession) -> None:
+        streams = self.sessions.get(monitored.session_id, set())
+        streams.discard(monitored)
         if not streams:
-            self.sessions.pop(guarded.session_id, None)
+            self.sessions.pop(monitored.session_id, None)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Watch"]:
-        """Watch until the scope is left."""
-        async with alongside(self.go_round(), "watch over streams"):
+    async def running(self) -> AsyncIterator["SessionMonitor"]:
+        """Check in the background while in the scope."""
+        async with alongside(self._loop(), "session monitor"):
             yield self
 
-    async def go_round(self) -> None:
+    async def _loop(self) -> None:
         while True:
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
             self.expire(time.time())
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await self.ask()
+                async with asyncio.timeout(QUERY_TIMEOUT_SECONDS):
+                    await self.refresh()
             except (Unavailable, TimeoutError):
-                logger.warning("Whether sessions still live cannot be asked; their streams go on until tokens expire")
+                logger.warning("Could not check the sessions of open streams; they continue until their tokens expire")
             except Exception:
-                logger.exception("Asking whether sessions still live failed; trying again")
+                logger.exception("Could not check the sessions of open streams; trying again")
 
     def expire(self, now: float) -> None:
-        """End the streams whose tokens have run out."""
+        """Revoke the sessions whose access tokens have expired."""
         for streams in self.sessions.values():
-            for guarded in streams:
-                if guarded.expires_at is not None and guarded.expires_at <= now:
-                    guarded.end(Unauthorized("The access token has expired"))
+            for monitored in streams:
+                if monitored.expires_at is not None and monitored.expires_at <= now:
+                    monitored.revoke(Unauthorized("The access token has expired"))
 
-    async def ask(self) -> None:
-        """End the streams of sessions that are over, and give the others the role of this moment."""
-        watched = list(self.sessions)
-        for start in range(0, len(watched), AT_ONCE):
-            sessions = watched[start : start + AT_ONCE]
+    async def refresh(self) -> None:
+        """Revoke the sessions that have ended, and update the role of the others."""
+        session_ids = list(self.sessions)
+        for start in range(0, len(session_ids), BATCH_SIZE):
+            batch = session_ids[start : start + BATCH_SIZE]
             async with self.db.reading() as session:
-                found = await session.execute(accounts.living_among(sessions))
-                roles = {row.family_id: row.role for row in found}
-            for id in sessions:
-                self.heed(id, roles.get(id))
+                active = await session.execute(accounts.active_sessions(batch))
+                roles = {row.family_id: row.role for row in active}
+            for id in batch:
+                self._apply(id, roles.get(id))
 
-    def heed(self, session_id: UUID, role: Role | None) -> None:
-        for guarded in self.sessions.get(session_id, ()):
+    def _apply(self, session_id: UUID, role: Role | None) -> None:
+        for monitored in self.sessions.get(session_id, ()):
             if role is None:
-                guarded.end(Unauthorized("The session has ended; sign in again"))
-            elif guarded.viewer is not None and guarded.viewer.role is not role:
-                guarded.viewer = Viewer(guarded.viewer.id, role)
+                monitored.revoke(Unauthorized("The session has ended; sign in again"))
+            elif monitored.viewer is not None and monitored.viewer.role is not role:
+                monitored.viewer = Viewer(monitored.viewer.id, role)

@@ -1,4 +1,4 @@
-"""Whether sessions live, as the database has it at this moment."""
+"""Session, identity and API key look-ups on the read connections."""
 
 from uuid import UUID
 
@@ -8,34 +8,37 @@ from gateway.graphql.database import ReadDatabase
 from gateway.graphql.database.prepared import Prepared, at_most_one
 from models import RefreshToken, Role, User, Viewer
 from resolvers import api_keys, identities
-from resolvers.accounts import living
+from resolvers.accounts import active_session_role
 from resolvers.ports import WorkingKey
 
 ROLE = select(
-    living(bindparam("user_id", type_=User.id.type), bindparam("session_id", type_=RefreshToken.family_id.type))
+    active_session_role(
+        bindparam("user_id", type_=User.id.type), bindparam("session_id", type_=RefreshToken.family_id.type)
+    )
     .scalar_subquery()
     .label("role")
 )
+IDENTITY = at_most_one(
+    identities.identity_query(bindparam("issuer", type_=String()), bindparam("subject", type_=String()))
+)
+API_KEY = at_most_one(api_keys.active_key(bindparam("key_hash", type_=String())))
 
-IDENTITY = at_most_one(identities.named(bindparam("issuer", type_=String()), bindparam("subject", type_=String())))
-KEY = at_most_one(api_keys.working(bindparam("key_hash", type_=String())))
 
-
-class Sessions:
-    """Asks on each request: who logs out anywhere, or loses a role, has done so everywhere at once."""
+class SessionLookup:
+    """Implements `resolvers.ports.Sessions`. Queries on each request, so a logout or a new role applies at once."""
 
     def __init__(self, reads: ReadDatabase) -> None:
-        self.asked = Prepared(reads, ROLE)
-        self.identities, self.keys = Prepared(reads, IDENTITY), Prepared(reads, KEY)
+        self.role_query = Prepared(reads, ROLE)
+        self.identity_query, self.key_query = Prepared(reads, IDENTITY), Prepared(reads, API_KEY)
 
     async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
-        (role,) = await self.asked.row(user_id=user_id, session_id=session_id)
+        (role,) = await self.role_query.row(user_id=user_id, session_id=session_id)
         return role and Role[role]
 
     async def identity(self, issuer: str, subject: str) -> tuple[UUID, Viewer] | None:
-        id, user_id, role = await self.identities.values(issuer=issuer, subject=subject)
+        id, user_id, role = await self.identity_query.values(issuer=issuer, subject=subject)
         return id and (id, Viewer(user_id, role))
 
     async def key(self, key_hash: str) -> WorkingKey | None:
-        id, user_id, role, scopes, expires_at = await self.keys.values(key_hash=key_hash)
+        id, user_id, role, scopes, expires_at = await self.key_query.values(key_hash=key_hash)
         return id and WorkingKey(id, Viewer(user_id, role), scopes, expires_at)

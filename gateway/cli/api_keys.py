@@ -42,7 +42,7 @@ def create(
 @app.command("list")
 def show() -> None:
     """Show all keys, those that no longer work too, but not what they are."""
-    rows = with_database(read_settings(), api_keys.everyone)
+    rows = with_database(read_settings(), api_keys.list_keys)
     Console(width=WIDTH).print(table(rows)) if rows else typer.echo("There are no API keys")
 
 
@@ -55,7 +55,7 @@ def revoke(key: Annotated[str, typer.Argument(metavar="ID", help="The id that `l
 
 def read_scopes(text: str) -> frozenset[api_keys.Scope]:
     try:
-        return api_keys.scopes_of(part.strip() for part in text.split(","))
+        return api_keys.parse_scopes(part.strip() for part in text.split(","))
     except ValueError:
         stop(f"--scopes is `read` or `read,write`, not {text!r}", WRONG)
 

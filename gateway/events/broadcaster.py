@@ -64,7 +64,7 @@ class Hub:
         """Have a follower hear what comes after its cursor."""
         self.followers.add(follower)
         follower.spoken_at = time.monotonic()
-        follower.guarded.ended.add_done_callback(lambda ended: self.end(follower, error(ended.result())))
+        follower.guarded.revoked.add_done_callback(lambda ended: self.end(follower, error(ended.result())))
         if self.streams.is_draining:
             self.end(follower, hint())
         elif follower.cursor >= self.cursor:

@@ -10,7 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus
 from starlette.types import Receive, Scope, Send
 
-from gateway.auth.session_monitor import Watch
+from gateway.auth.session_monitor import SessionMonitor
 from gateway.events.broadcaster import RESET, Hub
 from gateway.events.entry import wire
 from gateway.events.subscriber import Follower, Types, piece
@@ -37,10 +37,10 @@ class Feed(EventSourceResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, ctx: RequestContext, hub: Hub, watch: Watch, types: Types, after: int | None) -> None:
+    def __init__(self, ctx: RequestContext, hub: Hub, monitor: SessionMonitor, types: Types, after: int | None) -> None:
         """`after`: the id of the last event that the follower has heard, where it comes back."""
         super().__init__((), ping=0)
-        self.ctx, self.hub, self.watch, self.types, self.after = ctx, hub, watch, types, after
+        self.ctx, self.hub, self.monitor, self.types, self.after = ctx, hub, monitor, types, after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = visit_of(scope)
@@ -71,7 +71,7 @@ class Feed(EventSourceResponse):
         return self.after, connected(self.after)
 
     def guarded(self) -> Any:
-        return self.watch.guard(self.ctx.session_id, self.ctx.viewer, self.ctx.expires_at)
+        return self.monitor.watch(self.ctx.session_id, self.ctx.viewer, self.ctx.expires_at)
 
     async def follow(self, follower: Follower, receive: Receive) -> None:
         """Until the client leaves, or has been told all that it will be."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import Message, Send
 
-from gateway.auth.session_monitor import Guarded
+from gateway.auth.session_monitor import MonitoredSession
 from gateway.events.entry import Entry
 from gateway.http.eager_send import begun
 from models import Viewer
@@ -31,7 +31,9 @@ class Follower:
         "types",
     )
 
-    def __init__(self, send: Send, cut: Callable[[], Any], cursor: int, types: Types, guarded: Guarded) -> None:
+    def __init__(
+        self, send: Send, cut: Callable[[], Any], cursor: int, types: Types, guarded: MonitoredSession
+    ) -> None:
         """`cut` breaks the connection, whatever is still to be sent over it."""
         self.send, self.cut, self.cursor, self.types, self.guarded = send, cut, cursor, types, guarded
         self.spoken_at = 0.0

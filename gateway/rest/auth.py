@@ -6,18 +6,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.auth.cookies import REFRESH, SESSION, by_cookie, clear, cookie
-from gateway.auth.request import context_of, gateway_of
+from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, clear_cookie, get_trusted_cookie
+from gateway.auth.request import authenticate_cookie, get_context
 from gateway.http.request_state import visit_of
 from gateway.rest.framework import reads, responses
 from gateway.rest.framework.openapi import ANYONE, REFRESHING, SIGNED_IN, WITH_BODY, conditional, refusals, tagged
 from gateway.rest.framework.routing import router_of, without_cookies
 from gateway.rest.framework.schemas import Data, Session, User
+from gateway.wiring import get_state
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
 from resolvers.accounts import Login, Register
 from resolvers.inputs import Input
-from resolvers.tokens import Issued
+from resolvers.tokens import IssuedTokens
 
 router = router_of("/api/auth", "Accounts")
 
@@ -38,7 +39,7 @@ class RefreshToken(Input):
 @without_cookies
 async def register(request: Request, input: Register) -> Response:
     """Make an account and sign in to it."""
-    return await session(request, await accounts.register(context_of(request), input), 201)
+    return await session(request, await accounts.register(get_context(request), input), 201)
 
 
 @router.post("/login", response_model=Data[Session], responses=refusals(*WITH_BODY))
@@ -46,7 +47,7 @@ async def register(request: Request, input: Register) -> Response:
 @without_cookies
 async def login(request: Request, input: Login) -> Response:
     """Sign in with an email address and a password."""
-    return await session(request, await accounts.login(context_of(request), input))
+    return await session(request, await accounts.login(get_context(request), input))
 
 
 @router.post("/refresh", response_model=Data[Session], responses=refusals(*WITH_BODY), openapi_extra=REFRESHING)
@@ -57,7 +58,7 @@ async def refresh(request: Request, given: RefreshToken | None = None) -> Respon
     token = refresh_token(request, given)
     if token is None:
         raise Unauthorized("A refresh token is needed, in the body or in its cookie")
-    return await session(request, await accounts.refresh(context_of(request), token))
+    return await session(request, await accounts.refresh(get_context(request), token))
 
 
 @router.post("/logout", status_code=204, responses=refusals(*WITH_BODY), openapi_extra=ANYONE)
@@ -65,13 +66,13 @@ async def refresh(request: Request, given: RefreshToken | None = None) -> Respon
 @without_cookies
 async def logout(request: Request, given: RefreshToken | None = None) -> Response:
     """End the session, at once and for all of its tokens."""
-    ctx, token = context_of(request), refresh_token(request, given)
-    gateway, visit = gateway_of(request), visit_of(request.scope)
+    ctx, token = get_context(request), refresh_token(request, given)
+    gateway, visit = get_state(request), visit_of(request.scope)
     if ctx.viewer is None and not (given and given.refresh_token):
-        await by_cookie(ctx, gateway.credentials, request, gateway.settings, visit)
+        await authenticate_cookie(ctx, request)
     await accounts.logout(ctx, token)
-    for name in (SESSION, REFRESH):
-        clear(visit, name, gateway.settings)
+    for name in (SESSION_COOKIE, REFRESH_COOKIE):
+        clear_cookie(visit, name, gateway.settings)
     return Response(status_code=204)
 
 
@@ -91,10 +92,10 @@ def refresh_token(request: Request, given: RefreshToken | None) -> str | None:
     """From the body; else from the cookie, which counts only where it may."""
     if given and given.refresh_token:
         return given.refresh_token
-    return cookie(request, REFRESH, gateway_of(request).settings)
+    return get_trusted_cookie(request, REFRESH_COOKIE, get_state(request).settings)
 
 
-async def session(request: Request, issued: Issued, status: int = 200) -> Response:
+async def session(request: Request, issued: IssuedTokens, status: int = 200) -> Response:
     """What signing in answers, in whichever way it was done."""
     tokens = {
         "accessToken": issued.access_token,

@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.auth.request import context_of, gateway_of
+from gateway.auth.request import get_context
 from gateway.rest.framework.chat_stream import ChatStream
 from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, header, refusals
 from gateway.rest.framework.routing import costs, router_of
+from gateway.wiring import get_state
 from models.errors import NotConfigured, UpstreamError
 from resolvers import chat
 from resolvers.chat import Conversation
@@ -37,6 +38,6 @@ STREAM = {
 @costs(100)
 async def answer(request: Request, input: Conversation) -> Response:
     """What a language model says next in a conversation, as it says it."""
-    gateway, ctx = gateway_of(request), context_of(request)
-    guard = partial(gateway.watch.guard, ctx.session_id, ctx.viewer, ctx.expires_at)
+    gateway, ctx = get_state(request), get_context(request)
+    guard = partial(gateway.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
     return ChatStream(chat.answer(ctx, gateway.model, input), gateway.streams, guard)

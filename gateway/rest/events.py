@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.auth.request import context_of, gateway_of
+from gateway.auth.request import get_context
 from gateway.events.entry import event_id
 from gateway.events.feed import Feed
 from gateway.events.subscriber import Types
 from gateway.rest.framework.openapi import ANYONE, header, query, refusals
 from gateway.rest.framework.routing import router_of
+from gateway.wiring import get_state
 from models.errors import ValidationError
 from resolvers.events import Fact
 from resolvers.inputs import validated
@@ -51,11 +52,11 @@ STREAM = {
 @limits.api
 async def follow(request: Request, last_event_id: LastEventId = None) -> Response:
     """Follow what happens to the posts that the viewer may see, from now on or from an event on."""
-    asked, gateway = validated(EventQuery, request.query_params), gateway_of(request)
+    asked, gateway = validated(EventQuery, request.query_params), get_state(request)
     types = types_of(",".join(request.query_params.getlist("types")))
     # A browser that connects again sends the id it heard last, while the address still has the one it began with.
     after = event_id("Last-Event-ID", last_event_id) if last_event_id else event_id("since", asked.since)
-    return Feed(context_of(request), gateway.hub, gateway.watch, types, after)
+    return Feed(get_context(request), gateway.hub, gateway.session_monitor, types, after)
 
 
 @lru_cache(256)

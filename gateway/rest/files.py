@@ -9,13 +9,12 @@ from fastapi import Header, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.auth.request import gateway_of
 from gateway.http.conditional import matches
 from gateway.http.errors import refused
 from gateway.http.request_state import visit_of
 from gateway.rest.framework.openapi import header, refusals
 from gateway.rest.framework.routing import router_of
-from gateway.wiring import Gateway
+from gateway.wiring import Gateway, get_state
 from models import Upload
 from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
 from resolvers import uploads
@@ -69,7 +68,7 @@ async def get_upload(
     request: Request, name: Name, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
 ) -> Response:
     """A file that was uploaded, or a picture in a smaller width."""
-    gateway = gateway_of(request)
+    gateway = get_state(request)
     width = width_of(request)
     upload = await uploads.named(gateway.db, name)
     stored, size, etag = await version(gateway, upload, width)

@@ -11,12 +11,11 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.auth.request import gateway_of
 from gateway.events.entry import wire
 from gateway.rest.framework import responses
 from gateway.rest.framework.routing import router_of
 from gateway.rest.framework.schemas import Health
-from gateway.wiring import Gateway
+from gateway.wiring import Gateway, get_state
 from models import Database, utcnow
 from models.errors import Unavailable
 
@@ -30,21 +29,21 @@ SICK: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "
 @router.get("", response_model=Health, responses=SICK)
 async def health(request: Request) -> Response:
     """`unhealthy` without the database; `degraded` without Redis, where one is configured."""
-    return await checked(gateway_of(request))
+    return await checked(get_state(request))
 
 
 @router.get("/ready", response_model=Health, responses=SICK)
 async def ready(request: Request) -> Response:
     """Whether to send requests here: no longer, once the server has been told to stop."""
-    if gateway_of(request).streams.is_draining:
-        return report(gateway_of(request), "unhealthy", {})
-    return await checked(gateway_of(request))
+    if get_state(request).streams.is_draining:
+        return report(get_state(request), "unhealthy", {})
+    return await checked(get_state(request))
 
 
 @router.get("/live", response_model=Health)
 async def live(request: Request) -> Response:
     """Whether the process answers at all; it need not be restarted because its database is away."""
-    return report(gateway_of(request), "healthy", {})
+    return report(get_state(request), "healthy", {})
 
 
 async def checked(gateway: Gateway) -> Response:

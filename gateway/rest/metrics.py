@@ -9,13 +9,13 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.auth.cookies import bearer_token
-from gateway.auth.request import gateway_of
+from gateway.auth.request import parse_bearer_token
 from gateway.observability.metrics.collector import Readings
 from gateway.observability.metrics.multiprocess import families
 from gateway.rest.framework.openapi import refusals
 from gateway.rest.framework.routing import router_of
 from gateway.settings import Settings
+from gateway.wiring import get_state
 from models.errors import NotFound, Refusal, Unauthorized
 
 router = router_of("/metrics", "Health", admitting=False)
@@ -27,7 +27,7 @@ HEADERS = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 @router.get("", response_class=Response, responses=refusals(Unauthorized, NotFound, also=TEXT, anywhere=(Refusal,)))
 async def metrics(request: Request) -> Response:
     """What this server has answered and how fast, and how busy it is; for who has `METRICS_TOKEN`, where one is set."""
-    gateway = gateway_of(request)
+    gateway = get_state(request)
     admit(request, gateway.settings)
     registry = CollectorRegistry()
     registry.register(Told(await families(Readings(gateway))))
@@ -40,7 +40,7 @@ def admit(request: Request, settings: Settings) -> None:
         if settings.in_production:
             raise NotFound
         return
-    given = bearer_token(request.headers.get("authorization")) or ""
+    given = parse_bearer_token(request.headers.get("authorization")) or ""
     if not hmac.compare_digest(given.encode(), settings.metrics_token.encode()):
         raise Unauthorized
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.auth.request import context_of
+from gateway.auth.request import get_context
 from gateway.rest.framework import reads, responses
 from gateway.rest.framework.openapi import (
     ANYONE,
@@ -91,7 +91,7 @@ WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
 async def list_posts(request: Request) -> Response:
     """One page of the posts that the viewer may see, newest first."""
     asked = asked_for(request.scope["query_string"])
-    await context_of(request).charge(PAGE + ROW * asked.limit + (0 if asked.q is None else SEARCH))
+    await get_context(request).charge(PAGE + ROW * asked.limit + (0 if asked.q is None else SEARCH))
     filter = {"status": asked.status.name, "q": asked.q}
     page = await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter)
     return responses.read(request.scope, page)
@@ -107,7 +107,7 @@ async def list_posts(request: Request) -> Response:
 @limits.api
 async def create_post(request: Request, input: CreatePost) -> Response:
     """Write a post; a draft, unless its status says otherwise."""
-    id = await posts.create(context_of(request), input)
+    id = await posts.create(get_context(request), input)
     return responses.written(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
 
 
@@ -132,7 +132,7 @@ async def get_post(request: Request) -> Response:
 @limits.api
 async def replace_post(request: Request, id: Id, input: CreatePost, if_match: IfMatch = None) -> Response:
     """Write a post anew; what is left out is reset."""
-    await posts.replace(context_of(request), id, input, expected_version(if_match))
+    await posts.replace(get_context(request), id, input, expected_version(if_match))
     return responses.written(await reads.post(request, id))
 
 
@@ -145,7 +145,7 @@ async def replace_post(request: Request, id: Id, input: CreatePost, if_match: If
 @limits.api
 async def update_post(request: Request, id: Id, input: UpdatePost, if_match: IfMatch = None) -> Response:
     """Change some of a post; what is left out stays as it is."""
-    await posts.update(context_of(request), id, input, expected_version(if_match))
+    await posts.update(get_context(request), id, input, expected_version(if_match))
     return responses.written(await reads.post(request, id))
 
 
@@ -153,5 +153,5 @@ async def update_post(request: Request, id: Id, input: UpdatePost, if_match: IfM
 @limits.api
 async def delete_post(request: Request, id: Id, if_match: IfMatch = None) -> Response:
     """Put a post away; an admin can bring it back."""
-    await posts.delete(context_of(request), id, expected_version(if_match))
+    await posts.delete(get_context(request), id, expected_version(if_match))
     return Response(status_code=204)

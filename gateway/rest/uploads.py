@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import limits
-from gateway.auth.request import context_of, gateway_of
+from gateway.auth.request import get_context
 from gateway.rest.framework import responses
 from gateway.rest.framework.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
 from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, refusals
 from gateway.rest.framework.routing import costs, router_of
 from gateway.rest.framework.schemas import Uploaded, UploadedFiles
+from gateway.wiring import get_state
 from models import Upload
 from models.errors import Refusal, Unavailable
 from resolvers import uploads
@@ -48,7 +49,7 @@ BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
 @costs(50)
 async def upload(request: Request) -> Response:
     """Keep one file, as `file`, or up to ten as `files`, each of which is kept or refused by itself."""
-    gateway = gateway_of(request)
+    gateway = get_state(request)
     async with AsyncExitStack() as stack:
         parts = await parts_of(request, gateway.settings.upload_max_bytes, gateway.spool, stack)
         if parts[0].name == ONE:
@@ -61,9 +62,9 @@ async def upload(request: Request) -> Response:
 async def kept(request: Request, part: Part) -> Upload:
     if part.refusal is not None:
         raise part.refusal
-    gateway = gateway_of(request)
+    gateway = get_state(request)
     allowed = [KINDS[name] for name in gateway.settings.upload_types]
-    return await uploads.keep(context_of(request), gateway.storage, part.received, allowed)
+    return await uploads.keep(get_context(request), gateway.storage, part.received, allowed)
 
 
 async def each(request: Request, parts: Sequence[Part]) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.auth.request import gateway_of
 from gateway.rest.framework import responses
 from gateway.rest.framework.openapi import refusals
 from gateway.rest.framework.routing import router_of
 from gateway.rest.framework.schemas import Receipt
+from gateway.wiring import get_state
 from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
 from resolvers.stripe import webhooks
 
@@ -36,7 +36,7 @@ Signature = Annotated[str | None, Header(alias="Stripe-Signature", description="
 @router.post("/stripe", response_model=Receipt, responses=refusals(*REFUSED, anywhere=ANYWHERE), openapi_extra=EVENT)
 async def stripe(request: Request, signature: Signature = None) -> Response:
     """Take in an event of Stripe's. Whether it took effect is in the ledger; 503 asks Stripe to send it again."""
-    gateway, body = gateway_of(request), await request.body()
+    gateway, body = get_state(request), await request.body()
     gateway.signatures.verify(body, signature)
     status = await webhooks.receive(gateway.db, parsed(body))
     gateway.measures.webhooks[status.value] += 1

@@ -43,7 +43,7 @@ async def test_an_unknown_address_costs_what_a_wrong_password_costs(api, server,
 
 async def test_too_many_passwords_at_once_are_turned_away(server, monkeypatch) -> None:
     """They would wait for seconds, and so would everyone behind them."""
-    monkeypatch.setattr(passwords, "MOST", 0)
+    monkeypatch.setattr(passwords, "MAX_QUEUED", 0)
     body = {"email": "ann@example.com", "password": PASSWORD}
     answer = await server.anonymous.post("/api/auth/login", json=body)
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth.secret import kept, signing_secret
+from gateway.auth.secret import get_auth_secret, load_or_create_secret
 from gateway.settings import Settings, WrongSettings
 
 
@@ -143,9 +143,9 @@ def test_production_hides_the_schema_unless_asked(monkeypatch: pytest.MonkeyPatc
 def test_development_makes_its_secret_once(tmp_path: Path) -> None:
     """It lies in the data folder, for its owner only."""
     settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path}/data/gateway.db")
-    secret = signing_secret(settings)
+    secret = get_auth_secret(settings)
     assert len(secret) >= 32
-    assert signing_secret(settings) == secret
+    assert get_auth_secret(settings) == secret
     (file,) = (tmp_path / "data").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -153,7 +153,7 @@ def test_development_makes_its_secret_once(tmp_path: Path) -> None:
 def test_processes_that_start_together_agree_on_the_secret(tmp_path: Path) -> None:
     """However many make one, the first wins."""
     with multiprocessing.get_context("fork").Pool(4) as pool:
-        secrets = set(pool.map(kept, [tmp_path / "data"] * 40))
+        secrets = set(pool.map(load_or_create_secret, [tmp_path / "data"] * 40))
     assert len(secrets) == 1
 
 

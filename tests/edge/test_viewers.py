@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.auth.cookies import REFRESH, SESSION
+from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE
 from models import Role, Viewer, new_id
 from models.errors import Unauthorized
 from resolvers import tokens
@@ -24,7 +24,7 @@ WRITES = [("POST", "/api/posts", POST), ("POST", "/graphql", VIEWER)]
 
 
 def session_of(account: Account) -> dict[str, str]:
-    return {"Cookie": f"{SESSION}={account.access_token}"}
+    return {"Cookie": f"{SESSION_COOKIE}={account.access_token}"}
 
 
 @pytest.mark.parametrize("token", ["nonsense", "", "a.b.c", "é"])
@@ -93,9 +93,9 @@ async def test_cookies_read_from_anywhere(server: Server, author: Account) -> No
 @pytest.mark.parametrize("path", ["/api/posts", "/graphql?query={viewer{id}}"])
 async def test_a_stale_cookie_is_cleared(server: Server, path: str) -> None:
     """Its request is anonymous, not refused."""
-    response = await server.anonymous.get(path, headers={"Cookie": f"{SESSION}=stale"})
+    response = await server.anonymous.get(path, headers={"Cookie": f"{SESSION_COOKIE}=stale"})
     assert response.status_code == 200
-    assert response.headers["Set-Cookie"] == f'{SESSION}=""; HttpOnly; Max-Age=0; Path=/; SameSite=lax'
+    assert response.headers["Set-Cookie"] == f'{SESSION_COOKIE}=""; HttpOnly; Max-Age=0; Path=/; SameSite=lax'
 
 
 @pytest.mark.parametrize("production", [False, True])
@@ -111,9 +111,9 @@ async def test_signing_in_sets_both_cookies(make_server, protocol: str, producti
     secure = "; Secure" if production else ""
     session, refresh = response.headers.get_list("Set-Cookie")
     host, path = ("__Host-", "/") if production else ("", "/api/auth")
-    assert session.startswith(f"{host}{SESSION}=ey")
+    assert session.startswith(f"{host}{SESSION_COOKIE}=ey")
     assert session.endswith(f"; HttpOnly; Max-Age=900; Path=/; SameSite=lax{secure}")
-    assert refresh.startswith(f"{host}{REFRESH}=")
+    assert refresh.startswith(f"{host}{REFRESH_COOKIE}=")
     assert refresh.endswith(f"; HttpOnly; Max-Age=2592000; Path={path}; SameSite=lax{secure}")
 
 
@@ -136,7 +136,7 @@ async def test_a_browser_signs_in_refreshes_and_leaves_by_cookie(server: Server)
 @pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout"])
 async def test_other_sites_cannot_spend_a_refresh_cookie(server: Server, author: Account, path: str) -> None:
     """A token in the body is the caller's own, and needs no origin."""
-    cookie = {"Cookie": f"{REFRESH}={author.refresh_token}"}
+    cookie = {"Cookie": f"{REFRESH_COOKIE}={author.refresh_token}"}
     assert (await server.anonymous.post(path, headers=cookie)).status_code == 403
     body = {"refreshToken": author.refresh_token}
     assert (await server.anonymous.post(path, headers=cookie, json=body)).is_success
@@ -181,7 +181,7 @@ async def test_every_server_knows_at_once(make_server, end: str) -> None:
 
 async def test_a_token_that_was_good_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its signature need not be verified again, its end must be; and only so many tokens are remembered."""
-    monkeypatch.setattr(tokens, "MOST_VERIFIED", 2)
+    monkeypatch.setattr(tokens, "MAX_VERIFIED_TOKENS", 2)
     signed = Tokens(SECRET)
     texts = [signed.access(Viewer(new_id()), new_id()) for _ in range(3)]
     claims = [signed.verify(text) for text in texts]

@@ -11,7 +11,7 @@ from gateway.seeding import Amounts, demo, seed
 from gateway.seeding.generator import EPOCH, Sheets, There
 from models import Comment, Database, Like, Post, PostStatus, PostTag, Tag, User, utcnow
 from models.search_text import folded
-from resolvers.passwords import matches
+from resolvers.passwords import verify_password
 
 SOME = Amounts(users=20, posts=50, comments=120, likes=300, tags_per_post=2, tags=30, categories=5)
 
@@ -136,7 +136,7 @@ async def test_progress_is_told_to_the_end(database_url):
 async def test_the_demo_has_an_account_to_sign_in_with(database_url, session):
     account = await demo(database_url)
     user = await session.scalar(select(User).where(User.email == account.email))
-    assert await matches(account.password, user.password_hash)
+    assert await verify_password(account.password, user.password_hash)
     newest = select(Post.title).where(Post.status == PostStatus.PUBLISHED).order_by(Post.created_at.desc()).limit(1)
     assert await session.scalar(newest) == "Welcome to Dovetail"
 

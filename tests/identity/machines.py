@@ -7,7 +7,7 @@ from sqlalchemy import select
 from models import ApiKey, Database
 from resolvers import api_keys
 from resolvers.api_keys import NewKey, Scope
-from resolvers.tokens import digest
+from resolvers.tokens import hash_token
 from tests.support.accounts import Account
 
 READ, BOTH = frozenset({Scope.READ}), frozenset(Scope)
@@ -26,4 +26,4 @@ async def machine(
 async def kept(db: Database, key: str) -> ApiKey:
     """What the database has of a key."""
     async with db.reading() as session:
-        return (await session.scalars(select(ApiKey).where(ApiKey.key_hash == digest(key)))).one()
+        return (await session.scalars(select(ApiKey).where(ApiKey.key_hash == hash_token(key)))).one()

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from models import ApiKey, utcnow
 from resolvers import api_keys
-from resolvers.tokens import digest
+from resolvers.tokens import hash_token
 from tests.identity.machines import BOTH, READ, kept, machine
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, socket
@@ -113,7 +113,7 @@ async def test_a_key_is_kept_as_a_hash_and_revoked_by_itself(server, api):
     robot = await machine(server.db)
     row = await kept(server.db, robot.access_token)
     assert robot.access_token not in row.model_dump_json()
-    assert row.key_hash == digest(robot.access_token)
+    assert row.key_hash == hash_token(robot.access_token)
     await api_keys.revoke(server.db, robot.access_token)
     assert await api.me(robot) == INVALID
 
@@ -145,7 +145,7 @@ async def test_when_a_key_was_last_used_is_noted_once_a_minute(make_server):
     assert (await kept(server.db, robot.access_token)).last_used_at is None
     for _ in range(3):
         await server.anonymous.get("/api/posts", headers=robot.headers)
-    usage = server.app.state.gateway.credentials.usage
+    usage = server.app.state.gateway.authenticator.usage
     async with asyncio.timeout(PATIENCE):
         while (used := (await kept(server.db, robot.access_token)).last_used_at) is None:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)

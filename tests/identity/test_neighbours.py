@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.auth.cookies import REFRESH, SESSION
+from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE
 from tests.support.accounts import Account
 from tests.support.servers import Server
 
@@ -21,7 +21,7 @@ async def name_by(server: Server, cookies: bytes) -> str | None:
 
 def written(name: str, account: Account) -> bytes:
     """The cookie that a server set for somebody."""
-    value = account.refresh_token if name.endswith(REFRESH) else account.access_token
+    value = account.refresh_token if name.endswith(REFRESH_COOKIE) else account.access_token
     return f"{name}={value}".encode()
 
 
@@ -29,7 +29,7 @@ def written(name: str, account: Account) -> bytes:
 async def guarded(request: pytest.FixtureRequest, make_server) -> tuple[Server, str]:
     """A server, and what browsers know its session by."""
     server = await make_server(environment=request.param)
-    return server, f"__Host-{SESSION}" if request.param == "production" else SESSION
+    return server, f"__Host-{SESSION_COOKIE}" if request.param == "production" else SESSION_COOKIE
 
 
 async def test_a_name_with_anything_before_or_after_it_is_another(guarded):
@@ -80,11 +80,11 @@ async def test_no_refresh_token_is_taken_by_a_name_that_is_nearly_ours(server):
     """Whoever had a visitor refresh by it would sign them in as somebody else."""
     theirs = await server.account("Mallory")
     for byte in (b"\xa0", b"\x85", b"\x1c"):
-        headers = {**HOME, "Cookie": byte + written(REFRESH, theirs)}
+        headers = {**HOME, "Cookie": byte + written(REFRESH_COOKIE, theirs)}
         assert (await server.anonymous.post("/api/auth/refresh", headers=headers)).status_code == 401
-    twice = {**HOME, "Cookie": b"; ".join([written(REFRESH, theirs)] * 2)}
+    twice = {**HOME, "Cookie": b"; ".join([written(REFRESH_COOKIE, theirs)] * 2)}
     assert (await server.anonymous.post("/api/auth/refresh", headers=twice)).status_code == 401
-    once = {**HOME, "Cookie": written(REFRESH, theirs)}
+    once = {**HOME, "Cookie": written(REFRESH_COOKIE, theirs)}
     assert (await server.anonymous.post("/api/auth/refresh", headers=once)).status_code == 200
 
 
@@ -93,11 +93,11 @@ async def test_in_production_no_refresh_token_of_a_neighbour_s_is_taken(make_ser
     """Neither by the plain name nor by `__Secure-`, both of which a neighbour may set for the whole domain."""
     server = await make_server(environment="production")
     theirs = await server.account("Mallory")
-    for name in (REFRESH, f"__Secure-{REFRESH}"):
+    for name in (REFRESH_COOKIE, f"__Secure-{REFRESH_COOKIE}"):
         headers = {**HOME, "Cookie": written(name, theirs)}
         assert "set-cookie" not in (await server.anonymous.post("/api/auth/refresh", headers=headers)).headers
         await server.anonymous.post(path, headers=headers)
-    headers = {**HOME, "Cookie": written(f"__Host-{REFRESH}", theirs)}
+    headers = {**HOME, "Cookie": written(f"__Host-{REFRESH_COOKIE}", theirs)}
     assert (await server.anonymous.post(path, headers=headers)).is_success
 
 
@@ -105,7 +105,7 @@ async def test_a_refresh_token_is_read_only_where_it_is_spent(make_server):
     """A browser sends it everywhere under `__Host-`; elsewhere it makes nobody a viewer, and asks for no origin."""
     server = await make_server(environment="production")
     ours = await server.account("Ann")
-    headers = {"Cookie": written(f"__Host-{REFRESH}", ours), "Origin": "https://evil.example"}
+    headers = {"Cookie": written(f"__Host-{REFRESH_COOKIE}", ours), "Origin": "https://evil.example"}
     answer = await server.anonymous.post("/graphql", json={"query": "{ viewer { id } }"}, headers=headers)
     assert answer.json() == {"data": {"viewer": None}}
     assert (await server.anonymous.get("/api/auth/me", headers=headers)).status_code == 401

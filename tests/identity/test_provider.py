@@ -189,7 +189,7 @@ async def test_our_own_tokens_are_believed_beside_the_provider_s(provider, trust
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(provider, on_sqlite, monkeypatch):
     """And one that was withdrawn is forgotten."""
-    monkeypatch.setattr(jwks, "PAUSE", 0.0)
+    monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
     api = Rest(on_sqlite.anonymous)
     old = provider.token()
     assert (await api.me(bearing(old)))["name"] == "Ann Elsewhere"
@@ -203,8 +203,8 @@ async def test_keys_are_fetched_anew_after_a_while_beside_the_requests(provider,
     """Nobody waits for that who has a key that is known."""
     api, token = Rest(on_sqlite.anonymous), provider.token()
     assert (await api.me(bearing(token)))["name"] == "Ann Elsewhere"
-    monkeypatch.setattr(jwks, "PAUSE", 0.0)
-    monkeypatch.setattr(jwks, "LIFE", 0.0)
+    monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
     provider.may_answer.clear()
     assert (await api.me(bearing(token)))["name"] == "Ann Elsewhere"
     await until(lambda: provider.asked >= 2)
@@ -235,8 +235,8 @@ async def test_a_flood_of_unknown_keys_asks_the_provider_once(provider, on_sqlit
 )
 async def test_keys_are_kept_while_the_provider_is_away(provider, on_sqlite, monkeypatch, status, body):
     """Who has a token of a known key notices nothing; of others it cannot be told, so they are to try again."""
-    monkeypatch.setattr(jwks, "PAUSE", 0.0)
-    monkeypatch.setattr(jwks, "LIFE", 0.0)
+    monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
     api = Rest(on_sqlite.anonymous)
     assert (await api.me(bearing(provider.token())))["name"] == "Ann Elsewhere"
     provider.status, provider.body = status, body

@@ -405,7 +405,7 @@ async def test_logging_out_ends_an_answer(chat: Chat) -> None:
     assert rest == ["event: error", f'data: {{"error":"{words}","code":"UNAUTHORIZED"}}']
     await chat.model.calls.get_nowait().left.wait()
     await chat.opens(0)
-    assert chat.live.gateway.watch.sessions == {}
+    assert chat.live.gateway.session_monitor.sessions == {}
 
 
 async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:

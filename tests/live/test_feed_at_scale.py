@@ -94,7 +94,7 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
             ear.transport.close()
     await until(lambda: live.gateway.streams.count == 0)
     assert not live.gateway.hub.followers
-    assert not live.gateway.watch.sessions
+    assert not live.gateway.session_monitor.sessions
 
 
 async def connections(live: Listening) -> int:

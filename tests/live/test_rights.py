@@ -58,7 +58,7 @@ async def test_a_role_that_changes_changes_what_is_heard(live: Listening, role: 
     other = await live.account(role=Role.USER if role is Role.ADMIN else Role.ADMIN)
     async with live.feed(other) as feed:
         await accounts.promote(live.db, other.email, role)
-        (guarded,) = next(iter(live.gateway.watch.sessions.values()))
+        (guarded,) = next(iter(live.gateway.session_monitor.sessions.values()))
         async with within(SOON):
             await until(lambda: guarded.viewer.role is role)
         draft = await live.graphql.create(author, **POST)

@@ -263,7 +263,7 @@ async def test_a_role_that_is_lost_is_heeded(live: Listening, ann: Account) -> N
         await live.graphql.create(ann, title="A draft", content=CONTENT)
         assert await events(stream, 1) == [("CREATED", "A draft")]
         await promote(live.db, admin.email, Role.USER)
-        await live.gateway.watch.ask()
+        await live.gateway.session_monitor.refresh()
         await live.graphql.create(ann, title="Another draft", content=CONTENT)
         await published(live, ann, "For all")
         assert await events(stream, 1) == [("CREATED", "For all")]
@@ -274,15 +274,15 @@ async def test_rights_that_end_end_the_stream(live: Listening, ann: Account, how
     """With an error that says so, and a completion."""
     async with following(live, ann) as stream:
         if how == "expiry":
-            live.gateway.watch.expire(time.time() + 3600)
+            live.gateway.session_monitor.expire(time.time() + 3600)
         else:
             await live.http.post("/api/auth/logout", json={"refreshToken": ann.refresh_token})
-            await live.gateway.watch.ask()
+            await live.gateway.session_monitor.refresh()
         response = await stream.next()
         assert (list(response), response["errors"][0]["extensions"]["code"]) == (["errors"], "UNAUTHORIZED")
         assert (await stream.event()).name == "complete"
         assert await stream.event() is None
-    assert live.gateway.watch.sessions == {}
+    assert live.gateway.session_monitor.sessions == {}
 
 
 async def test_streams_hold_no_connection_to_the_database(live: Listening, ann: Account) -> None:

@@ -241,11 +241,11 @@ async def test_rights_that_end_end_the_socket(live: Listening, how: str) -> None
         await client.subscribe(EVENTS)
         await live.subscribed()
         if how == "expiry":
-            live.gateway.watch.expire(time.time() + 3600)
+            live.gateway.session_monitor.expire(time.time() + 3600)
         else:
             await live.http.post("/api/auth/logout", json={"refreshToken": ann.refresh_token})
         assert (await client.closing())[0] == 4401
-        assert live.gateway.watch.sessions == {}
+        assert live.gateway.session_monitor.sessions == {}
         await anybody.ready()
     await until(lambda: live.gateway.streams.count == 0)
 
@@ -259,7 +259,7 @@ async def test_a_token_is_renewed_in_place(live: Listening) -> None:
         await live.subscribed()
         await client.say({**INIT, "payload": {"authorization": refreshed["accessToken"]}})
         assert await client.heard() == {"type": "connection_ack"}
-        live.gateway.watch.expire(time.time() + 800)
+        live.gateway.session_monitor.expire(time.time() + 800)
         await live.graphql.create(ann, title="A draft", content=CONTENT)
         assert (await client.told(id))["type"] == "CREATED"
         await client.say({**INIT, "payload": {"authorization": bob.access_token}})
@@ -276,9 +276,9 @@ async def test_the_old_token_no_longer_matters_once_it_was_renewed(sqlite: Liste
         assert await client.heard() == {"type": "connection_ack"}
         await client.say({**INIT, "payload": {"authorization": ann.access_token}})
         assert await client.heard() == {"type": "connection_ack"}
-        sqlite.gateway.watch.expire(time.time() + 120)
+        sqlite.gateway.session_monitor.expire(time.time() + 120)
         assert await client.asked(WHO) == {"name": "Ann"}
-        sqlite.gateway.watch.expire(time.time() + 3600)
+        sqlite.gateway.session_monitor.expire(time.time() + 3600)
         assert (await client.closing())[0] == 4401
 
 
@@ -291,7 +291,7 @@ async def test_a_role_that_changes_is_heeded(live: Listening) -> None:
         await live.graphql.create(ann, title="A draft", content=CONTENT)
         assert (await client.told(id))["type"] == "CREATED"
         await promote(live.db, admin.email, Role.USER)
-        await live.gateway.watch.ask()
+        await live.gateway.session_monitor.refresh()
         await live.graphql.create(ann, title="Another draft", content=CONTENT)
         assert await client.is_silent()
         assert (await client.asked("{ viewer { role } }")) == {"role": "USER"}

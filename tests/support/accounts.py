@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
 from resolvers import passwords
-from resolvers.tokens import Tokens, digest, new_refresh_token
+from resolvers.tokens import Tokens, hash_token, new_refresh_token
 
 DEAR = passwords.HASHER
 """As servers hash passwords."""
@@ -63,4 +63,4 @@ async def used(db: Database, ago: timedelta = timedelta(minutes=1)) -> None:
 
 def family(user: UUID, session_id: UUID, token: str, life: timedelta) -> RefreshToken:
     """The first token of a session."""
-    return RefreshToken(user_id=user, family_id=session_id, token_hash=digest(token), expires_at=utcnow() + life)
+    return RefreshToken(user_id=user, family_id=session_id, token_hash=hash_token(token), expires_at=utcnow() + life)

@@ -11,7 +11,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.auth.session_monitor import Guarded
+from gateway.auth.session_monitor import MonitoredSession
 from gateway.events.feed import cut
 from gateway.http.request_state import visit_of
 from gateway.limits.open_streams import Streams
@@ -36,7 +36,9 @@ class ChatStream(EventSourceResponse):
     The streaming is sse-starlette's, which would cost the feed too much: of these a viewer has a few an hour.
     """
 
-    def __init__(self, words: AsyncGenerator[str, None], streams: Streams, guard: Callable[[], Guarded]) -> None:
+    def __init__(
+        self, words: AsyncGenerator[str, None], streams: Streams, guard: Callable[[], MonitoredSession]
+    ) -> None:
         """`guard`: who asks is watched from when the stream begins, and an answer to nobody any more ends."""
         super().__init__(self.frames(), ping=SILENCE, ping_message_factory=ping, sep="\n", send_timeout=STALL)
         self.words, self.streams, self.guard = words, streams, guard
@@ -86,11 +88,11 @@ class ChatStream(EventSourceResponse):
     async def next(self) -> str | None:
         """What the model says next; None once it has said all."""
         self.coming = asyncio.ensure_future(anext(self.words, None))
-        ends = self.coming, self.streams.draining, self.guarded.ended
+        ends = self.coming, self.streams.draining, self.guarded.revoked
         left = self.until - time.monotonic()
         await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if self.guarded.ended.done():
-            raise self.guarded.ended.result()
+        if self.guarded.revoked.done():
+            raise self.guarded.revoked.result()
         if self.coming.done() and left > 0:
             return self.coming.result()
         if self.streams.is_draining:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.auth.cookies import REFRESH, SESSION, called
+from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, cookie_name
 from gateway.graphql.request import TO_BE_ASKED_FOR
 from gateway.rest.framework import responses as answers
 from gateway.rest.framework.openapi_descriptions import example, word
@@ -52,8 +52,8 @@ def schemes(settings: Settings) -> dict[str, Any]:
     return {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        "cookie": {"type": "apiKey", "in": "cookie", "name": called(SESSION, settings)},
-        "refreshCookie": {"type": "apiKey", "in": "cookie", "name": called(REFRESH, settings)},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(SESSION_COOKIE, settings)},
+        "refreshCookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(REFRESH_COOKIE, settings)},
     }
 
 

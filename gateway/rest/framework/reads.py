@@ -5,10 +5,11 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from gateway.auth.request import context_of, gateway_of
+from gateway.auth.request import get_context
 from gateway.graphql.engine import Named
 from gateway.graphql.request import Reuse
 from gateway.rest.framework.responses import Body, Entity, wrapped
+from gateway.wiring import get_state
 from models.errors import NotFound
 
 NULL = b"null"
@@ -17,28 +18,28 @@ Texts = dict[str, bytes]
 
 async def viewer(request: Request) -> Body:
     """The viewer's own account, as an answer."""
-    context_of(request).signed_in()
-    return await read(request, gateway_of(request).documents.viewer, as_viewer)
+    get_context(request).signed_in()
+    return await read(request, get_state(request).documents.viewer, as_viewer)
 
 
 async def account(request: Request) -> bytes:
     """The same, as part of one."""
-    gateway = gateway_of(request)
-    return (await gateway.engine.read(gateway.documents.viewer, {}, context_of(request).signed_in()))["viewer"]
+    gateway = get_state(request)
+    return (await gateway.engine.read(gateway.documents.viewer, {}, get_context(request).signed_in()))["viewer"]
 
 
 async def post(request: Request, id: UUID) -> Body:
     """One post, for who may see it."""
-    return await read(request, gateway_of(request).documents.post, as_post, id=str(id))
+    return await read(request, get_state(request).documents.post, as_post, id=str(id))
 
 
 async def post_page(request: Request, **variables: Any) -> Body:
     """`{"data": […], "pagination": {…}}`."""
-    return await read(request, gateway_of(request).documents.posts, as_page, **variables)
+    return await read(request, get_state(request).documents.posts, as_page, **variables)
 
 
 async def read(request: Request, document: Named, make: Any, **variables: Any) -> Any:
-    gateway, viewer = gateway_of(request), context_of(request).viewer
+    gateway, viewer = get_state(request), get_context(request).viewer
     read = await gateway.engine.read(document, variables, viewer, make)
     if viewer is None:
         gateway.known.note(request.scope, document.asked(variables, make))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.auth.cookies import SAFE_METHODS
-from gateway.auth.request import admit, enter, gateway_of
+from gateway.auth.request import attach_session_cookies, authenticate_and_limit
 from gateway.http.client_address import client_address
 from gateway.http.content_negotiation import is_json
 from gateway.http.idempotency import HEADER, check_unnamed, once
@@ -25,6 +25,7 @@ from gateway.http.routing import Direct
 from gateway.limits import API, EXPENSIVE, UPLOAD, caller, declarations
 from gateway.rest.framework import responses
 from gateway.rest.framework.responses import Body
+from gateway.wiring import get_state
 from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 
 READ, WRITE = 2, 12
@@ -73,7 +74,7 @@ class Answering(Direct):
 
     async def again(self, scope: Scope, body: Body, points: int) -> Response:
         """What is known already, for a stranger who may ask for it."""
-        gateway, visit = gateway_of(connection := HTTPConnection(scope)), visit_of(scope)
+        gateway, visit = get_state(connection := HTTPConnection(scope)), visit_of(scope)
         visit.caller = visit.stranger = caller(None, client_address(connection, gateway.settings.trusted_proxies))
         if self.limit:
             await gateway.limits.count(self.limit, visit.caller, visit)
@@ -101,7 +102,7 @@ class Endpoint(APIRoute):
         strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
 
         async def handle(request: Request) -> Response:
-            ctx, visit = await admit(request, limit, cookies=cookies), visit_of(request.scope)
+            ctx, visit = await authenticate_and_limit(request, limit, cookies=cookies), visit_of(request.scope)
             check_query_string(request.scope["query_string"])
             if has_body:
                 check_length(request)
@@ -119,7 +120,7 @@ class Endpoint(APIRoute):
                 response = await once(given, ctx, await given.body(), partial(answer, given), responses.FORM)
             else:
                 response = await answer(given)
-            enter(request, ctx)
+            attach_session_cookies(request, ctx)
             return response
 
         return handle
@@ -133,7 +134,7 @@ def is_direct(endpoint: Callable[..., Any]) -> bool:
 
 def check_length(request: Request) -> None:
     """A body that says it is too large is refused as that, whoever sends it."""
-    if announced(request.scope) > gateway_of(request).settings.max_body_bytes:
+    if announced(request.scope) > get_state(request).settings.max_body_bytes:
         raise PayloadTooLarge
 
 

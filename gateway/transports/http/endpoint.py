@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth.request import admit, enter, gateway_of
+from gateway.auth.request import attach_session_cookies, authenticate_and_limit
 from gateway.events.entry import event_id
 from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.request import CostReport
@@ -39,6 +39,7 @@ from gateway.transports.http.parsing import from_query_string, parsed, request_o
 from gateway.transports.http.stream_formats import FORMS, single
 from gateway.transports.http.streaming import Streamed
 from gateway.transports.login_attempts import sign_ins
+from gateway.wiring import get_state
 from models.errors import MethodNotAllowed, NotAcceptable, Refusal, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext
 
@@ -58,10 +59,10 @@ class GraphQLEndpoint(Direct):
 
 
 async def respond(request: Request) -> ASGIApp:
-    gateway, visit, accept = gateway_of(request), visit_of(request.scope), accepted(request.scope)
+    gateway, visit, accept = get_state(request), visit_of(request.scope), accepted(request.scope)
     if gateway.settings.explorable and is_browser(request):
         return graphiql_page()
-    ctx = await admit(request, API)
+    ctx = await authenticate_and_limit(request, API)
     media_type, stream = best(accept), best_stream(accept)
     if media_type is None and stream is None:
         raise NotAcceptable
@@ -90,7 +91,7 @@ async def respond(request: Request) -> ASGIApp:
 def executed(request: Request, answer: Answer, ctx: RequestContext, media_type: str) -> Response:
     visit = visit_of(request.scope)
     note(visit, answer)
-    enter(request, ctx)
+    attach_session_cookies(request, ctx)
     if request.scope["method"] == "GET" and media_type != EVENT_STREAM and answer.executed and not answer.errors:
         return read_again(answer, visit, media_type)
     return answered(answer, media_type, request.scope)
@@ -100,7 +101,7 @@ async def batched(
     request: Request, requests: list[GraphQLRequest], ctx: RequestContext, media_type: str | None
 ) -> ASGIApp:
     """Each of them counts in the limits as if it had come by itself."""
-    gateway, visit = gateway_of(request), visit_of(request.scope)
+    gateway, visit = get_state(request), visit_of(request.scope)
     if media_type is None:
         raise NotAcceptable
     if others := len(requests) - 1:
@@ -123,19 +124,19 @@ def read_again(answer: Answer, visit: Visit, media_type: str) -> Response:
 
 async def subscribed(request: Request, asked: GraphQLRequest, ctx: RequestContext, stream: str) -> ASGIApp:
     """A stream; one that is refused before it begins has a plain answer, unless nothing but events is accepted."""
-    gateway, visit = gateway_of(request), visit_of(request.scope)
+    gateway, visit = get_state(request), visit_of(request.scope)
     resumed = event_id("Last-Event-ID", visit.header(b"last-event-id"))
     subscription = await gateway.engine.subscribe(asked, ctx, gateway.log, resumed)
     if isinstance(subscription, Answer):
         return refused(request, subscription, stream)
     visit.operation = subscription.name
-    return Streamed(subscription, FORMS[stream], ctx, gateway.watch, gateway.streams)
+    return Streamed(subscription, FORMS[stream], ctx, gateway.session_monitor, gateway.streams)
 
 
 async def resolved(request: Request, asked: GraphQLRequest, ctx: RequestContext) -> GraphQLRequest | Answer:
     """The request with the text of the document that it names, or the answer that says why there is none."""
     try:
-        return await gateway_of(request).persisted.resolved(asked, client_of(request.headers))
+        return await get_state(request).persisted.resolved(asked, client_of(request.headers))
     except Unavailable:
         raise  # it passes by itself, which clients are told by its status and `Retry-After`
     except Refusal as refusal:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.auth.session_monitor import Guarded, Watch
+from gateway.auth.session_monitor import MonitoredSession, SessionMonitor
 from gateway.events.feed import cut
 from gateway.graphql.execution.subscriptions import Subscription
 from gateway.graphql.request import answered
@@ -23,10 +23,10 @@ class Streamed:
     """The response. It asks the log itself, one event at a time, so nothing gathers for a client that is slow."""
 
     def __init__(
-        self, subscription: Subscription, form: Form, ctx: RequestContext, watch: Watch, streams: Streams
+        self, subscription: Subscription, form: Form, ctx: RequestContext, monitor: SessionMonitor, streams: Streams
     ) -> None:
         self.subscription, self.form, self.ctx = subscription, form, ctx
-        self.watch, self.streams = watch, streams
+        self.monitor, self.streams = monitor, streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = visit_of(scope)
@@ -36,7 +36,7 @@ class Streamed:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if not visit.wants_body:
                 return await send(piece(b"", last=True))
-            guarded = self.watch.guard(self.ctx.session_id, self.ctx.viewer, self.ctx.expires_at)
+            guarded = self.monitor.watch(self.ctx.session_id, self.ctx.viewer, self.ctx.expires_at)
             try:
                 last = await self.until_the_end(guarded, receive, send)
                 if last is not None:
@@ -46,22 +46,22 @@ class Streamed:
             finally:
                 guarded.close()
 
-    async def until_the_end(self, guarded: Guarded, receive: Receive, send: Send) -> bytes | None:
+    async def until_the_end(self, guarded: MonitoredSession, receive: Receive, send: Send) -> bytes | None:
         """Tell the client what comes, until something ends that; the last it is told, or None if it left."""
         telling = asyncio.create_task(self.tell(guarded, send), name="subscription")
         leaving = asyncio.create_task(departure(receive), name="client's leaving")
-        ends = telling, leaving, guarded.ended, self.streams.draining
+        ends = telling, leaving, guarded.revoked, self.streams.draining
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await stopped(telling, leaving)
-        if guarded.ended.done():
-            return self.form.refused(self.errors(guarded.ended.result()))
+        if guarded.revoked.done():
+            return self.form.refused(self.errors(guarded.revoked.result()))
         if self.streams.is_draining:
             return self.form.parting(self.errors(Unavailable("The server is going down; connect again")))
         return None if telling.cancelled() else telling.result()
 
-    async def tell(self, guarded: Guarded, send: Send) -> bytes:
+    async def tell(self, guarded: MonitoredSession, send: Send) -> bytes:
         """Every event as it comes, and in between that the stream stands; what to say where the log gives out."""
         await taken(send(piece(self.form.opening(self.subscription.cursor))))
         while True:

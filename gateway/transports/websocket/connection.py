@@ -8,8 +8,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.auth.request import gateway_of
-from gateway.auth.session_monitor import Guarded
+from gateway.auth.session_monitor import MonitoredSession
 from gateway.events.feed import CUT
 from gateway.graphql.engine import GraphQLRequest
 from gateway.http.eager_send import taken
@@ -21,7 +20,7 @@ from gateway.transports.websocket import messages
 from gateway.transports.websocket.connection_init import claimed, closing_for, identify, texts
 from gateway.transports.websocket.messages import Closing, Message
 from gateway.transports.websocket.operation import Operating
-from gateway.wiring import Gateway
+from gateway.wiring import Gateway, get_state
 from models import Viewer
 from models.errors import Refusal, Unauthorized
 from resolvers.context import RequestContext
@@ -43,9 +42,9 @@ class Socket:
 
     def __init__(self, websocket: WebSocket, visit: Visit) -> None:
         self.websocket, self.visit, self.scope = websocket, visit, websocket.scope
-        self.gateway: Gateway = gateway_of(websocket)
+        self.gateway: Gateway = get_state(websocket)
         self.held = ExitStack()
-        self.guarded: Guarded | None = None
+        self.guarded: MonitoredSession | None = None
         """Who is there, once that is acknowledged."""
         self.operations: dict[str, Operating] = {}
         self.tasks: dict[Operating, asyncio.Task[None]] = {}
@@ -170,9 +169,9 @@ class Socket:
                 self.visit.caller = caller(ctx.viewer, "", ctx.key_id)
             self.held.enter_context(self.gateway.streams.open(self.visit.caller))
         self.reads_only = ctx.reads_only
-        self.guarded = self.gateway.watch.guard(ctx.session_id, ctx.viewer, ctx.expires_at)
+        self.guarded = self.gateway.session_monitor.watch(ctx.session_id, ctx.viewer, ctx.expires_at)
         self.held.callback(self.guarded.close)
-        self.guarded.ended.add_done_callback(self.lose_rights)
+        self.guarded.revoked.add_done_callback(self.lose_rights)
         await self.say(messages.simple("connection_ack"))
 
     def lose_rights(self, ended: "asyncio.Future[Refusal]") -> None:

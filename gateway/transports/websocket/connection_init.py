@@ -6,12 +6,10 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from gateway.auth.cookies import bearer_token, by_bearer
-from gateway.auth.request import gateway_of
-from gateway.auth.request import identify as by_headers
+from gateway.auth.request import authenticate, authenticate_bearer, parse_bearer_token
 from gateway.transports.websocket import messages
 from gateway.transports.websocket.messages import Closing
-from gateway.wiring import Gateway
+from gateway.wiring import Gateway, get_state
 from models.errors import RateLimited, Refusal, Unavailable
 from resolvers.context import RequestContext
 from resolvers.tokens import Claims
@@ -34,14 +32,14 @@ async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str,
     """By the payload's token, or else what the handshake says, where a cookie must have come from a page of ours."""
     token = token_of(payload)
     if token is not None:
-        await by_bearer(ctx, gateway_of(websocket).credentials, token)
+        await authenticate_bearer(ctx, get_state(websocket).authenticator, token)
     else:
-        await by_headers(ctx, websocket, cookies=True)
+        await authenticate(ctx, websocket, cookies=True)
 
 
 async def claimed(gateway: Gateway, payload: dict[str, Any]) -> Claims:
     """What the token of a payload says, if it is valid."""
-    return await gateway.credentials.bearer(token_of(payload) or "")
+    return await gateway.authenticator.authenticate_bearer(token_of(payload) or "")
 
 
 def texts(payload: dict[str, Any]) -> dict[str, str]:
@@ -56,5 +54,5 @@ def token_of(payload: dict[str, Any]) -> str | None:
         return None
     if not isinstance(given, str):
         raise Closing(messages.BAD_REQUEST, "authorization is text")
-    token = bearer_token(given)
+    token = parse_bearer_token(given)
     return given.strip() if token is None else token

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.auth.request import gateway_of
 from gateway.http.client_address import client_address
 from gateway.http.errors import refused
 from gateway.http.request_state import Visit, begun
@@ -18,6 +17,7 @@ from gateway.http.responses import read
 from gateway.limits import API, caller, told
 from gateway.transports.websocket.connection import GOING, Socket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
+from gateway.wiring import get_state
 from models.errors import Refusal, Unavailable
 
 
@@ -40,7 +40,7 @@ async def begin(websocket: WebSocket, visit: Visit) -> None:
     """Speak the protocol; without it, say so in the one way that there is then."""
     if PROTOCOL in websocket.scope["subprotocols"]:
         await websocket.accept(PROTOCOL)
-        with gateway_of(websocket).measures.open("websocket"):
+        with get_state(websocket).measures.open("websocket"):
             await Socket(websocket, visit).run()
     else:
         await websocket.accept()
@@ -49,7 +49,7 @@ async def begin(websocket: WebSocket, visit: Visit) -> None:
 
 async def welcome(websocket: WebSocket, visit: Visit) -> None:
     """Before it is known who calls, a handshake counts by its address."""
-    gateway = gateway_of(websocket)
+    gateway = get_state(websocket)
     if gateway.streams.is_draining:
         raise Unavailable(GOING)
     visit.caller = visit.stranger = caller(None, client_address(websocket, gateway.settings.trusted_proxies))
