@@ -15,13 +15,13 @@ from gateway.http.content_negotiation import GRAPHQL_PATH
 from gateway.http.middleware.concurrency import STATE, Overload, Work
 from gateway.http.middleware.request_state import Guard, Visits
 from gateway.http.routing import Application
-from gateway.observability import logging
-from gateway.observability.metrics.collector import Readings
-from gateway.observability.metrics.multiprocess import telling
-from gateway.observability.metrics.recorder import Measures
-from gateway.observability.tracing.http import Traced, traces
-from gateway.observability.tracing.instrument import trace_all
-from gateway.observability.tracing.provider import sending, telemetry, tracer_provider
+from gateway.observability.collector import GatewayCollector
+from gateway.observability.instrument import instrument
+from gateway.observability.logging import configure_logging
+from gateway.observability.metrics.multiprocess import serve_metrics
+from gateway.observability.metrics.recorder import MetricsRecorder
+from gateway.observability.tracing.http import TraceMiddleware, trace_ids
+from gateway.observability.tracing.provider import flush_spans, get_tracer_provider, telemetry_options
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, posts, uploads, webhooks
 from gateway.rest.framework import openapi
@@ -55,15 +55,15 @@ EXPOSED = (
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
-    settings, measures = settings or Settings(), Measures()
-    work, provider = Work(settings.max_in_flight), tracer_provider(settings.app_version)
+    settings, recorder = settings or Settings(), MetricsRecorder()
+    work, provider = Work(settings.max_in_flight), get_tracer_provider(settings.app_version)
     app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings, work, measures, provider),
-        around=middleware(settings, work, measures, is_traced=provider is not None),
-        telemetry=telemetry(provider),
+        lifespan=lifespan(settings, work, recorder, provider),
+        around=middleware(settings, work, recorder, is_traced=provider is not None),
+        telemetry=telemetry_options(provider),
         routes=routes(settings),
         openapi_url=None,
         openapi_tags=TAGS,
@@ -76,21 +76,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def lifespan(settings: Settings, work: Work, measures: Measures, provider: TracerProvider | None) -> Lifespan[FastAPI]:
+def lifespan(
+    settings: Settings, work: Work, recorder: MetricsRecorder, provider: TracerProvider | None
+) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
-        logging.configure(as_json=settings.in_production, more=traces if provider else dict)
+        configure_logging(as_json=settings.in_production, extra_fields=trace_ids if provider else dict)
         heed_parent()
-        async with sending(provider), opened(settings, work, measures) as gateway, telling(Readings(gateway)):
+        async with (
+            flush_spans(provider),
+            opened(settings, work, recorder) as gateway,
+            serve_metrics(GatewayCollector(gateway)),
+        ):
             app.state.gateway = gateway
-            trace_all(gateway, provider)
+            instrument(gateway, provider)
             settle()
             yield {STATE: work}
 
     return running
 
 
-def middleware(settings: Settings, work: Work, measures: Measures, *, is_traced: bool) -> list[Middleware]:
+def middleware(settings: Settings, work: Work, recorder: MetricsRecorder, *, is_traced: bool) -> list[Middleware]:
     """From the outermost in."""
     cross_origin = Middleware(
         CORSMiddleware,
@@ -101,8 +107,8 @@ def middleware(settings: Settings, work: Work, measures: Measures, *, is_traced:
         expose_headers=EXPOSED,
     )
     return [
-        Middleware(Visits, measures, settings.trusted_proxies if settings.in_production else None),
-        *([Middleware(Traced)] if is_traced else []),
+        Middleware(Visits, recorder, settings.trusted_proxies if settings.in_production else None),
+        *([Middleware(TraceMiddleware)] if is_traced else []),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(Overload, work),
         Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),

@@ -34,8 +34,8 @@ from gateway.limits import Limits
 from gateway.limits.open_streams import Streams
 from gateway.limits.sliding_window import connect
 from gateway.observability.metrics.database import time_operations, time_reads
-from gateway.observability.metrics.recorder import Measures
-from gateway.observability.tracing.operations import Carrying, untraced
+from gateway.observability.metrics.recorder import MetricsRecorder
+from gateway.observability.tracing.operations import ContextExtractor, no_context
 from gateway.persisted.resolver import Persisted
 from gateway.persisted.trusted_documents import TrustedDocuments
 from gateway.persisted.usage_log import Ledger
@@ -88,8 +88,8 @@ class Gateway:
     widths: Widths
     spool: Path | None
     """Where uploads wait for their end."""
-    measures: Measures
-    carried: Carrying = untraced
+    recorder: MetricsRecorder
+    extract_context: ContextExtractor = no_context
     """How an operation over a socket goes on with its client's trace."""
     started: float = field(default_factory=time.monotonic)
 
@@ -104,7 +104,7 @@ def get_state(connection: HTTPConnection) -> Gateway:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIterator[Gateway]:
+async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> AsyncIterator[Gateway]:
     """A server's parts, for as long as it runs."""
     await migrated(settings)
     async with AsyncExitStack() as stack:
@@ -116,9 +116,9 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             stack.push_async_callback(following.close)
         reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, longest=longest)
         stack.push_async_callback(reads.close)
-        time_reads(reads, measures.statements["reads"])
+        time_reads(reads, recorder.statements["reads"])
         for each in {db, following}:
-            time_operations(each, measures.statements["operations"])
+            time_operations(each, recorder.statements["operations"])
         redis = connect(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
@@ -167,7 +167,7 @@ async def opened(settings: Settings, work: Work, measures: Measures) -> AsyncIte
             storage=storage,
             widths=Widths(storage),
             spool=spool_of(settings),
-            measures=measures,
+            recorder=recorder,
         )
 
 

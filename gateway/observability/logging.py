@@ -1,4 +1,4 @@
-"""Logs: one line for each request, and each line one JSON object in production."""
+"""Logging: one line for each request; in production each line is a JSON object."""
 
 import logging
 import sys
@@ -11,22 +11,25 @@ import orjson
 
 from gateway.http.request_state import Visit, present
 
-ours, access = logging.getLogger("gateway"), logging.getLogger("gateway.access")
+root_logger, access_logger = logging.getLogger("gateway"), logging.getLogger("gateway.access")
 REQUEST = "request"
-"""What a line says that is about one."""
+"""The message of every line in the access log."""
 
-OURS = "gateway", "models", "resolvers", "schema", "uvicorn"
+LOGGERS = "gateway", "models", "resolvers", "schema", "uvicorn"
 
-SAID = orjson.OPT_NON_STR_KEYS
-APPENDING = SAID | orjson.OPT_APPEND_NEWLINE
+JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
+JSON_LINE_OPTIONS = JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE
 
 
-def configure(*, as_json: bool, more: Callable[[], dict[str, str]] = dict) -> None:
-    """Send our logs, and the server's where nobody else has, to standard output; each line says `more` besides."""
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
+def configure_logging(*, as_json: bool, extra_fields: Callable[[], dict[str, str]] = dict) -> None:
+    """Write our log lines to standard output, and uvicorn's unless it has a handler already.
+
+    `extra_fields` returns fields that are added to each line, such as the trace id.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line contains them
     handler = StandardOutput()
-    handler.setFormatter(JsonLines(more) if as_json else Readable(more))
-    for name in OURS:
+    handler.setFormatter(JsonFormatter(extra_fields) if as_json else ConsoleFormatter(extra_fields))
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         if not logger.handlers or name != "uvicorn":
             logger.handlers = [handler]
@@ -34,8 +37,8 @@ def configure(*, as_json: bool, more: Callable[[], dict[str, str]] = dict) -> No
 
 
 def log_request(scope: Any, visit: Visit, seconds: float) -> None:
-    """Note a request that was answered. Its query string and headers stay out: they may hold secrets."""
-    if not access.isEnabledFor(logging.INFO):
+    """Write a line about a request that has ended, without its query string and headers: they may contain secrets."""
+    if not access_logger.isEnabledFor(logging.INFO):
         return
     fields: dict[str, Any] = {"method": scope["method"], "path": scope["path"]}
     if visit.operation:
@@ -46,16 +49,16 @@ def log_request(scope: Any, visit: Visit, seconds: float) -> None:
     fields["requestId"] = visit.request_id
     if visit.codes:
         fields["codes"] = visit.codes
-    if (handler := nobody_else()) and handler.noted(fields):
+    if (handler := fast_handler()) and handler.write_access_line(fields):
         return
-    # `access.info` would look for the line that it was called at, which costs as much as all the rest.
-    record = logging.LogRecord(access.name, logging.INFO, "", 0, REQUEST, (), None)
+    # `access_logger.info` would search the stack for the caller's line, which costs as much as all the rest.
+    record = logging.LogRecord(access_logger.name, logging.INFO, "", 0, REQUEST, (), None)
     record.fields = fields
-    access.handle(record)
+    access_logger.handle(record)
 
 
 class StandardOutput(logging.Handler):
-    """Writes to whatever standard output is at the time. `StreamHandler` locks again to flush."""
+    """Writes to the current `sys.stdout`. `StreamHandler` takes its lock a second time to flush."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -64,85 +67,98 @@ class StandardOutput(logging.Handler):
         except Exception:
             self.handleError(record)
 
-    def noted(self, fields: dict[str, Any]) -> bool:
-        """Write a request's line without a record; False where it cannot be written, which records have a way for."""
+    def write_access_line(self, fields: dict[str, Any]) -> bool:
+        """Write a request's line without a log record; return False if that fails, so that `emit` handles the error."""
         try:
             out = sys.stdout.buffer
-            out.write(self.formatter.line(time.time(), "info", access.name, REQUEST, fields, APPENDING))
+            out.write(self.formatter.line(time.time(), "info", access_logger.name, REQUEST, fields, JSON_LINE_OPTIONS))
             out.flush()
         except Exception:
             return False
         return True
 
 
-def nobody_else() -> StandardOutput | None:
-    """Our handler, where requests are noted by nobody else: a record that is made and handed round for it alone costs
-    three times what the line does."""
-    if access.handlers or access.filters or logging.root.handlers or len(ours.handlers) != 1:
+def fast_handler() -> StandardOutput | None:
+    """Return our handler if it is the only one that gets request lines: then no log record is needed."""
+    if access_logger.handlers or access_logger.filters or logging.root.handlers or len(root_logger.handlers) != 1:
         return None
-    (handler,) = ours.handlers
-    return handler if isinstance(handler, StandardOutput) and isinstance(handler.formatter, JsonLines) else None
+    (handler,) = root_logger.handlers
+    return handler if isinstance(handler, StandardOutput) and isinstance(handler.formatter, JsonFormatter) else None
 
 
-class Lines(logging.Formatter):
-    """Lines that say more than their record does."""
+class ContextFormatter(logging.Formatter):
+    """A formatter that adds fields which are not in the log record."""
 
-    def __init__(self, more: Callable[[], dict[str, str]] = dict) -> None:
+    def __init__(self, extra_fields: Callable[[], dict[str, str]] = dict) -> None:
         super().__init__()
-        self.more = more
+        self.extra_fields = extra_fields
 
 
-class JsonLines(Lines):
-    """One object a line, whatever strangers put into a path."""
+class JsonFormatter(ContextFormatter):
+    """Formats a record as one JSON object on one line, whatever characters a path contains."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", None) or whose()
+        fields = getattr(record, "fields", None) or current_request_id()
         if record.exc_info:
             fields = {**fields, "exception": self.formatException(record.exc_info)}
         line = self.line(record.created, record.levelname.lower(), record.name, record.getMessage(), fields)
         return line.decode()
 
     def line(
-        self, moment: float, level: str, name: str, message: str, fields: dict[str, Any], option: int = SAID
+        self,
+        timestamp: float,
+        level: str,
+        name: str,
+        message: str,
+        fields: dict[str, Any],
+        options: int = JSON_OPTIONS,
     ) -> bytes:
-        written = f"{second(int(moment))}.{int(moment % 1 * 1000):03}Z"
-        said = {"time": written, "level": level, "logger": name, "message": message, **fields, **self.more()}
-        return orjson.dumps(said, default=str, option=option)
+        time_text = f"{format_second(int(timestamp))}.{int(timestamp % 1 * 1000):03}Z"
+        line = {
+            "time": time_text,
+            "level": level,
+            "logger": name,
+            "message": message,
+            **fields,
+            **self.extra_fields(),
+        }
+        return orjson.dumps(line, default=str, option=options)
 
 
-def whose() -> dict[str, str]:
-    """The id of the request that a line is about, as its client was told it."""
+def current_request_id() -> dict[str, str]:
+    """Return the field `requestId` of the current request, as in its response; none outside a request."""
     visit = present.get()
     return {"requestId": visit.request_id} if visit else {}
 
 
 @lru_cache(2)
-def second(moment: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+def format_second(timestamp: int) -> str:
+    """Return the Unix time as ISO 8601, without fraction and zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp))
 
 
-class Readable(Lines):
-    """For people: `12:30:01 POST /graphql ListPosts 200 3.1 ms viewer=… id=…`."""
+class ConsoleFormatter(ContextFormatter):
+    """Formats lines for a terminal: `12:30:01 POST /graphql ListPosts 200 3.1 ms viewer=… id=…`."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
-        if fields and record.name == access.name:
-            said = sentence(**fields)
+        if fields and record.name == access_logger.name:
+            text = format_access(**fields)
         else:
-            said = " ".join([record.getMessage(), *(f"id={id}" for id in whose().values())])
-        said = " ".join([said, *(f"{name}={value}" for name, value in self.more().items())])
-        line = f"{self.formatTime(record, '%H:%M:%S')} {plain(said)}"
+            text = " ".join([record.getMessage(), *(f"id={id}" for id in current_request_id().values())])
+        text = " ".join([text, *(f"{name}={value}" for name, value in self.extra_fields().items())])
+        line = f"{self.formatTime(record, '%H:%M:%S')} {escape_control_characters(text)}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def sentence(
+def format_access(
     *, method: str, path: str, status: int, ms: float, operation: str = "", viewer: str = "-", **others: Any
 ) -> str:
     codes = " ".join(others.get("codes", ()))
-    said = method, path, operation, str(status), codes, f"{ms} ms", f"viewer={viewer}", f"id={others['requestId']}"
-    return " ".join(filter(None, said))
+    parts = method, path, operation, str(status), codes, f"{ms} ms", f"viewer={viewer}", f"id={others['requestId']}"
+    return " ".join(filter(None, parts))
 
 
-def plain(text: str) -> str:
-    """Text that stays on its line and moves no cursor."""
+def escape_control_characters(text: str) -> str:
+    """Escape characters that would break the line or move the terminal's cursor."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

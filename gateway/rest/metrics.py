@@ -1,17 +1,17 @@
-"""What Prometheus collects, read at the moment of asking."""
+"""GET /metrics: the server's metrics in Prometheus' text format."""
 
 import hmac
 from collections.abc import Iterable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.request import parse_bearer_token
-from gateway.observability.metrics.collector import Readings
-from gateway.observability.metrics.multiprocess import families
+from gateway.observability.collector import GatewayCollector
+from gateway.observability.metrics.multiprocess import collect_all
 from gateway.rest.framework.openapi import refusals
 from gateway.rest.framework.routing import router_of
 from gateway.settings import Settings
@@ -26,27 +26,26 @@ HEADERS = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 
 @router.get("", response_class=Response, responses=refusals(Unauthorized, NotFound, also=TEXT, anywhere=(Refusal,)))
 async def metrics(request: Request) -> Response:
-    """What this server has answered and how fast, and how busy it is; for who has `METRICS_TOKEN`, where one is set."""
+    """Return the server's metrics for Prometheus. If `METRICS_TOKEN` is set, send it as a bearer token."""
     gateway = get_state(request)
-    admit(request, gateway.settings)
-    registry = CollectorRegistry()
-    registry.register(Told(await families(Readings(gateway))))
-    return Response(generate_latest(registry), media_type=None, headers=HEADERS)
+    check_token(request, gateway.settings)
+    families = await collect_all(GatewayCollector(gateway))
+    return Response(generate_latest(StaticCollector(families)), media_type=None, headers=HEADERS)
 
 
-def admit(request: Request, settings: Settings) -> None:
-    """Strangers are not told how busy a server is: in production there is nothing here, unless a token is set."""
+def check_token(request: Request, settings: Settings) -> None:
+    """Raise `Unauthorized` without the right token, and `NotFound` in production if no token is set."""
     if settings.metrics_token is None:
         if settings.in_production:
             raise NotFound
         return
-    given = parse_bearer_token(request.headers.get("authorization")) or ""
-    if not hmac.compare_digest(given.encode(), settings.metrics_token.encode()):
+    token = parse_bearer_token(request.headers.get("authorization")) or ""
+    if not hmac.compare_digest(token.encode(), settings.metrics_token.encode()):
         raise Unauthorized
 
 
-class Told(Collector):
-    """Families that are there already."""
+class StaticCollector(Collector):
+    """Metric families that have been collected already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self.families = families

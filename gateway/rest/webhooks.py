@@ -39,7 +39,7 @@ async def stripe(request: Request, signature: Signature = None) -> Response:
     gateway, body = get_state(request), await request.body()
     gateway.signatures.verify(body, signature)
     status = await webhooks.receive(gateway.db, parsed(body))
-    gateway.measures.webhooks[status.value] += 1
+    gateway.recorder.webhook_events[status.value] += 1
     return responses.json(RECEIVED, headers=responses.NO_STORE)
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
 
-from gateway.observability.metrics.multiprocess import meeting
+from gateway.observability.metrics.multiprocess import worker_directory
 from gateway.seeding import Account
 from gateway.server.shutdown import NOTICE
 from gateway.server.supervisor import Supervisor
@@ -116,7 +116,7 @@ def run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
         return True
     if config.workers > 1:
         supervisor = Supervisor(config, sockets)
-        with meeting():
+        with worker_directory():
             supervisor.run()
         return not supervisor.has_failed
     server.run(sockets=sockets)

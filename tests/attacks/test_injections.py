@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.observability.logging import JsonLines, Readable
+from gateway.observability.logging import ConsoleFormatter, JsonFormatter
 from tests.edge.test_requests import Lines, lines
 from tests.support.servers import Server
 from tests.support.writing import CONTENT
@@ -91,9 +91,9 @@ async def test_no_text_makes_a_line_of_the_log(server: Server, lines: Lines) -> 
     await server.anonymous.post("/graphql", json={"query": "{ __typename }", "operationName": forged})
     await server.anonymous.get("/api/x%0a2026%20INFO%20forged%1b[31m", headers={"X-Request-ID": forged.encode()})
     for record in lines.records:
-        assert len(Readable().format(record).splitlines()) == 1
-        assert "\x1b" not in Readable().format(record)
-        assert json.loads(JsonLines().format(record))["message"] == "request"
+        assert len(ConsoleFormatter().format(record).splitlines()) == 1
+        assert "\x1b" not in ConsoleFormatter().format(record)
+        assert json.loads(JsonFormatter().format(record))["message"] == "request"
 
 
 @pytest.mark.parametrize("path", OUTSIDE)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.observability.logging import JsonLines, Readable
+from gateway.observability.logging import ConsoleFormatter, JsonFormatter
 from tests.support.accounts import Account
 from tests.support.servers import Server
 
@@ -29,7 +29,7 @@ class Lines(logging.Handler):
 
     @property
     def last(self) -> dict:
-        return json.loads(JsonLines().format(self.records[-1]))
+        return json.loads(JsonFormatter().format(self.records[-1]))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_one_line_a_request(server: Server, author: Account, lines: Lines)
     body = {"query": "query Front($t: String) { viewer { id } tags { id } __typename @skip(if: false) }"}
     await server.anonymous.post(f"/graphql?token={secret}", json=body, headers=author.headers)
     (record,) = lines.records
-    text = JsonLines().format(record)
+    text = JsonFormatter().format(record)
     assert author.access_token not in text
     assert secret not in text
     line = json.loads(text)
@@ -98,10 +98,10 @@ async def test_no_path_breaks_the_log(server: Server, lines: Lines) -> None:
     """Neither a new line nor an escape sequence survives in either form of it."""
     await server.anonymous.get("/api/%0d%0aGET%20/forged%1b[2J%E2%80%A8")
     (record,) = lines.records
-    for form in (JsonLines(), Readable()):
+    for form in (JsonFormatter(), ConsoleFormatter()):
         text = form.format(record)
         assert not {"\r", "\n", "\x1b"} & set(text)
-    assert "\u2028" not in Readable().format(record)
+    assert "\u2028" not in ConsoleFormatter().format(record)
 
 
 @pytest.mark.parametrize("path", ["/api/posts", "/graphql", "/api/auth/login"])
@@ -143,7 +143,7 @@ async def test_what_nobody_foresaw_is_a_500_that_says_nothing(
     request_id = response.headers["X-Request-ID"]
     assert response.status_code == 500
     assert response.json() == {"error": "Internal server error", "code": "INTERNAL_ERROR", "requestId": request_id}
-    assert "the secret cause" in Readable().format(lines.records[0])
+    assert "the secret cause" in ConsoleFormatter().format(lines.records[0])
     assert request_id in lines.records[0].getMessage()
 
 

@@ -17,7 +17,7 @@ from gateway.http.request_state import Visit, begun, visit_of
 from gateway.http.responses import read, written
 from gateway.limits import told
 from gateway.observability.logging import log_request
-from gateway.observability.metrics.recorder import Measures
+from gateway.observability.metrics.recorder import MetricsRecorder
 from models.errors import Refusal, Unavailable
 
 logger = logging.getLogger("gateway")
@@ -46,9 +46,9 @@ class Visits:
     A HEAD is answered as a GET whose body is not sent.
     """
 
-    def __init__(self, app: ASGIApp, measures: Measures, proxies: Networks | None = None) -> None:
+    def __init__(self, app: ASGIApp, recorder: MetricsRecorder, proxies: Networks | None = None) -> None:
         """`proxies`: who is believed that a request came over TLS; None where browsers are not to insist on that."""
-        self.app, self.measures, self.proxies = app, measures, proxies
+        self.app, self.recorder, self.proxies = app, recorder, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +60,7 @@ class Visits:
             await self.app(scope, receive, Answering(scope, visit, send, self.general(scope)))
         finally:
             seconds = time.perf_counter() - started
-            self.measures.visited(scope, visit, seconds)
+            self.recorder.record_request(scope, visit, seconds)
             log_request(asked, visit, seconds)
 
     def general(self, scope: Scope) -> bytes:

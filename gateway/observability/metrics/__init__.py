@@ -1,1 +1,1 @@
-"""Prometheus metrics."""
+"""Prometheus metrics: counted as requests end, formatted when `/metrics` is scraped."""

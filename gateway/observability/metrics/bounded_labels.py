@@ -1,55 +1,56 @@
-"""Names that clients make up, of which a series each would have no end."""
+"""Durations by operation name. Clients choose those names, so the number of series has a bound."""
 
 import time
 from collections import OrderedDict
 
 from gateway.observability.metrics.histogram import Histogram
 
-MOST = 100
-LONGEST = 64
-SILENCE = 3600.0
-"""Seconds after which a name that nobody used gives way to another: so nobody can crowd out those that are used."""
+MAX_SERIES = 100
+MAX_NAME_LENGTH = 64
+IDLE_SECONDS = 3600.0
+"""A series that was not used for so long may be replaced. Names in use cannot be pushed out by made-up ones."""
 OTHER = "other"
+"""The name that all further operations share."""
 
 Key = tuple[str, str]
-"""An operation's type, and its name."""
+"""An operation's type and name."""
 
 
-class Lasting(Histogram):
-    """One that knows when it was used last, on the clock that never goes back."""
+class TimestampedHistogram(Histogram):
+    """A histogram with the monotonic time of its last use."""
 
-    __slots__ = ("used",)
+    __slots__ = ("last_used",)
 
 
-class Named:
-    """A series for each operation while there are few, and one for all those beyond."""
+class BoundedSeries:
+    """One histogram for each of up to `max_series` operations, and one per operation type for all others."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
-        self.series: OrderedDict[Key, Lasting] = OrderedDict()
-        """The longest silent first."""
+    def __init__(self, max_series: int = MAX_SERIES) -> None:
+        self.max_series = max_series
+        self.series: OrderedDict[Key, TimestampedHistogram] = OrderedDict()
+        """Least recently used first."""
         self.others: dict[str, Histogram] = {}
 
     def observe(self, kind: str, name: str, seconds: float) -> None:
         key = kind, name
-        series = self.series.get(key) or self.admitted(key)
+        series = self.series.get(key) or self._add(key)
         if series is None:
             self.others.setdefault(kind, Histogram()).observe(seconds)
         else:
             self.series.move_to_end(key)
-            series.used = time.monotonic()
+            series.last_used = time.monotonic()
             series.observe(seconds)
 
-    def admitted(self, key: Key) -> Lasting | None:
-        """A newcomer's series, if there is room for one."""
-        if len(key[1]) > LONGEST:
+    def _add(self, key: Key) -> TimestampedHistogram | None:
+        """Return a new series, in place of an idle one if there are `max_series`; None if none is idle."""
+        if len(key[1]) > MAX_NAME_LENGTH:
             return None
-        if len(self.series) >= self.most:
-            longest_silent = next(iter(self.series))
-            if time.monotonic() - self.series[longest_silent].used < SILENCE:
+        if len(self.series) >= self.max_series:
+            least_recent = next(iter(self.series))
+            if time.monotonic() - self.series[least_recent].last_used < IDLE_SECONDS:
                 return None
-            del self.series[longest_silent]
-        series = self.series[key] = Lasting()
+            del self.series[least_recent]
+        series = self.series[key] = TimestampedHistogram()
         return series
 
     def all(self) -> dict[Key, Histogram]:

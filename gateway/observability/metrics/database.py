@@ -1,4 +1,4 @@
-"""How long statements take: the engine's reads, and those of operations. Hooked in once, when the server starts."""
+"""Durations of SQL statements. The hooks are installed once, when the server starts."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -11,13 +11,13 @@ from models.database.pool import Answer, Connection
 
 
 def time_reads(reads: ReadDatabase, histogram: Histogram) -> None:
-    """From when a request asks to when it has its row: waiting for a connection counts, for somebody waits."""
-    ask, observe = reads.row, histogram.observe
+    """Record how long each read takes, the wait for a connection included."""
+    execute, observe = reads.row, histogram.observe
 
     async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         started = perf_counter()
         try:
-            return await ask(sql, parameters)
+            return await execute(sql, parameters)
         finally:
             observe(perf_counter() - started)
 
@@ -25,13 +25,14 @@ def time_reads(reads: ReadDatabase, histogram: Histogram) -> None:
 
 
 def time_operations(db: Database, histogram: Histogram) -> None:
-    ask, observe = db.ask, histogram.observe
+    """Record how long each statement of a transaction takes."""
+    execute, observe = db.ask, histogram.observe
 
-    async def asked(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+    async def ask(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
         started = perf_counter()
         try:
-            return await ask(connection, sql, parameters, rows=rows)
+            return await execute(connection, sql, parameters, rows=rows)
         finally:
             observe(perf_counter() - started)
 
-    db.ask = asked
+    db.ask = ask

@@ -1,7 +1,7 @@
-"""Several processes on one socket: whichever Prometheus happens to reach asks the others, and tells of all.
+"""Metrics of several worker processes: the worker that is scraped collects the series of all others.
 
-Each listens on a socket of its own in a folder that their parent made. A series says in `worker` whose it is: added up
-here, they would seem to fall whenever one of them is replaced, and Prometheus takes a fall for a new beginning.
+Each worker listens on a Unix socket in a directory that the parent process created. Every series has a `worker` label
+with its process id: sums would fall when a worker is replaced, and Prometheus takes that for a counter reset.
 """
 
 import asyncio
@@ -17,101 +17,104 @@ import orjson
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-FOLDER = "DOVETAIL_WORKERS"
-"""The environment variable that tells workers of the folder."""
-PATIENCE = 2.0
-"""Seconds that the others have to answer; who does not is left out."""
+WORKER_DIR_ENV = "DOVETAIL_WORKERS"
+"""The environment variable that names the directory of the workers' sockets."""
+SCRAPE_TIMEOUT_SECONDS = 2.0
+"""A worker that takes longer is left out of the response."""
 
 logger = logging.getLogger("gateway.metrics")
 
 
 @contextmanager
-def meeting() -> Iterator[None]:
-    """Have a place for the workers that are started in the scope; nothing but this is lost without one."""
+def worker_directory() -> Iterator[None]:
+    """Create the directory where the workers that start in this scope put their sockets.
+
+    If it cannot be created, `/metrics` has only the series of the worker that was reached.
+    """
     with ExitStack() as stack:
         try:
-            os.environ[FOLDER] = stack.enter_context(TemporaryDirectory(prefix="dovetail-"))
+            os.environ[WORKER_DIR_ENV] = stack.enter_context(TemporaryDirectory(prefix="dovetail-"))
         except OSError as error:
-            logger.warning("Each worker tells of itself alone at /metrics: %s", error)
+            logger.warning("/metrics shows one worker at a time, because no temporary directory was created: %s", error)
         yield
 
 
 @asynccontextmanager
-async def telling(own: Collector) -> AsyncIterator[None]:
-    """Tell the other workers what they ask, where there are any, for the scope."""
-    folder = os.environ.get(FOLDER)
+async def serve_metrics(collector: Collector) -> AsyncIterator[None]:
+    """Send this worker's series to other workers that connect; do nothing if there are no workers."""
+    folder = os.environ.get(WORKER_DIR_ENV)
     if folder is None:
         yield
         return
 
-    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            writer.write(orjson.dumps(readings(own)))
+            writer.write(orjson.dumps(to_json(collector)))
             await writer.drain()
             writer.close()
 
-    path = Path(folder, own_name())
+    path = Path(folder, worker_name())
     try:
-        server = await asyncio.start_unix_server(tell, path)
-    except OSError as error:  # the folder is gone, or its path is longer than a socket's may be
-        logger.warning("The other workers are not told at /metrics of this one: %s", error)
+        server = await asyncio.start_unix_server(send, path)
+    except OSError as error:  # the directory was removed, or its path is too long for a socket
+        logger.warning("/metrics of other workers does not include this worker: %s", error)
         yield
         return
     async with server:
         yield
-    forget(path)
+    remove_socket(path)
 
 
-async def families(own: Collector) -> Iterable[Metric]:
-    """This process's families; or, where there are several processes, those of all."""
-    folder = os.environ.get(FOLDER)
+async def collect_all(collector: Collector) -> Iterable[Metric]:
+    """Return this process's metric families, or those of all workers if there are several."""
+    folder = os.environ.get(WORKER_DIR_ENV)
     if folder is None:
-        return own.collect()
-    told = [(own_name(), readings(own)), *await asyncio.gather(*(ask(path) for path in others(folder)))]
+        return collector.collect()
+    others = await asyncio.gather(*(scrape_worker(path) for path in other_workers(folder)))
     merged: dict[str, Metric] = {}
-    for worker, entries in told:
-        for name, meaning, type_, samples in entries:
-            family = merged.setdefault(name, Metric(name, meaning, type_))
+    for worker, families in [(worker_name(), to_json(collector)), *others]:
+        for name, documentation, type_, samples in families:
+            family = merged.setdefault(name, Metric(name, documentation, type_))
             for sample, labels, value in samples:
                 family.add_sample(sample, {**labels, "worker": worker}, value)
     return merged.values()
 
 
-def own_name() -> str:
+def worker_name() -> str:
     return str(os.getpid())
 
 
-async def ask(path: Path) -> tuple[str, list[Any]]:
-    """What a worker has to tell, and which it is; nothing, if it is gone."""
+async def scrape_worker(path: Path) -> tuple[str, list[Any]]:
+    """Return a worker's name and its metric families; none if it does not respond."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(SCRAPE_TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_unix_connection(path)
-            said = await reader.read()
+            body = await reader.read()
             writer.close()
-        return path.name, orjson.loads(said)
+        return path.name, orjson.loads(body)
     except ConnectionRefusedError:
-        forget(path)  # it was killed
+        remove_socket(path)  # the worker was killed
     except (OSError, TimeoutError, orjson.JSONDecodeError) as error:
-        logger.warning("Worker %s does not say how it is (%s)", path.name, type(error).__name__)
+        logger.warning("/metrics does not include worker %s: %s", path.name, type(error).__name__)
     return path.name, []
 
 
-def others(folder: str) -> list[Path]:
-    """Where the other workers listen; a worker asks nobody of itself."""
+def other_workers(folder: str) -> list[Path]:
+    """Return the sockets of all workers but this one."""
     try:
-        return sorted(path for path in Path(folder).iterdir() if path.name != own_name())
+        return sorted(path for path in Path(folder).iterdir() if path.name != worker_name())
     except OSError as error:
-        logger.warning("The other workers cannot be asked: %s", error)
+        logger.warning("/metrics does not include the other workers: %s", error)
         return []
 
 
-def forget(path: Path) -> None:
+def remove_socket(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def readings(own: Collector) -> list[Any]:
-    return [written(family) for family in own.collect()]
-
-
-def written(family: Metric) -> tuple[str, str, str, list[Any]]:
-    return family.name, family.documentation, family.type, [(it.name, it.labels, it.value) for it in family.samples]
+def to_json(collector: Collector) -> list[Any]:
+    """Return the metric families as `[name, documentation, type, [[sample name, labels, value], …]]`."""
+    return [
+        (family.name, family.documentation, family.type, [(it.name, it.labels, it.value) for it in family.samples])
+        for family in collector.collect()
+    ]

@@ -1,1 +1,1 @@
-"""OpenTelemetry tracing, inactive unless an exporter is configured."""
+"""OpenTelemetry traces. Without a tracer provider no code of this package runs during a request."""

@@ -1,54 +1,52 @@
-"""A span for each call of the services behind ports: payments, storage, the language model.
+"""Spans for calls of other services: payments, storage and the language model."""
 
-The instrumentations of HTTP clients do not see them all: obstore is no Python, and openai's client is not httpx.
-"""
-
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
 from opentelemetry.trace import SpanKind, Tracer
 
-from gateway.observability.tracing.database import fail
+from gateway.observability.tracing.database import record_error
 from resolvers.ports import LanguageModel
 
-ASKED = {"payments": ("open",), "storage": ("put", "open", "size", "remove")}
-"""What is asked of each."""
+TRACED_METHODS = {"payments": ("open",), "storage": ("put", "open", "size", "remove")}
+"""The methods of each port that call another service."""
 
 
-def trace_calls(port: Any, name: str, tracer: Tracer) -> None:
-    for method in ASKED[name]:
-        setattr(port, method, traced(getattr(port, method), f"{name} {method}", tracer))
+def trace_service(port: Any, name: str, tracer: Tracer) -> None:
+    """Trace the calls of a port; the spans are named by the port and its method."""
+    for method in TRACED_METHODS[name]:
+        setattr(port, method, trace_call(getattr(port, method), f"{name} {method}", tracer))
 
 
-def traced(call: Any, name: str, tracer: Tracer) -> Any:
+def trace_call(call: Callable[..., Awaitable[Any]], name: str, tracer: Tracer) -> Callable[..., Awaitable[Any]]:
     @wraps(call)
-    async def calling(*args: Any, **kw: Any) -> Any:
+    async def traced(*args: Any, **kw: Any) -> Any:
         with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, record_exception=False) as span:
             try:
                 return await call(*args, **kw)
             except Exception as error:
-                fail(span, error)
+                record_error(span, error)
                 raise
 
-    return calling
+    return traced
 
 
-def trace_model(model: LanguageModel, name: str, tracer: Tracer) -> None:
-    """By the conventions for generative models; what people and models said is not told."""
+def trace_language_model(model: LanguageModel, name: str, tracer: Tracer) -> None:
+    """Trace chat completions by OpenTelemetry's conventions for generative AI, without the messages."""
     answer = model.answer
-    about = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": name}
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": name}
 
-    async def answering(messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
-        span, words = tracer.start_span(f"chat {name}", kind=SpanKind.CLIENT, attributes=about), answer(messages)
+    async def traced(messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
+        span, chunks = tracer.start_span(f"chat {name}", kind=SpanKind.CLIENT, attributes=attributes), answer(messages)
         try:
-            async for piece in words:
-                yield piece
+            async for chunk in chunks:
+                yield chunk
         except Exception as error:
-            fail(span, error)
+            record_error(span, error)
             raise
         finally:
-            await words.aclose()
+            await chunks.aclose()
             span.end()
 
-    model.answer = answering
+    model.answer = traced

@@ -1,6 +1,6 @@
-"""A span for each statement, by OpenTelemetry's conventions for databases. Parameters are not told.
+"""A span for each SQL statement, by OpenTelemetry's conventions for databases, without the parameters.
 
-What the server asks for itself, such as whether the log has grown, belongs to nobody's request and has no span.
+Statements outside a request, such as those that read the event log, have no span.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,61 +15,63 @@ from gateway.graphql.database import ReadDatabase
 from models import Database
 from models.database.pool import Answer, Connection
 
-SYSTEMS = {"postgresql": "postgresql", "sqlite": "sqlite"}
-LONGEST = 4_096
-"""Characters of a statement that are told."""
+MAX_QUERY_TEXT_LENGTH = 4_096
 
 
-class Statements:
-    """Begins spans for one database."""
+class StatementTracer:
+    """Creates the spans of one database's statements."""
 
     def __init__(self, tracer: Tracer, url: URL) -> None:
         self.tracer, self.namespace = tracer, (url.database or "").rpartition("/")[2]
-        place = {"server.address": url.host, "server.port": url.port or 5432} if url.host else {}
-        self.about = {"db.system.name": SYSTEMS[url.get_backend_name()], "db.namespace": self.namespace, **place}
+        server = {"server.address": url.host, "server.port": url.port or 5432} if url.host else {}
+        self.attributes = {"db.system.name": url.get_backend_name(), "db.namespace": self.namespace, **server}
 
     @contextmanager
-    def told(self, sql: str) -> Iterator[None]:
-        """Around a statement."""
-        span = self.begin(sql)
+    def span(self, sql: str) -> Iterator[None]:
+        """Open a span for the duration of a statement."""
+        span = self.start_span(sql)
         try:
             yield
         except BaseException as error:
-            fail(span, error)
+            record_error(span, error)
             raise
         finally:
             span.end()
 
-    def begin(self, sql: str) -> Span:
-        """A span within that of whoever asks, where there is one."""
+    def start_span(self, sql: str) -> Span:
+        """Start a span under the current one; if there is none, return a span that records nothing."""
         if not trace.get_current_span().get_span_context().is_valid:
             return trace.INVALID_SPAN
         verb = sql.lstrip("( \n").partition(" ")[0].upper()
-        told = {**self.about, "db.operation.name": verb, "db.query.text": sql[:LONGEST]}
-        return self.tracer.start_span(f"{verb} {self.namespace}", kind=SpanKind.CLIENT, attributes=told)
+        attributes = {
+            **self.attributes,
+            "db.operation.name": verb,
+            "db.query.text": sql[:MAX_QUERY_TEXT_LENGTH],
+        }
+        return self.tracer.start_span(f"{verb} {self.namespace}", kind=SpanKind.CLIENT, attributes=attributes)
 
 
-def fail(span: Span, error: BaseException) -> None:
-    """Its words stay out: a database says in them what it was given."""
+def record_error(span: Span, error: BaseException) -> None:
+    """Mark the span as failed, without the error's message: a database's message contains values."""
     span.set_attribute("error.type", type(error).__qualname__)
     span.set_status(StatusCode.ERROR)
 
 
-def trace_reads(reads: ReadDatabase, statements: Statements) -> None:
-    ask = reads.row
+def trace_reads(reads: ReadDatabase, statements: StatementTracer) -> None:
+    execute = reads.row
 
     async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        with statements.told(sql):
-            return await ask(sql, parameters)
+        with statements.span(sql):
+            return await execute(sql, parameters)
 
     reads.row = row
 
 
-def trace_database(db: Database, statements: Statements) -> None:
-    ask = db.ask
+def trace_database(db: Database, statements: StatementTracer) -> None:
+    execute = db.ask
 
-    async def asked(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
-        with statements.told(sql):
-            return await ask(connection, sql, parameters, rows=rows)
+    async def ask(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+        with statements.span(sql):
+            return await execute(connection, sql, parameters, rows=rows)
 
-    db.ask = asked
+    db.ask = ask

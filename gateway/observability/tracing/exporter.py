@@ -1,22 +1,23 @@
-"""Our own way out for spans. Imported only where it is wanted: the packages are optional."""
+"""The exporter of the extra `otel`. Imported only if the environment configures one: its packages are optional."""
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-NAMELESS = "unknown_service"
+DEFAULT_SERVICE_PREFIX = "unknown_service"
+"""How the SDK's name for a service begins if `OTEL_SERVICE_NAME` is not set."""
 
 
-def exporting(version: str) -> TracerProvider:
-    """Spans in batches, by a thread of their own; `OTEL_SERVICE_NAME` and the like say who we are, where, how often."""
-    provider = TracerProvider(resource=described(version), shutdown_on_exit=False)
+def create_provider(version: str) -> TracerProvider:
+    """Create a provider whose thread sends spans in batches. The SDK reads its settings from `OTEL_*` variables."""
+    provider = TracerProvider(resource=create_resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider
 
 
-def described(version: str) -> Resource:
-    found = Resource.create({SERVICE_VERSION: version})
-    if str(found.attributes[SERVICE_NAME]).startswith(NAMELESS):
-        return found.merge(Resource({SERVICE_NAME: "dovetail"}))
-    return found
+def create_resource(version: str) -> Resource:
+    resource = Resource.create({SERVICE_VERSION: version})
+    if str(resource.attributes[SERVICE_NAME]).startswith(DEFAULT_SERVICE_PREFIX):
+        return resource.merge(Resource({SERVICE_NAME: "dovetail"}))
+    return resource

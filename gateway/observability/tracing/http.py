@@ -1,18 +1,18 @@
-"""What FastAPI's span of a request does not know, or should not tell."""
+"""Corrects the span that FastAPI creates for each HTTP request."""
 
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.request_state import visit_of
 
-QUERY = "url.query"
 REDACTED = "REDACTED"
 
 
-class Traced:
-    """Takes the query string out of a request's span, where documents and variables may be, and names it by its route.
+class TraceMiddleware:
+    """Adds the request id and the route to a request's span, and removes the query string.
 
-    FastAPI does not see which route it was where we go straight there.
+    A query string may contain documents and variables. FastAPI does not know the route of a request that bypasses its
+    router (`gateway.http.routing`).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -24,20 +24,20 @@ class Traced:
             return await self.app(scope, receive, send)
         span.set_attribute("dovetail.request_id", visit_of(scope).request_id)
         if scope["query_string"]:
-            span.set_attribute(QUERY, REDACTED)
+            span.set_attribute("url.query", REDACTED)
 
-        async def send_named(message: Message) -> None:
+        async def send_with_route(message: Message) -> None:
             route = scope.get("route")
             if message["type"] == "http.response.start" and route:
                 span.update_name(f"{scope['method']} {route.path}")
                 span.set_attribute("http.route", route.path)
             await send(message)
 
-        return await self.app(scope, receive, send_named)
+        return await self.app(scope, receive, send_with_route)
 
 
-def traces() -> dict[str, str]:
-    """Which span a log line was written in."""
+def trace_ids() -> dict[str, str]:
+    """Return the fields `traceId` and `spanId` for a log line; none outside a span."""
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return {}

@@ -1,10 +1,10 @@
 """A span for each GraphQL operation, by OpenTelemetry's conventions for GraphQL servers.
 
-They have a span named by the operation's type alone, for clients make names up. Where only trusted documents run, names
-are ours, and stand beside it. The document is never told, for it may hold what people wrote.
+A span is named by the operation's type, because clients choose operation names. With trusted documents only, the names
+are known and follow the type. Spans never contain the document, because it may contain users' texts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -16,61 +16,64 @@ from gateway.graphql.request import GraphQLRequest, called
 from gateway.http.errors import OF_CODE
 from gateway.observability.metrics.recorder import SUBSCRIPTION
 
-NAMELESS = "GraphQL Operation"
-CARRIED = "traceparent", "tracestate"
+UNNAMED_OPERATION = "GraphQL Operation"
+TRACE_CONTEXT_HEADERS = "traceparent", "tracestate"
+"""W3C Trace Context."""
 
-Carrying = Callable[[Mapping[str, str], Any], AbstractContextManager[None]]
+ContextExtractor = Callable[[Mapping[str, str], Any], AbstractContextManager[None]]
 
 
-def trace_operations(engine: Engine, tracer: Tracer, *, names: bool) -> None:
-    """Have the engine's answers, and the beginnings of its subscriptions, be spans. `names`: whether those are ours."""
+def trace_operations(engine: Engine, tracer: Tracer, *, use_names: bool) -> None:
+    """Trace each operation, and the start of each subscription. `use_names`: put operation names into span names."""
     answer, subscribe = engine.answer, engine.subscribe
 
-    async def answer_traced(request: GraphQLRequest, *rest: Any) -> Answer:
-        with tracer.start_as_current_span(NAMELESS, kind=SpanKind.SERVER) as span:
-            found = await answer(request, *rest)
-            describe(span, found.kind, found.operation or called(request.operation_name), names=names)
-            tell(span, found.errors)
-            return found
+    async def answer_traced(request: GraphQLRequest, *args: Any) -> Answer:
+        with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
+            result = await answer(request, *args)
+            name = result.operation or called(request.operation_name)
+            set_operation_attributes(span, result.kind, name, use_names=use_names)
+            set_error(span, result.errors)
+            return result
 
-    async def subscribe_traced(request: GraphQLRequest, *rest: Any) -> Any:
-        with tracer.start_as_current_span(NAMELESS, kind=SpanKind.SERVER) as span:
-            found = await subscribe(request, *rest)
-            describe(span, SUBSCRIPTION, called(request.operation_name), names=names)
-            tell(span, found.errors if isinstance(found, Answer) else ())
-            return found
+    async def subscribe_traced(request: GraphQLRequest, *args: Any) -> Any:
+        with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
+            result = await subscribe(request, *args)
+            set_operation_attributes(span, SUBSCRIPTION, called(request.operation_name), use_names=use_names)
+            set_error(span, result.errors if isinstance(result, Answer) else ())
+            return result
 
     engine.answer, engine.subscribe = answer_traced, subscribe_traced
 
 
-def describe(span: Span, kind: str, name: str | None, *, names: bool) -> None:
+def set_operation_attributes(span: Span, kind: str, name: str | None, *, use_names: bool) -> None:
     if kind:
         span.set_attribute("graphql.operation.type", kind)
-        span.update_name(f"{kind} {name}" if names and name else kind)
+        span.update_name(f"{kind} {name}" if use_names and name else kind)
     if name:
         span.set_attribute("graphql.operation.name", name)
 
 
-def tell(span: Span, codes: Any) -> None:
-    """What an operation was refused with. A client's own faults are none of the span's."""
+def set_error(span: Span, codes: Sequence[str]) -> None:
+    """Add the error codes to the span. Only server errors (status 500 and above) mark it as failed."""
     if codes:
         span.set_attribute("dovetail.codes", list(codes))
-    ours = [code for code in codes if OF_CODE[code].status >= 500]
-    if ours:
-        span.set_attribute("error.type", ours[0])
+    server_errors = [code for code in codes if OF_CODE[code].status >= 500]
+    if server_errors:
+        span.set_attribute("error.type", server_errors[0])
         span.set_status(StatusCode.ERROR)
 
 
-def untraced(headers: Mapping[str, str], extensions: Any) -> AbstractContextManager[None]:
+def no_context(headers: Mapping[str, str], extensions: Any) -> AbstractContextManager[None]:
+    """Do nothing: the `ContextExtractor` of a server that is not traced."""
     return nullcontext()
 
 
 @contextmanager
-def carried(headers: Mapping[str, str], extensions: Any) -> Any:
-    """Go on, for the scope, with the trace that an operation over a socket names, or else its handshake did."""
+def extract_context(headers: Mapping[str, str], extensions: Any) -> Iterator[None]:
+    """Continue the trace that an operation over a WebSocket names in its extensions, or else in the handshake."""
     given = extensions if isinstance(extensions, dict) else {}
-    sources = [source for source in (given, headers) if isinstance(source.get(CARRIED[0]), str)]
-    carrier = {name: sources[0].get(name) for name in CARRIED} if sources else {}
+    sources = [source for source in (given, headers) if isinstance(source.get("traceparent"), str)]
+    carrier = {name: sources[0].get(name) for name in TRACE_CONTEXT_HEADERS} if sources else {}
     texts = {name: value for name, value in carrier.items() if isinstance(value, str)}
     token = context.attach(propagate.extract(texts))
     try:

@@ -1,4 +1,4 @@
-"""Whether there are to be spans, and where they go: as the `OTEL_*` variables say, which are everybody's."""
+"""The tracer provider, as configured by the standard `OTEL_*` environment variables."""
 
 import asyncio
 import logging
@@ -14,78 +14,81 @@ from opentelemetry.trace import TracerProvider
 
 from gateway.http.middleware.concurrency import ALWAYS
 
-HTTP = "http/protobuf"
-FAREWELL = 2.0
-"""Seconds that the last spans have to be sent when the server goes."""
+PROTOCOL = "http/protobuf"
+FLUSH_TIMEOUT_SECONDS = 2.0
+"""The longest wait, at shutdown, for the last spans to be sent."""
 
 logger = logging.getLogger("gateway.tracing")
 
 
-def tracer_provider(version: str) -> TracerProvider | None:
-    """Somebody else's, such as `opentelemetry-instrument` sets up; else ours, where the environment wants one."""
-    known = trace.get_tracer_provider()
-    if not isinstance(known, trace.ProxyTracerProvider):
-        return None if isinstance(known, trace.NoOpTracerProvider) else known
-    if not is_wanted():
+def get_tracer_provider(version: str) -> TracerProvider | None:
+    """Return the global provider if one is set, for example by `opentelemetry-instrument`.
+
+    Otherwise create one if the environment configures an exporter. Return None if requests are not to be traced.
+    """
+    current = trace.get_tracer_provider()
+    if not isinstance(current, trace.ProxyTracerProvider):
+        return None if isinstance(current, trace.NoOpTracerProvider) else current
+    if not is_exporter_configured():
         return None
     try:
-        from gateway.observability.tracing.exporter import exporting
+        from gateway.observability.tracing.exporter import create_provider
     except ImportError:
-        logger.warning("OTEL_* variables are set, but the extra otel is not installed: there are no spans")
+        logger.warning("OTEL_* variables are set, but the extra otel is not installed: requests are not traced")
         return None
-    return exporting(version)
+    return create_provider(version)
 
 
-def is_wanted() -> bool:
-    """Whether spans are to be sent by OTLP; to the collector's usual place on this machine, if none is named."""
+def is_exporter_configured() -> bool:
+    """Return True if `OTEL_*` variables ask for OTLP over HTTP. Without an endpoint, the SDK's default is localhost."""
     exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").lower()
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
         return False
-    if not exporter and not of_exporter("ENDPOINT"):
+    if not exporter and not exporter_env("ENDPOINT"):
         return False
-    if exporter not in ("", "otlp") or of_exporter("PROTOCOL") not in ("", HTTP):
-        logger.warning("There are no spans: of OTEL_*, only the exporter otlp over %s is known here", HTTP)
+    if exporter not in ("", "otlp") or exporter_env("PROTOCOL") not in ("", PROTOCOL):
+        logger.warning("Requests are not traced: only OTEL_TRACES_EXPORTER=otlp over %s is supported", PROTOCOL)
         return False
     return True
 
 
-def of_exporter(name: str) -> str:
-    """A variable of the exporter's; that for spans alone comes first."""
-    special, general = f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"
-    return os.environ.get(special) or os.environ.get(general) or ""
+def exporter_env(name: str) -> str:
+    """Return a variable of the OTLP exporter. The one for traces takes precedence over the general one."""
+    specific, general = f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}"
+    return os.environ.get(specific) or os.environ.get(general) or ""
 
 
-def telemetry(provider: TracerProvider | None) -> TelemetryConfig:
-    """FastAPI's own: it makes the span of each HTTP request. What only looks after the server leaves no span."""
+def telemetry_options(provider: TracerProvider | None) -> TelemetryConfig:
+    """Return the options of FastAPI's own instrumentation, which creates the span of each HTTP request."""
     off: TelemetryConfig = {"operation_spans": False, "auto_configure": False}
     if provider is None:
         return {"tracing": False, **off}
-    return {"tracer_provider": provider, "exclude": is_apart, **off}
+    return {"tracer_provider": provider, "exclude": is_excluded, **off}
 
 
-def is_apart(scope: Any) -> bool:
-    """A socket's operations have spans of their own: it would not end for hours."""
+def is_excluded(scope: Any) -> bool:
+    """Return True for health checks, `/metrics` and WebSockets; operations over a WebSocket have their own spans."""
     return scope["type"] != "http" or scope["path"] in ALWAYS
 
 
 @asynccontextmanager
-async def sending(provider: TracerProvider | None) -> AsyncIterator[None]:
-    """Have the last spans sent when the scope is left; a collector that is away keeps nobody."""
+async def flush_spans(provider: TracerProvider | None) -> AsyncIterator[None]:
+    """Send the last spans when the scope ends. An unreachable collector delays that by `FLUSH_TIMEOUT_SECONDS`."""
     try:
         yield
     finally:
-        end = getattr(provider, "shutdown", None)
-        if end:
-            await at_most(end, FAREWELL)
+        shutdown = getattr(provider, "shutdown", None)
+        if shutdown:
+            await run_with_timeout(shutdown, FLUSH_TIMEOUT_SECONDS)
 
 
-async def at_most(end: Callable[[], None], seconds: float) -> None:
-    """Wait so long for something that may block, in a thread that keeps no process from ending."""
+async def run_with_timeout(call: Callable[[], None], seconds: float) -> None:
+    """Run a blocking call in a daemon thread and wait for it up to `seconds`. Then it no longer delays the exit."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
     def run() -> None:
-        end()
-        with suppress(RuntimeError):  # the loop is gone, and nobody waits
+        call()
+        with suppress(RuntimeError):  # the loop has been closed after the timeout
             loop.call_soon_threadsafe(ended.set)
 
     Thread(target=run, daemon=True).start()
@@ -93,4 +96,4 @@ async def at_most(end: Callable[[], None], seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await ended.wait()
     except TimeoutError:
-        logger.warning("The last spans were not taken")
+        logger.warning("The collector did not accept the last spans within %g seconds", seconds)

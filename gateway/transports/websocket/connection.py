@@ -216,7 +216,7 @@ class Socket:
 
     async def operate(self, operating: Operating, extensions: Any) -> None:
         try:
-            with self.gateway.carried(self.websocket.headers, extensions):
+            with self.gateway.extract_context(self.websocket.headers, extensions):
                 await operating.run()
         except Closing as closing:
             self.end(closing)

@@ -65,7 +65,7 @@ class Operating:
         finally:
             self.line.forget(self)
             seconds = time.perf_counter() - started
-            self.line.gateway.measures.operated(self.visit, seconds)
+            self.line.gateway.recorder.record_operation(self.visit, seconds)
             log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, seconds)
 
     async def resolve(self) -> None:

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.observability.metrics import bounded_labels
-from gateway.observability.metrics.bounded_labels import Named
-from gateway.observability.metrics.multiprocess import FOLDER
+from gateway.observability.metrics.bounded_labels import BoundedSeries
+from gateway.observability.metrics.multiprocess import WORKER_DIR_ENV
 from tests.house.processes import started
 from tests.live.listening import listening
 from tests.live.subscribers import socket, streaming
@@ -72,25 +72,25 @@ async def test_operations_are_counted_by_type_and_name(fresh, author):
 
 
 async def test_names_that_strangers_make_up_share_one_series(fresh):
-    for number in range(bounded_labels.MOST + 20):
+    for number in range(bounded_labels.MAX_SERIES + 20):
         await ask(fresh, f"query Made{number} {{ __typename }}")
     found = await scrape(fresh.anonymous)
     series = found.by("name", "operation_seconds_count")
-    assert len(series) == bounded_labels.MOST + 1
+    assert len(series) == bounded_labels.MAX_SERIES + 1
     assert series["other"] == 20
 
 
 def test_a_name_that_nobody_used_for_an_hour_gives_way(monkeypatch):
     now = 0.0
     monkeypatch.setattr(bounded_labels.time, "monotonic", lambda: now)
-    named = Named(most=2)
+    named = BoundedSeries(max_series=2)
     for name in ("old", "busy"):
         named.observe("query", name, 0.1)
-    now = bounded_labels.SILENCE - 1
+    now = bounded_labels.IDLE_SECONDS - 1
     for name in ("busy", "early", "x" * 1000):
         named.observe("query", name, 0.1)
     assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"old": 1, "busy": 2, "other": 2}
-    now = bounded_labels.SILENCE + 1
+    now = bounded_labels.IDLE_SECONDS + 1
     named.observe("query", "late", 0.1)
     assert {name: sum(series.counts) for (_, name), series in named.all().items()} == {"busy": 2, "late": 1, "other": 2}
 
@@ -158,7 +158,7 @@ def one_of_several(monkeypatch, tmp_path: Path) -> Path:
     """The folder where this process would meet other workers."""
     folder = tmp_path / "meeting"
     folder.mkdir()
-    monkeypatch.setenv(FOLDER, str(folder))
+    monkeypatch.setenv(WORKER_DIR_ENV, str(folder))
     return folder
 
 
@@ -172,6 +172,6 @@ async def test_a_worker_whose_folder_is_gone_tells_of_itself(one_of_several, mak
 async def test_a_worker_whose_folder_is_too_deep_for_sockets_tells_of_itself(monkeypatch, one_of_several, make_server):
     deep = one_of_several / ("x" * 110)
     deep.mkdir()
-    monkeypatch.setenv(FOLDER, str(deep))
+    monkeypatch.setenv(WORKER_DIR_ENV, str(deep))
     server = await make_server()
     assert (await scrape(server.anonymous)).by("worker", "info") == {str(os.getpid()): 1}

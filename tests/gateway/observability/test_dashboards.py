@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.support.scraping import scrape, series_of
 from tests.support.servers import serving
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "observability"
+EXAMPLES = Path(__file__).parents[3] / "docs" / "observability"
 DASHBOARD, RULES = EXAMPLES / "dashboard.json", EXAMPLES / "rules.yaml"
 SERIES = re.compile(r"\b(?:dovetail|process)_\w+")
 LABELS = re.compile(r"(?:by \(([^)]*)\))|(\w+)=~?\"")

@@ -1,0 +1,131 @@
+"""The metric families of one process, built from its parts when `/metrics` is scraped."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client import PROCESS_COLLECTOR
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.graphql.database import Postgres, ReadDatabase
+from gateway.observability.metrics.histogram import Histogram
+from gateway.wiring import Gateway
+
+EMPTY_OPERATIONS = {(kind, ""): Histogram() for kind in ("mutation", "query")}
+"""Series that exist before the first operation, so that Prometheus sees it as an increase."""
+
+
+class GatewayCollector(Collector):
+    """All metrics of one process. Every label has a bounded number of values."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self.request_metrics()
+        yield from self.process_metrics()
+        yield from self.database_metrics()
+        yield from self.cache_metrics()
+        yield from PROCESS_COLLECTOR.collect()
+
+    def request_metrics(self) -> Iterator[Metric]:
+        """Yield what has been served, and with which errors."""
+        recorder, limits = self.gateway.recorder, self.gateway.limits
+        recorder.flush()
+        requests = {(m, route, f"{digit}xx"): each for (m, route, digit), each in recorder.requests.items()}
+        yield histogram("http_request", "HTTP requests, except streams", ("method", "route", "status"), requests)
+        operations = {**EMPTY_OPERATIONS, **recorder.operations.all()}
+        yield histogram("operation", "GraphQL queries and mutations", ("type", "name"), operations)
+        yield histogram("stream", "Streams and WebSockets that have ended", ("kind",), with_label(recorder.streams))
+        yield counter("refusals", "Errors in responses of both protocols, by code", "code", recorder.errors)
+        limited = (((name, "passed" if ok else "refused"), times) for (name, ok), times in limits.outcomes.items())
+        yield counter("limit_checks", "Rate limit checks, by limit and outcome", ("limit", "outcome"), limited)
+        events = recorder.webhook_events
+        yield counter("webhook_events", "Stripe events with a valid signature, by status", "status", events)
+
+    def process_metrics(self) -> Iterator[Metric]:
+        """Yield what is open now, and how current the event log is."""
+        gateway = self.gateway
+        yield gauge("info", "Version of the application", {gateway.settings.app_version: 1}, "version")
+        yield gauge("requests_in_flight", "Requests in progress", gateway.work.now)
+        yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
+        yield counter(
+            "requests_turned_away",
+            "Requests rejected because too many were in flight",
+            (),
+            [((), gateway.work.refused)],
+        )
+        live, followers = len(gateway.hub.live), len(gateway.hub.followers)
+        subscribers = {"live": live, "behind": followers - live}
+        yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", subscribers, "state")
+        waiting = gateway.engine.subscriptions.waiting
+        yield gauge("subscriptions_waiting", "GraphQL subscriptions that have sent every event so far", waiting)
+        yield gauge("log_position", "Id of the newest event that was read from the event log", gateway.log.position)
+        silence = gateway.engine.answers.silence
+        help = "Time since the event log was last read to its end; caches are bypassed after 5 seconds"
+        yield gauge("log_silence_seconds", help, silence)
+        if gateway.redis:
+            yield gauge("redis_up", "1 if rate limits are shared in Redis", not gateway.limits.windows.away_until)
+
+    def database_metrics(self) -> Iterator[Metric]:
+        """Yield statements and database connections."""
+        gateway, statements = self.gateway, self.gateway.recorder.statements
+        help = "SQL statements, the wait for a connection included"
+        yield histogram("statement", help, ("by",), with_label(statements))
+        reads, pool = pool_stats(gateway.engine.reads), gateway.db.pool
+        help = "Reads that were sent to the database in one statement with others"
+        yield counter("reads_coalesced", help, (), [((), reads["joined"])])
+        busy = {"operations": pool.busy, "reads": reads["busy"]}
+        yield gauge("pool_busy", "Database connections in use", busy, "pool")
+        size = {"operations": pool.size, "reads": reads["size"]}
+        yield gauge("pool_size", "Maximum number of database connections; 0 means no limit", size, "pool")
+        yield gauge("pool_waiting", "Reads that wait for a database connection", reads["waiting"])
+        yield gauge("database_connections_in_use", "Database connections that transactions use now", pool.busy)
+
+    def cache_metrics(self) -> Iterator[Metric]:
+        """Yield the hits, misses and sizes of each cache."""
+        caches = self.gateway.engine.caches
+        yield counter("cache_hits", "Cache hits", "cache", {name: cache.hits for name, cache in caches.items()})
+        yield counter("cache_misses", "Cache misses", "cache", {name: cache.misses for name, cache in caches.items()})
+        entries = {name: cache.entries for name, cache in caches.items()}
+        yield gauge("cache_entries", "Entries in the cache", entries, "cache")
+        yield gauge(
+            "cache_bytes", "Bytes in the cache", {name: cache.weight for name, cache in caches.items()}, "cache"
+        )
+
+
+def pool_stats(reads: ReadDatabase) -> dict[str, int]:
+    """Return how many of the read engine's connections there are and are busy, and how many reads wait or share one."""
+    if isinstance(reads, Postgres):
+        it = reads.coalescing
+        return {"busy": reads.size - it.free, "size": reads.size, "waiting": len(it.queue), "joined": it.coalesced}
+    size = len(reads.connections)
+    return {"busy": size - reads.idle.qsize(), "size": size, "waiting": 0, "joined": 0}
+
+
+def with_label(series: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return the series with their names as tuples of one label value."""
+    return {(name,): each for name, each in series.items()}
+
+
+def histogram(name: str, help: str, labels: tuple[str, ...], series: Mapping[tuple[str, ...], Histogram]) -> Metric:
+    family = HistogramMetricFamily(f"dovetail_{name}_seconds", help, labels=labels)
+    for values, each in series.items():
+        family.add_metric(values, each.buckets(), each.total)
+    return family
+
+
+def counter(name: str, help: str, labels: str | tuple[str, ...], values: Any) -> Metric:
+    if isinstance(labels, str):
+        labels, values = (labels,), with_label(values).items()
+    family = CounterMetricFamily(f"dovetail_{name}", help, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def gauge(name: str, help: str, value: float | Mapping[str, float], label: str | None = None) -> Metric:
+    family = GaugeMetricFamily(f"dovetail_{name}", help, labels=(label,) if label else ())
+    for key, number in value.items() if label else [(None, value)]:
+        family.add_metric((key,) if key else (), number)
+    return family

@@ -1,0 +1,1 @@
+"""Tests of the gateway, in the same layout as the package."""
