@@ -31,8 +31,8 @@ from gateway.graphql.database import open_reads
 from gateway.graphql.engine import DocumentLimits, Engine
 from gateway.http.middleware.concurrency import Work
 from gateway.limits import Limits
-from gateway.limits.open_streams import Streams
-from gateway.limits.sliding_window import connect
+from gateway.limits.open_streams import OpenStreams
+from gateway.limits.sliding_window import create_redis_client
 from gateway.observability.metrics.database import time_operations, time_reads
 from gateway.observability.metrics.recorder import MetricsRecorder
 from gateway.observability.tracing.operations import ContextExtractor, no_context
@@ -80,7 +80,7 @@ class Gateway:
     limits: Limits
     redis: Redis | None
     log: Log
-    streams: Streams
+    streams: OpenStreams
     session_monitor: SessionMonitor
     hub: Hub
     model: LanguageModel
@@ -119,14 +119,14 @@ async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> A
         time_reads(reads, recorder.statements["reads"])
         for each in {db, following}:
             time_operations(each, recorder.statements["operations"])
-        redis = connect(settings.redis_url) if settings.redis_url else None
+        redis = create_redis_client(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)
         payments = await stack.enter_async_context(checkouts(settings))
         answers = Answers(settings.response_cache_bytes if settings.response_cache else 0)
         counts, log = Answers(COUNT_BYTES if settings.count_cache else 0), Log(following)
         engine = Engine(schema, reads, document_limits(settings), answers, counts)
-        broker, streams = broker_of(settings), Streams(settings.max_streams_per_viewer)
+        broker, streams = broker_of(settings), OpenStreams(settings.max_streams_per_viewer)
         db.announce = broker.announce
         db.committed, db.doubted = partial(tell, (answers, counts)), partial(warn, (answers, counts))
         log.witnesses |= {answers.heard, counts.heard}

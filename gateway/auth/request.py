@@ -17,7 +17,7 @@ from gateway.http.client_address import client_address
 from gateway.http.conditional import CREDENTIALS
 from gateway.http.cookies import parse_cookies
 from gateway.http.request_state import visit_of
-from gateway.limits import Limits, caller
+from gateway.limits import Limits, rate_limit_key
 from gateway.settings import Settings
 from models.errors import Refusal, Unauthorized
 from resolvers.context import RequestContext
@@ -48,20 +48,20 @@ async def authenticate_and_limit(
     state, visit = get_server_state(connection), visit_of(connection.scope)
     ctx = state.context(visit.request_id)
     address = client_address(connection, state.settings.trusted_proxies)
-    visit.stranger = caller(None, address)
+    visit.stranger = rate_limit_key(None, address)
     try:
         if not CREDENTIALS.isdisjoint(visit.given):
             await authenticate(ctx, connection, cookies=cookies)
     except Refusal:
         if limit:
-            await state.limits.count(limit, visit.stranger, visit)
+            await state.limits.check(limit, visit.stranger, visit)
         raise
     connection.scope[CONTEXT_KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
-    visit.caller = caller(ctx.viewer, address, ctx.key_id) if ctx.viewer else visit.stranger
-    ctx.charge = partial(state.limits.charge, visit)
+    visit.caller = rate_limit_key(ctx.viewer, address, ctx.key_id) if ctx.viewer else visit.stranger
+    ctx.charge = partial(state.limits.charge_cost, visit)
     if limit:
-        await state.limits.count(limit, visit.caller, visit)
+        await state.limits.check(limit, visit.caller, visit)
     return ctx
 
 

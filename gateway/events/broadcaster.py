@@ -16,7 +16,7 @@ import orjson
 from gateway.events.entry import Entry
 from gateway.events.log import Log
 from gateway.events.subscriber import Follower, piece
-from gateway.limits.open_streams import Streams
+from gateway.limits.open_streams import OpenStreams
 from gateway.server.shutdown import RETRY
 from models import Viewer
 from models.errors import CursorExpired, Refusal, Unavailable
@@ -40,7 +40,7 @@ logger = logging.getLogger("gateway.live")
 class Hub:
     """Everybody who follows the feed in this process."""
 
-    def __init__(self, log: Log, streams: Streams) -> None:
+    def __init__(self, log: Log, streams: OpenStreams) -> None:
         self.log, self.streams = log, streams
         self.cursor = log.position
         """The live have heard everything up to here, or are about to."""

@@ -24,7 +24,7 @@ CUT = "gateway.cut"
 DIRECT = "gateway.direct"
 """Likewise: how to send past the layers around the application, of which each costs and none looks beyond the start."""
 
-AppStatus.disable_automatic_graceful_drain()  # what ends here ends by `Streams`, which says first when to come back
+AppStatus.disable_automatic_graceful_drain()  # what ends here ends by `OpenStreams`, which says first when to come back
 
 
 class Feed(EventSourceResponse):

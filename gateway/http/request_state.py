@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from gateway.limits.sliding_window import Standing
+    from gateway.limits.sliding_window import LimitStatus
 
 KEY = "gateway.visit"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -51,7 +51,7 @@ class Visit:
     """What its answer carries whatever it turns out to be, such as cookies."""
     points: int = 0
     """What it was charged."""
-    standings: "dict[str, Standing]" = field(default_factory=dict)
+    standings: "dict[str, LimitStatus]" = field(default_factory=dict)
     """Where its caller stands in each limit that it counted in."""
 
     @property

@@ -1,16 +1,17 @@
-"""The rate limits: slowapi's decorators say which endpoint has which, the settings say how many.
+"""Rate limits: how often, how much, how many.
 
-slowapi would check them synchronously, which with Redis stops the event loop for everyone. So the check is ours, for
-limits in the grammar of `limits`, slowapi's own foundation.
+slowapi's decorators declare which endpoint has which limit; the settings say how many requests it allows, in the
+grammar of `limits`, on which slowapi is built. slowapi is never enabled: it checks its storage synchronously, which
+with Redis would block the event loop. `Limits` checks instead. slowapi has no public way to read a declaration back, so
+the decorators also set `endpoint.rate_limit`.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import slowapi
@@ -19,118 +20,95 @@ from redis.asyncio import Redis
 
 from gateway.http.client_address import counted
 from gateway.http.request_state import Visit
-from gateway.limits.cost_budget import Budgets, SharedBudgets
-from gateway.limits.sliding_window import Shared, Standing, Window, Windows
+from gateway.limits.headers import COST
+from gateway.limits.sliding_window import LimitStatus, RedisSlidingWindowLimiter, SlidingWindowLimiter, Window
 from gateway.settings import OFF, Settings
 from models import Viewer
 from models.errors import RateLimited
 
-API, AUTH, UPLOAD, EXPENSIVE = NAMES = "api", "auth", "upload", "expensive"
-COST = "cost"
+API, AUTH, UPLOAD, EXPENSIVE = ENDPOINT_LIMITS = "api", "auth", "upload", "expensive"
 KEY = "key"
-"""The limit that machines with an API key have instead of `api`."""
+"""The limit that applies to an API key in place of `api`."""
+REQUEST_LIMITS = (*ENDPOINT_LIMITS, KEY)
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+slowapi_limiter = slowapi.Limiter(key_func=lambda request: "", enabled=False)
 
 
-class Declarations(slowapi.Limiter):
-    """Which endpoints are limited. It is never enabled: it declares, and `Limits` checks."""
-
-    def __init__(self) -> None:
-        super().__init__(key_func=lambda request: "", enabled=False)
-
-    def of(self, endpoint: Callable[..., Any]) -> str | None:
-        """The name of an endpoint's limit."""
-        declared = self._route_limits.get(f"{endpoint.__module__}.{endpoint.__name__}")
-        return declared[0].scope if declared else None
+def setting_name(limit: str) -> str:
+    return f"rate_limit_{limit}"
 
 
-def setting(name: str) -> str:
-    return f"rate_limit_{name}"
+def rate_limit(name: str) -> Callable[[Endpoint], Endpoint]:
+    """Return a decorator that declares an endpoint's limit."""
+    declare = slowapi_limiter.shared_limit(Settings.model_fields[setting_name(name)].default, scope=name)
+
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        endpoint.rate_limit = name
+        return declare(endpoint)
+
+    return decorate
 
 
-declarations = Declarations()
-api, auth, upload, expensive = (
-    declarations.shared_limit(Settings.model_fields[setting(name)].default, scope=name) for name in NAMES
-)
+api, auth, upload, expensive = map(rate_limit, ENDPOINT_LIMITS)
 
 
 class Limits:
-    """Counts requests: in Redis where there is one, and in this process while there is none."""
+    """Checks requests and GraphQL costs against the settings: in Redis if there is one, else in this process."""
 
     def __init__(self, settings: Settings, redis: Redis | None = None) -> None:
-        self.of = {name: windows(getattr(settings, setting(name))) for name in (*NAMES, KEY)}
-        (self.budget,) = windows(settings.rate_limit_cost) or [None]
-        self.windows = Shared(redis) if redis else Windows()
-        self.outcomes = Counter(dict.fromkeys(product((*NAMES, KEY, COST), (True, False)), 0))
-        """How often each limit let a request pass, and how often not; from 0 on, so that the first time shows."""
-        self.budgets = SharedBudgets(self.windows) if redis else Budgets()
+        self.windows = {name: parse_windows(getattr(settings, setting_name(name))) for name in (*REQUEST_LIMITS, COST)}
+        self.limiter = RedisSlidingWindowLimiter(redis) if redis else SlidingWindowLimiter()
+        self.outcomes = Counter(dict.fromkeys(product(self.windows, (True, False)), 0))
+        """How often each limit allowed (True) or rejected (False) a request. All start at 0 for the metrics."""
 
-    async def count(self, name: str, caller: str, visit: Visit, cost: int = 1) -> None:
-        """Count a request of a caller's, or refuse it; the answer says where they stand either way."""
+    async def check(self, name: str, key: str, visit: Visit, cost: int = 1) -> None:
+        """Count a request, or raise `RateLimited`. `auth` counts by address whatever `key` is.
+
+        Accounts are free to register: counted by viewer, each would bring further guesses at a password.
+        """
         if name == AUTH:
-            caller = visit.stranger  # accounts are free: one who guesses would be another with every few guesses
-        if name == API and caller.startswith(KEY):
+            key = visit.stranger
+        elif name == API and key.startswith(f"{KEY}:"):
             name = KEY
-        limits = self.of[name]
-        if not limits:
+        await self._hit(name, key, visit, cost)
+
+    async def charge_cost(self, visit: Visit, cost: int) -> None:
+        """Deduct an operation's cost from the caller's budget, which all protocols share, or raise `RateLimited`."""
+        visit.points += cost
+        try:
+            await self._hit(COST, visit.caller, visit, cost)
+        except RateLimited as error:
+            # A GraphQL response does not take headers from its errors.
+            visit.add_header("retry-after", str(error.details["retryAfter"]))
+            raise
+
+    async def _hit(self, name: str, key: str, visit: Visit, cost: int) -> None:
+        windows = self.windows[name]
+        if not windows:
             return
-        passed, standing = await self.windows.spend(limits, f"{name}/{caller}", cost)
-        visit.standings[name] = standing
-        self.outcomes[name, passed] += 1
-        if not passed:
-            raise RateLimited(wait(standing) if cost == 1 else max(window.seconds for window in limits))
-
-    async def charge(self, visit: Visit, points: int) -> None:
-        """Take what an operation costs from the one budget that a caller has over all protocols, or refuse it."""
-        visit.points += points
-        if self.budget is None:
-            return
-        passed, visit.standings[COST] = await self.budgets.spend(self.budget, f"{COST}/{visit.caller}", points)
-        self.outcomes[COST, passed] += 1
-        if not passed:
-            refusal = RateLimited(wait(visit.standings[COST]))
-            visit.add_header("retry-after", str(refusal.details["retryAfter"]))
-            raise refusal
+        is_allowed, status = await self.limiter.hit(windows, f"{name}/{key}", cost)
+        visit.standings[name] = status
+        self.outcomes[name, is_allowed] += 1
+        if not is_allowed:
+            raise RateLimited(retry_after(status))
 
 
-def windows(text: str) -> list[Window]:
-    return [] if text == OFF else [Window(item.amount, item.get_expiry()) for item in parse_many(text)]
+def parse_windows(setting: str) -> list[Window]:
+    """Return a setting's windows without duplicates, each of which would count every request once more."""
+    if setting == OFF:
+        return []
+    return [*dict.fromkeys(Window(item.amount, item.get_expiry()) for item in parse_many(setting))]
 
 
-def told(standings: Mapping[str, Standing]) -> bytes:
-    """Lines of headers that say where a caller stands, by the IETF's draft and by the custom before it, which knows
-    requests only, and one limit: of several that count one request, the one that was looked at last."""
-    now, numbers, windows, by_custom = time.time(), [], [], ()
-    for name, (window, remaining, reset) in standings.items():
-        windows.append(window)
-        numbers += remaining, max(math.ceil(reset - now), 0)
-        if name != COST:
-            by_custom = remaining, math.ceil(reset)
-    return spelled(*standings, *windows) % (*numbers, *by_custom)
+def retry_after(status: LimitStatus) -> int:
+    """Return the seconds until a rejected hit would fit, rounded up."""
+    return max(1, math.ceil(status.reset - time.time()))
 
 
-CUSTOM = "x-ratelimit-limit: {}\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
-
-
-@lru_cache(64)
-def spelled(*names_and_windows: Any) -> bytes:
-    """The lines for these limits, whoever asks; with the numbers still to be put in."""
-    half = len(names_and_windows) // 2
-    limits = [*zip(names_and_windows[:half], names_and_windows[half:], strict=True)]
-    if not limits:
-        return b""
-    standings = ", ".join(f'"{name}";r=%d;t=%d' for name, _ in limits)
-    policies = ", ".join(f'"{name}";q={window.limit};w={window.seconds}' for name, window in limits)
-    custom = [CUSTOM.format(window.limit) for name, window in limits if name != COST]
-    return f"ratelimit: {standings}\r\nratelimit-policy: {policies}\r\n{''.join(custom[-1:])}".encode()
-
-
-def wait(standing: Standing) -> int:
-    """Whole seconds after which there is room for one."""
-    return max(1, math.floor(standing.reset - time.time() + 0.001) + 1)
-
-
-def caller(viewer: Viewer | None, address: str, key_id: UUID | None = None) -> str:
-    """Whom a request counts for; an account's API keys count each for itself."""
+def rate_limit_key(viewer: Viewer | None, address: str, key_id: UUID | None = None) -> str:
+    """Return what a request is counted by: its API key, else its viewer, else its address (IPv6: the /64)."""
     if key_id:
         return f"{KEY}:{key_id}"
     return f"viewer:{viewer.id}" if viewer else f"address:{counted(address)}"

@@ -1,4 +1,4 @@
-"""How many streams are open: counted, capped for each caller, and ended together when the server goes."""
+"""The open streams of this process: counted, limited for each key, and ended together at shutdown."""
 
 import asyncio
 from collections import Counter
@@ -7,19 +7,18 @@ from contextlib import contextmanager
 
 from models.errors import RateLimited, Unavailable
 
-RETRY_AFTER = 5
-"""Seconds after which a caller with too many streams may look whether one of them has ended."""
+RETRY_AFTER_SECONDS = 5
+"""`Retry-After` for a client with too many streams. When one of them ends cannot be known."""
 
 
-class Streams:
-    """The open streams of this process, whatever their transport."""
+class OpenStreams:
+    """Open subscriptions, feeds, chats and WebSockets of one process."""
 
-    def __init__(self, most: int) -> None:
-        """`most`: how many a caller may have open at once."""
-        self.most = most
-        self.by_caller: Counter[str] = Counter()
+    def __init__(self, max_per_key: int) -> None:
+        self.max_per_key = max_per_key
+        self.by_key: Counter[str] = Counter()
         self.draining: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the server has been told to stop: streams end, soon and politely."""
+        """Done once the server is shutting down: every stream then ends with a proper last message."""
 
     @property
     def is_draining(self) -> bool:
@@ -27,25 +26,27 @@ class Streams:
 
     @property
     def count(self) -> int:
-        """How many are open."""
-        return self.by_caller.total()
+        return self.by_key.total()
 
     @contextmanager
-    def open(self, caller: str) -> Iterator[None]:
-        """One more stream of a caller's (`Visit.caller`), for the scope. Refuses with `Unavailable`, `RateLimited`."""
+    def open(self, key: str) -> Iterator[None]:
+        """Count a stream for the duration of the block; `key` is that of the rate limits.
+
+        Raises `Unavailable` during shutdown and `RateLimited` if the key has too many streams.
+        """
         if self.is_draining:
             raise Unavailable("The server is going down; connect again, and another will answer")
-        if self.by_caller[caller] >= self.most:
-            raise RateLimited(RETRY_AFTER)
-        self.by_caller[caller] += 1
+        if self.by_key[key] >= self.max_per_key:
+            raise RateLimited(RETRY_AFTER_SECONDS)
+        self.by_key[key] += 1
         try:
             yield
         finally:
-            self.by_caller[caller] -= 1
-            if not self.by_caller[caller]:
-                del self.by_caller[caller]
+            self.by_key[key] -= 1
+            if not self.by_key[key]:
+                del self.by_key[key]
 
     def drain(self) -> None:
-        """Take no more, and have those that are open end."""
+        """Reject new streams and end the open ones."""
         if not self.is_draining:
             self.draining.set_result(None)

@@ -65,7 +65,7 @@ class GatewayCollector(Collector):
         help = "Time since the event log was last read to its end; caches are bypassed after 5 seconds"
         yield gauge("log_silence_seconds", help, silence)
         if gateway.redis:
-            yield gauge("redis_up", "1 if rate limits are shared in Redis", not gateway.limits.windows.away_until)
+            yield gauge("redis_up", "1 if rate limits are shared in Redis", gateway.limits.limiter.is_redis_up)
 
     def database_metrics(self) -> Iterator[Metric]:
         """Yield statements and database connections."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from gateway.limits.open_streams import Streams
+from gateway.limits.open_streams import OpenStreams
 
 NOTICE = 1.0
 """Seconds for which a server that was told to stop still answers, so that proxies find that it is no longer ready."""
@@ -20,7 +20,7 @@ while this server still answers: a browser's EventSource that is refused, with 5
 
 
 @contextmanager
-def heeding(streams: Streams) -> Iterator[None]:
+def heeding(streams: OpenStreams) -> Iterator[None]:
     """Stand before uvicorn, wherever it is the one that signals go to: it would wait for streams that never end.
 
     An interrupt from the keyboard is passed on at once, as is a second signal.

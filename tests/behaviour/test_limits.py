@@ -22,7 +22,7 @@ def an_address() -> str:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis is waited for, however busy the machine: a server that gives it up counts by itself for a while."""
-    monkeypatch.setattr(sliding_window, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(sliding_window, "REDIS_TIMEOUT_SECONDS", PATIENCE)
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from gateway.limits import cost_budget
-from gateway.limits.cost_budget import Budgets, SharedBudgets
-from gateway.limits.sliding_window import Shared, Window
+from gateway.limits import sliding_window
+from gateway.limits.sliding_window import RedisSlidingWindowLimiter, SlidingWindowLimiter, Window
 from models import new_id
 from tests.behaviour.test_limits import an_address
 from tests.support.accounts import Account
@@ -138,33 +137,51 @@ async def test_an_answer_costs_the_same_when_it_is_given_again(make_server: Make
     ]
 
 
-@settings(max_examples=60, deadline=None)
-@given(spends=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), max_size=40))
-def test_no_window_ever_holds_more_than_the_budget_by_much(spends: list[tuple[int, int]]):
-    """However it is spent, two neighbouring periods take no more than two budgets, and one no more than one."""
-    window, kept, clock, passed = Window(100, 60), Budgets(), 6000.0, []
+@settings(max_examples=100, deadline=None)
+@given(hits=st.lists(st.tuples(st.integers(0, 40_000), st.integers(1, 60)), max_size=40))
+def test_no_window_ever_exceeds_its_limit(hits: list[tuple[int, int]]):
+    """Wherever the window begins. A rejected hit fits at the time that its status gives."""
+    window, limiter, clock, allowed = Window(100, 60), SlidingWindowLimiter(), 6000.0, []
+
+    def hit(cost: int) -> bool:
+        is_allowed, status = limiter.hit_local([window], "key", cost)
+        if is_allowed:
+            allowed.append((clock, cost))
+        assert sum(cost for at, cost in allowed if at > clock - 60) <= 100
+        assert clock < status.reset <= clock + 61
+        return is_allowed
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cost_budget.time, "time", lambda: clock)
-        for pause, points in spends:
-            clock += pause
-            fits, standing = kept.spend_here(window, "somebody", points)
-            assert 0 <= standing.remaining <= 100
-            assert standing.reset >= clock
-            if fits:
-                passed.append((clock, points))
-            spent = sum(points for at, points in passed if at // 60 == clock // 60)
-            assert spent <= 100
-            if not fits:
-                clock = max(clock, standing.reset + 0.001)
-                assert kept.spend_here(window, "somebody", points)[0]
-                passed.append((clock, points))
+        patch.setattr(sliding_window.time, "time", lambda: clock)
+        for milliseconds, cost in hits:
+            clock += milliseconds / 1000
+            if not hit(cost):
+                clock = limiter.hit_local([window], "key", cost)[1].reset
+                assert hit(cost)
 
 
-async def test_redis_reckons_as_this_process_does(redis_url: str):
-    """The same spending leaves the same."""
+async def test_redis_counts_as_memory_does(redis_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Equal hits have equal results, in several windows and as time goes by."""
     redis = Redis.from_url(redis_url)
-    window, whom, here, there = Window(1000, 3600), new_id().hex, Budgets(), SharedBudgets(Shared(redis))
-    for points in (400, 500, 200, 100, 1):
-        own, shared = here.spend_here(window, whom, points), await there.spend(window, whom, points)
-        assert (own[0], own[1].remaining) == (shared[0], shared[1].remaining)
+    windows, key = [Window(1000, 60), Window(1500, 3600)], new_id().hex
+    local, shared = SlidingWindowLimiter(), RedisSlidingWindowLimiter(redis)
+    clock = 1_800_000_000.0
+    monkeypatch.setattr(sliding_window.time, "time", lambda: clock)
+    outcomes = []
+    for seconds, cost in [
+        (0, 400),
+        (1.5, 500),
+        (9, 200),
+        (0, 100),
+        (0, 1),
+        (51, 400),
+        (1, 300),
+        (60, 300),
+        (3600, 2000),
+    ]:
+        clock += seconds
+        expected = local.hit_local(windows, key, cost)
+        assert await shared.hit_redis(windows, key, cost) == expected
+        outcomes.append(expected[0])
+    assert outcomes == [True, True, False, True, False, True, False, False, False]
     await redis.aclose()

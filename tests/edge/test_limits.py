@@ -10,7 +10,12 @@ import pytest
 from gateway.graphql.documents.limits import DocumentLimits
 from gateway.graphql.documents.operation import read
 from gateway.limits import sliding_window
-from gateway.limits.sliding_window import Shared, Window, Windows, connect
+from gateway.limits.sliding_window import (
+    RedisSlidingWindowLimiter,
+    SlidingWindowLimiter,
+    Window,
+    create_redis_client,
+)
 from gateway.transports.login_attempts import sign_in_keys
 from schema import schema
 from tests.support.accounts import Account
@@ -41,7 +46,7 @@ async def forwarded(client: httpx.AsyncClient, address: str) -> int:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis is waited for, however busy the machine: a server that gives it up counts by itself for a while."""
-    monkeypatch.setattr(sliding_window, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(sliding_window, "REDIS_TIMEOUT_SECONDS", PATIENCE)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -212,31 +217,32 @@ async def test_redis_is_used_again_once_it_is_back(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
     """After a pause, in which nobody waits for it."""
-    monkeypatch.setattr(sliding_window, "PAUSE", 2 * PATIENCE)
-    redis, window, key = connect(redis_url), Window(5, 60), address()
-    shared = Shared(redis)
-    await shared.spend([window], key, 1)
-    shared.lost(OSError())
-    _, alone = await shared.spend([window], key, 1)
-    shared.away_until = time.monotonic()
-    _, together = await shared.spend([window], key, 1)
-    assert (alone.remaining, together.remaining, shared.away_until) == (4, 3, 0.0)
+    monkeypatch.setattr(sliding_window, "REDIS_RETRY_DELAY_SECONDS", 2 * PATIENCE)
+    redis, window, key = create_redis_client(redis_url), Window(5, 60), address()
+    shared = RedisSlidingWindowLimiter(redis)
+    await shared.hit([window], key, 1)
+    shared.mark_down(OSError())
+    _, alone = await shared.hit([window], key, 1)
+    shared.retry_at = time.monotonic()
+    _, together = await shared.hit([window], key, 1)
+    assert (alone.remaining, together.remaining, shared.retry_at) == (4, 3, 0.0)
     await redis.aclose()
 
 
 async def test_callers_who_fell_silent_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory holds those of the last window, and never more than so many."""
-    memory = Windows()
+    memory = SlidingWindowLimiter()
     for n in range(10):
-        await memory.spend([Window(5, 0)], f"early {n}", 1)
-    await asyncio.sleep(0.01)
+        await memory.hit([Window(5, 60)], f"early {n}", 1)
+    now = time.time()
+    monkeypatch.setattr(sliding_window.time, "time", lambda: now + 61)
     for n in range(10):
-        await memory.spend([Window(5, 60)], f"late {n}", 1)
-    assert {caller for caller, _ in memory.entries} == {f"late {n}" for n in range(10)}
-    monkeypatch.setattr(sliding_window, "MOST", 5)
+        await memory.hit([Window(5, 60)], f"late {n}", 1)
+    assert set(memory.usage[Window(5, 60)]) == {f"late {n}" for n in range(10)}
+    monkeypatch.setattr(sliding_window, "MAX_KEYS_PER_WINDOW", 5)
     for n in range(10):
-        await memory.spend([Window(5, 60)], f"later {n}", 1)
-    assert len(memory.entries) <= 6
+        await memory.hit([Window(5, 60)], f"later {n}", 1)
+    assert len(memory.usage[Window(5, 60)]) <= 6
 
 
 @pytest.mark.parametrize(

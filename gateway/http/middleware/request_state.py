@@ -15,7 +15,7 @@ from gateway.http.client_address import Networks, page_scheme
 from gateway.http.errors import refusal_of, refused
 from gateway.http.request_state import Visit, begun, visit_of
 from gateway.http.responses import read, written
-from gateway.limits import told
+from gateway.limits.headers import build_headers
 from gateway.observability.logging import log_request
 from gateway.observability.metrics.recorder import MetricsRecorder
 from models.errors import Refusal, Unavailable
@@ -91,7 +91,7 @@ class Answering:
             return False
         visit = self.visit
         named = b"x-request-id: %b\r\n" % visit.request_id.encode()
-        if not write(self.scope, status, (head, told(visit.standings), self.general, named), body):
+        if not write(self.scope, status, (head, build_headers(visit.standings), self.general, named), body):
             return False
         visit.answering(status)
         return True
@@ -99,7 +99,7 @@ class Answering:
 
 def with_ours(headers: Any, visit: Visit, general: bytes) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said, ours = {name for name, _ in headers}, [*visit.headers, *read(told(visit.standings) + general)]
+    said, ours = {name for name, _ in headers}, [*visit.headers, *read(build_headers(visit.standings) + general)]
     return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 

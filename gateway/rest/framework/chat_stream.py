@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.auth.session_monitor import MonitoredSession
 from gateway.events.feed import cut
 from gateway.http.request_state import visit_of
-from gateway.limits.open_streams import Streams
+from gateway.limits.open_streams import OpenStreams
 from models.errors import Refusal, Unavailable, UpstreamError
 
 SILENCE = 4.0
@@ -37,7 +37,7 @@ class ChatStream(EventSourceResponse):
     """
 
     def __init__(
-        self, words: AsyncGenerator[str, None], streams: Streams, guard: Callable[[], MonitoredSession]
+        self, words: AsyncGenerator[str, None], streams: OpenStreams, guard: Callable[[], MonitoredSession]
     ) -> None:
         """`guard`: who asks is watched from when the stream begins, and an answer to nobody any more ends."""
         super().__init__(self.frames(), ping=SILENCE, ping_message_factory=ping, sep="\n", send_timeout=STALL)

@@ -22,7 +22,7 @@ from gateway.http.json_request import Asked
 from gateway.http.middleware.request_state import announced
 from gateway.http.request_state import visit_of
 from gateway.http.routing import Direct
-from gateway.limits import API, EXPENSIVE, UPLOAD, caller, declarations
+from gateway.limits import API, EXPENSIVE, UPLOAD, rate_limit_key
 from gateway.rest.framework import responses
 from gateway.rest.framework.responses import Body
 from gateway.wiring import get_state
@@ -75,10 +75,11 @@ class Answering(Direct):
     async def again(self, scope: Scope, body: Body, points: int) -> Response:
         """What is known already, for a stranger who may ask for it."""
         gateway, visit = get_state(connection := HTTPConnection(scope)), visit_of(scope)
-        visit.caller = visit.stranger = caller(None, client_address(connection, gateway.settings.trusted_proxies))
+        address = client_address(connection, gateway.settings.trusted_proxies)
+        visit.caller = visit.stranger = rate_limit_key(None, address)
         if self.limit:
-            await gateway.limits.count(self.limit, visit.caller, visit)
-        await gateway.limits.charge(visit, points)
+            await gateway.limits.check(self.limit, visit.caller, visit)
+        await gateway.limits.charge_cost(visit, points)
         return responses.read(scope, body)
 
 
@@ -88,13 +89,13 @@ class Endpoint(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         if is_direct(endpoint):
-            self.app = Answering(self.admitting(unwrap(endpoint)), declarations.of(endpoint))
+            self.app = Answering(self.admitting(unwrap(endpoint)), getattr(endpoint, "rate_limit", None))
 
     def get_route_handler(self) -> Handler:
         return self.admitting(super().get_route_handler())
 
     def admitting(self, answer: Handler) -> Handler:
-        limit = declarations.of(self.endpoint)
+        limit = getattr(self.endpoint, "rate_limit", None)
         cookies = getattr(self.endpoint, "takes_cookies", True)
         has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
         points = getattr(self.endpoint, "points", WRITE if writes else READ)

@@ -81,7 +81,7 @@ async def respond(request: Request) -> ASGIApp:
         raise NotAcceptable
     media_type = media_type or EVENT_STREAM
     if cost := await sign_ins(gateway.engine, asked):
-        await gateway.limits.count(AUTH, visit.caller, visit, cost)
+        await gateway.limits.check(AUTH, visit.caller, visit, cost)
     answer = partial(gateway.engine.answer, asked, ctx)
     if HEADER in visit.given and await may_repeat(gateway.engine, [asked]):
         answer = partial(once, request, ctx, meant(asked), answer, FORM)
@@ -105,11 +105,11 @@ async def batched(
     if media_type is None:
         raise NotAcceptable
     if others := len(requests) - 1:
-        await gateway.limits.count(API, visit.caller, visit, others)
+        await gateway.limits.check(API, visit.caller, visit, others)
     requests = [await resolved(request, asked, ctx) for asked in requests]
     texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
     if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
-        await gateway.limits.count(AUTH, visit.caller, visit, cost)
+        await gateway.limits.check(AUTH, visit.caller, visit, cost)
     answer = partial(in_turn, gateway.engine, requests, ctx)
     if HEADER in visit.given and await may_repeat(gateway.engine, requests):
         answer = partial(once, request, ctx, meant(requests), answer, FORM)

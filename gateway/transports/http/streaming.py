@@ -11,7 +11,7 @@ from gateway.graphql.execution.subscriptions import Subscription
 from gateway.graphql.request import answered
 from gateway.http.eager_send import taken
 from gateway.http.request_state import visit_of
-from gateway.limits.open_streams import Streams
+from gateway.limits.open_streams import OpenStreams
 from gateway.transports.http.stream_formats import Form
 from models.errors import CursorExpired, Refusal, Unavailable
 from resolvers.context import RequestContext
@@ -23,7 +23,7 @@ class Streamed:
     """The response. It asks the log itself, one event at a time, so nothing gathers for a client that is slow."""
 
     def __init__(
-        self, subscription: Subscription, form: Form, ctx: RequestContext, monitor: SessionMonitor, streams: Streams
+        self, subscription: Subscription, form: Form, ctx: RequestContext, monitor: SessionMonitor, streams: OpenStreams
     ) -> None:
         self.subscription, self.form, self.ctx = subscription, form, ctx
         self.monitor, self.streams = monitor, streams

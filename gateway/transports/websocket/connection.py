@@ -13,7 +13,7 @@ from gateway.events.feed import CUT
 from gateway.graphql.engine import GraphQLRequest
 from gateway.http.eager_send import taken
 from gateway.http.request_state import Visit
-from gateway.limits import API, caller
+from gateway.limits import API, rate_limit_key
 from gateway.persisted.client_info import client_of
 from gateway.transports.http.parsing import reference_of
 from gateway.transports.websocket import messages
@@ -166,7 +166,7 @@ class Socket:
         with closing_for(Unauthorized=messages.UNAUTHORIZED, Forbidden=messages.FORBIDDEN):
             await identify(ctx, self.websocket, payload)
             if ctx.viewer is not None:
-                self.visit.caller = caller(ctx.viewer, "", ctx.key_id)
+                self.visit.caller = rate_limit_key(ctx.viewer, "", ctx.key_id)
             self.held.enter_context(self.gateway.streams.open(self.visit.caller))
         self.reads_only = ctx.reads_only
         self.guarded = self.gateway.session_monitor.watch(ctx.session_id, ctx.viewer, ctx.expires_at)
@@ -179,7 +179,7 @@ class Socket:
 
     async def renew(self, payload: dict[str, Any]) -> None:
         """Go on with a newer token of the same viewer."""
-        await self.gateway.limits.count(API, self.visit.caller, self.visit)
+        await self.gateway.limits.check(API, self.visit.caller, self.visit)
         claims = await claimed(self.gateway, payload)
         if self.viewer is None or claims.viewer.id != self.viewer.id:
             raise Unauthorized

@@ -14,7 +14,8 @@ from gateway.http.client_address import client_address
 from gateway.http.errors import refused
 from gateway.http.request_state import Visit, begun
 from gateway.http.responses import read
-from gateway.limits import API, caller, told
+from gateway.limits import API, rate_limit_key
+from gateway.limits.headers import build_headers
 from gateway.transports.websocket.connection import GOING, Socket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.wiring import get_state
@@ -52,11 +53,11 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
     gateway = get_state(websocket)
     if gateway.streams.is_draining:
         raise Unavailable(GOING)
-    visit.caller = visit.stranger = caller(None, client_address(websocket, gateway.settings.trusted_proxies))
-    await gateway.limits.count(API, visit.caller, visit)
+    visit.caller = visit.stranger = rate_limit_key(None, client_address(websocket, gateway.settings.trusted_proxies))
+    await gateway.limits.check(API, visit.caller, visit)
 
 
 async def deny(websocket: WebSocket, visit: Visit, response: Response) -> None:
-    ours = *visit.headers, *read(told(visit.standings)), (b"x-request-id", visit.request_id.encode())
+    ours = *visit.headers, *read(build_headers(visit.standings)), (b"x-request-id", visit.request_id.encode())
     response.raw_headers.extend(ours)
     await websocket.send_denial_response(response)

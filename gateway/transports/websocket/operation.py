@@ -9,7 +9,7 @@ from gateway.graphql.request import answered
 from gateway.http.errors import OF_CODE
 from gateway.http.request_state import Visit, present
 from gateway.limits import API, AUTH
-from gateway.limits.open_streams import RETRY_AFTER
+from gateway.limits.open_streams import RETRY_AFTER_SECONDS
 from gateway.observability.logging import log_request
 from gateway.persisted.client_info import Client
 from gateway.transports.login_attempts import sign_ins
@@ -53,9 +53,9 @@ class Operating:
         started, self.visit.status = time.perf_counter(), 200
         present.set(self.visit)
         ctx = self.line.context(self.visit.request_id)
-        ctx.charge = partial(self.line.gateway.limits.charge, self.visit)
+        ctx.charge = partial(self.line.gateway.limits.charge_cost, self.visit)
         try:
-            await self.line.gateway.limits.count(API, self.visit.caller, self.visit)
+            await self.line.gateway.limits.check(API, self.visit.caller, self.visit)
             await self.resolve()
             await self.count_sign_ins()
             self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
@@ -77,7 +77,7 @@ class Operating:
     async def count_sign_ins(self) -> None:
         gateway = self.line.gateway
         if cost := await sign_ins(gateway.engine, self.request):
-            await gateway.limits.count(AUTH, self.visit.caller, self.visit, cost)
+            await gateway.limits.check(AUTH, self.visit.caller, self.visit, cost)
 
     async def answer(self, ctx: RequestContext) -> int:
         gateway, self.may_write = self.line.gateway, True
@@ -106,7 +106,7 @@ class Operating:
             await line.say(self.envelope.next(told.body))
 
     async def refuse_one_too_many(self) -> None:
-        await self.refuse(answered(None, [RateLimited(RETRY_AFTER)], None, self.visit.request_id))
+        await self.refuse(answered(None, [RateLimited(RETRY_AFTER_SECONDS)], None, self.visit.request_id))
 
     async def refuse(self, answer: Answer) -> int:
         self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)
