@@ -1,4 +1,4 @@
-// Builds the pages and lays them where the server reads them: ../html, ../static (gzipped once, here), ../LICENCES.txt.
+// Builds the pages into ../html, ../static (gzipped) and ../LICENCES.txt, where the server reads them.
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";

@@ -14,7 +14,7 @@ SwaggerUI({
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   filter: true,
-  persistAuthorization: false, // a token is not left behind in the browser's storage
+  persistAuthorization: false, // do not leave a token in the browser's storage
   tryItOutEnabled: true,
-  validatorUrl: null, // the validator is another host
+  validatorUrl: null, // the validator is on another host
 });

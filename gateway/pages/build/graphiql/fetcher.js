@@ -7,7 +7,7 @@ const send = createGraphiQLFetcher({
   fetch: (input, init) => fetch(input, { ...init, credentials: "same-origin" }),
 });
 
-/** The headers editor's words, also as the payload of `connection_init`, where `authorization` is spelt in lower case. */
+/** Sends header names in lower case: they are also the payload of `connection_init`, which needs `authorization` so. */
 export const fetcher = (params, options) => send(params, { ...options, headers: lowerCased(options?.headers) });
 
 const lowerCased = (headers = {}) =>

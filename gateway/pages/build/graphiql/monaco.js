@@ -1,4 +1,4 @@
-// In place of `monaco-graphql/esm/monaco-editor.js`: the editor with two languages and the features that GraphiQL shows.
+// Replaces `monaco-graphql/esm/monaco-editor.js`: the editor with two languages and the features that GraphiQL uses.
 import "monaco-editor/esm/vs/basic-languages/graphql/graphql.contribution.js";
 import "monaco-editor/esm/vs/language/json/monaco.contribution.js";
 import "monaco-editor/esm/vs/base/browser/ui/codicons/codiconStyles.js";

@@ -1,4 +1,4 @@
-// One by one, because `graphiql/style.css` brings 400 kB of fonts along; Monaco's own sheets come with its modules.
+// Imported one by one, because `graphiql/style.css` includes 400 kB of fonts. Monaco's modules include their own style sheets.
 import "@graphiql/react/style.css";
 import "@graphiql/plugin-doc-explorer/style.css";
 import "@graphiql/plugin-history/style.css";

@@ -1,5 +1,5 @@
-const posts = `# The newest posts, with their authors.
-# Ctrl+Enter runs this; Ctrl+Space completes.
+const posts = `# Lists the newest posts and their authors.
+# Press Ctrl+Enter to run, Ctrl+Space to complete.
 query Posts {
   posts(first: 5) {
     totalCount
@@ -21,10 +21,10 @@ query Posts {
 }
 `;
 
-const signIn = `# Signing in sets this browser's session cookie:
-# what runs next, runs as this user. Or send a token
-# with Headers, below: {"Authorization": "Bearer …"}
-mutation SignIn($input: LoginInput!) {
+const login = `# Logs in and sets the session cookie, so that later
+# operations run as this user. Or send the token as a
+# header (below): {"Authorization": "Bearer …"}
+mutation Login($input: LoginInput!) {
   login(input: $input) {
     accessToken
     user {
@@ -37,5 +37,5 @@ mutation SignIn($input: LoginInput!) {
 
 const credentials = JSON.stringify({ input: { email: "", password: "" } }, null, 2);
 
-/** What a first visitor finds open. */
-export const tabs = [{ query: posts }, { query: signIn, variables: credentials }];
+/** Tabs for new visitors. */
+export const tabs = [{ query: posts }, { query: login, variables: credentials }];
