@@ -1,11 +1,11 @@
-# One image to serve and to migrate:  docker run … dovetail [serve --host 0.0.0.0 | migrate | user promote EMAIL]
+# One image for all commands:  docker run … dovetail [serve --host 0.0.0.0 | migrate | user promote EMAIL]
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# What changes rarely comes first, so that a change of ours rebuilds only what follows. The extra `chat` is in the image.
+# Install dependencies first, so that a change of the code does not rebuild this layer. The image has the extra `chat`.
 COPY requirements-chat.txt requirements-build.txt ./
 RUN python -m venv /opt/gateway \
  && /opt/gateway/bin/python -m pip install --require-hashes -r requirements-chat.txt \
@@ -31,8 +31,8 @@ ENV PATH=/opt/gateway/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     ENVIRONMENT=production
 
-# Settings name files relative to the working folder: data/gateway.db is /data/gateway.db, and uploads go to /data/uploads.
-# Nothing else is written.
+# Paths in settings are relative to the working folder: data/gateway.db is /data/gateway.db, and uploads go to /data/uploads.
+# The server writes nowhere else.
 WORKDIR /
 VOLUME /data
 USER gateway
