@@ -16,12 +16,12 @@ from tests.benchmarks.contenders import Contender, contenders
 from tests.benchmarks.databases import STANDARD, Amounts
 from tests.benchmarks.measuring import Plan, measured
 from tests.benchmarks.picture import picture
-from tests.benchmarks.report import table
+from tests.benchmarks.report import summary, table
 from tests.benchmarks.rivals import Missing, installed
 from tests.benchmarks.servers import ROOT
 from tests.benchmarks.workload import WORKLOADS
 
-README, PICTURE = ROOT / "README.md", ROOT / "docs" / "benchmark.svg"
+README, PAGE, PICTURE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmark.svg"
 BEGIN, END = "<!-- benchmark -->\n", "<!-- /benchmark -->"
 
 
@@ -39,7 +39,9 @@ def main() -> None:
     if options.picture:
         options.picture.write_text(picture(costs, made_on))
     if options.write:
-        write(f"Measured on {made_on}.\n\n{shown}")
+        write(PAGE, f"Measured on {made_on}.\n\n{shown}")
+        intro = "Requests per second and core (server and Postgres together), measured on"
+        write(README, f"{intro} {made_on.partition(',')[0]}.\n\n{summary(costs)}")
 
 
 def read_options() -> argparse.Namespace:
@@ -51,8 +53,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--posts", type=int, default=STANDARD.posts, help="with 5 comments and 10 likes of each")
     parser.add_argument("--servers", nargs="+", metavar="NAME", help="only those whose names begin so")
     parser.add_argument("--workloads", nargs="+", metavar="NAME", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--picture", type=Path, help="where to draw it; the README's, if all of it is measured")
-    parser.add_argument("--write", action="store_true", help="put the table into the README")
+    parser.add_argument("--picture", type=Path, help="file for the picture; docs/benchmark.svg after a full run")
+    parser.add_argument("--write", action="store_true", help="update README.md and docs/benchmarks.md")
     options = parser.parse_args()
     if options.write or (options.servers, options.workloads) == (None, list(WORKLOADS)):
         options.picture = options.picture or PICTURE
@@ -96,9 +98,10 @@ def told(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def write(section: str) -> None:
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}{section}\n{END}{rest.partition(END)[2]}")
+def write(page: Path, section: str) -> None:
+    """Replace the part of a page between the benchmark comments."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}{section}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The picture of the README: bars, drawn as SVG that follows the reader's light or dark theme."""
+"""Bar chart for the README, as SVG that follows the reader's light or dark theme."""
 
 from collections.abc import Iterator
 from html import escape
@@ -23,8 +23,8 @@ rect { fill: #afb8c1 } .ours { fill: #0969da }
 
 
 def picture(costs: Costs, caption: str) -> str:
-    """Requests a second of one core, for each workload that is shown."""
-    lines, height = [text(MARGIN, 28, "Requests a second of one core, server and Postgres together", "title")], 40
+    """Return an SVG with requests per second and core, for each workload in `SHOWN`."""
+    lines, height = [text(MARGIN, 28, "Requests per second and core, server and Postgres together", "title")], 40
     for workload, some in by_workload(costs).items():
         bars = ranked(some)
         if workload in SHOWN and bars:
