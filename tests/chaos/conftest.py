@@ -24,7 +24,7 @@ collect_ignore_glob = [] if os.environ.get("CHAOS") else ["test_*.py"]
 
 TIMEOUT = "4s"
 BOUND = 4 + 15 + 5
-"""Seconds within which everyone is answered: what README says of DATABASE_TIMEOUT, and some for a busy machine."""
+"""Seconds until the last response: DATABASE_TIMEOUT, 15 seconds as in docs/errors.md, and 5 for a busy machine."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

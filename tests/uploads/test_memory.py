@@ -10,7 +10,7 @@ from tests.support.processes import ServerProcess
 from tests.uploads.files import PDF
 
 SIZE = int(os.environ.get("UPLOAD_TEST_BYTES", 200 * 2**20))
-"""Of the file that is sent; the README's word is about a gigabyte."""
+"""Bytes of the file that is sent."""
 PIECE = os.urandom(2**16)
 
 

@@ -1,7 +1,7 @@
 // Signs people in as front ends do: `node sign-in.js REQUESTS` prints, for each of a list, the cookies that came of it.
 //
 //   {"user", "secret", "secure"}                  Auth.js itself answers a sign-in; the cookies are those that it sets
-//   {"user", "secret", "named": true}             the same where the front end names people as the README says
+//   {"user", "secret", "named": true}             the same with the callback of docs/authentication.md
 //   {"token", "secret", "salt", "name", "maxAge"} only its `encode`, for cookies that no sign-in would set
 //   {"token", "secret", "version": 4}             the same of NextAuth.js 4
 import { createRequire } from "node:module";
