@@ -25,8 +25,7 @@ from gateway.observability.tracing.provider import flush_spans, get_tracer_provi
 from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, posts, uploads, webhooks
 from gateway.rest.framework import openapi
-from gateway.rest.framework.multipart import most_bytes
-from gateway.rest.framework.openapi_descriptions import TAGS
+from gateway.rest.framework.multipart import max_body_bytes
 from gateway.server.supervisor import heed_parent
 from gateway.settings import Settings
 from gateway.transports.http.endpoint import METHODS, GraphQLEndpoint
@@ -66,13 +65,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry=telemetry_options(provider),
         routes=routes(settings),
         openapi_url=None,
-        openapi_tags=TAGS,
+        openapi_tags=openapi.TAGS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     errors.install(app)
-    openapi.install(app, settings, schema._schema)
+    openapi.customize_openapi(app, settings, schema._schema)
     return app
 
 
@@ -111,7 +110,7 @@ def middleware(settings: Settings, work: Work, recorder: MetricsRecorder, *, is_
         *([Middleware(TraceMiddleware)] if is_traced else []),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(Overload, work),
-        Middleware(Guard, settings.max_body_bytes, {uploads.PATH: most_bytes(settings.upload_max_bytes)}),
+        Middleware(Guard, settings.max_body_bytes, {uploads.PATH: max_body_bytes(settings.upload_max_bytes)}),
     ]
 
 
@@ -129,6 +128,6 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *files.router.routes,
         *health.router.routes,
         *metrics.router.routes,
-        Route("/openapi.json", openapi.described, include_in_schema=False),
+        Route("/openapi.json", openapi.openapi_endpoint, include_in_schema=False),
         *page_routes(graphiql=settings.explorable),
     ]

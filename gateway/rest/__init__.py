@@ -1,1 +1,1 @@
-"""The REST half: thin endpoints over the same operations and the same engine as GraphQL's."""
+"""The REST API: one module for each resource, over the same operations and the same read engine as GraphQL."""

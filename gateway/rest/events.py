@@ -1,9 +1,9 @@
-"""The feed: what happens, as it happens."""
+"""The event feed: changes to posts as server-sent events."""
 
 from functools import lru_cache
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Header, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,62 +13,56 @@ from gateway.auth.request import get_context
 from gateway.events.entry import event_id
 from gateway.events.feed import Feed
 from gateway.events.subscriber import Types
-from gateway.rest.framework.openapi import ANYONE, header, query, refusals
-from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.openapi import LOGIN_OPTIONAL, header
+from gateway.rest.framework.routing import create_router
 from gateway.wiring import get_state
 from models.errors import ValidationError
 from resolvers.events import Fact
-from resolvers.inputs import validated
 
-router = router_of("/api/events", "Live")
+router = create_router("/api/events", "Live")
 
-NAMES = sorted(fact.value for fact in Fact)
-
-
-class EventQuery(BaseModel):
-    """What a follower asks for. Either may be left empty."""
-
-    types: str = Field("", description="Names of types, or what comes before their dot, with commas between: `post`.")
-    since: str = Field("", description="The id of an event: begin after it. `Last-Event-ID` comes first.")
-
-
-LastEventId = Annotated[str | None, Header(description="The id of the last event heard, as browsers send it again.")]
+EVENT_TYPES = sorted(fact.value for fact in Fact)
 STREAM = {
     200: {
-        "description": "Events, unnamed; the first says where the stream starts, and a comment breaks each silence.",
+        "description": "Server-sent events without a name. The first one has the current position; comments keep an "
+        "idle connection alive.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
         "headers": {"Cache-Control": header("`no-store`")},
     }
 }
 
 
-@router.get(
-    "",
-    status_code=200,
-    response_class=Response,
-    responses=refusals(also=STREAM),
-    openapi_extra={**ANYONE, **query(EventQuery)},
-)
+class EventQuery(BaseModel):
+    types: str = Field("", description="Event types, or prefixes of them such as `post`, separated by commas.")
+    since: str = Field("", description="Id of an event: start after it. `Last-Event-ID` takes precedence.")
+
+
+LastEventId = Annotated[str | None, Header(description="Id of the last event received, as browsers resend it.")]
+
+
+@router.get("", summary="Stream Events", response_class=Response, responses=STREAM, openapi_extra=LOGIN_OPTIONAL)
 @limits.api
-async def follow(request: Request, last_event_id: LastEventId = None) -> Response:
-    """Follow what happens to the posts that the viewer may see, from now on or from an event on."""
-    asked, gateway = validated(EventQuery, request.query_params), get_state(request)
-    types = types_of(",".join(request.query_params.getlist("types")))
-    # A browser that connects again sends the id it heard last, while the address still has the one it began with.
-    after = event_id("Last-Event-ID", last_event_id) if last_event_id else event_id("since", asked.since)
+async def follow(
+    request: Request, query: Annotated[EventQuery, Query()], last_event_id: LastEventId = None
+) -> Response:
+    """Stream the events of all posts that the viewer may see, from now on or from a given event on."""
+    gateway = get_state(request)
+    types = parse_types(",".join(request.query_params.getlist("types")))
+    # A browser that reconnects sends the last id it received, while its URL still has the first `since`.
+    after = event_id("Last-Event-ID", last_event_id) if last_event_id else event_id("since", query.since)
     return Feed(get_context(request), gateway.hub, gateway.session_monitor, types, after)
 
 
 @lru_cache(256)
-def types_of(text: str) -> Types:
-    """The types that a list of names and prefixes means; None where it means all."""
-    asked = [part.strip() for part in text.split(",") if part.strip()]
-    meant = {part: named(part) for part in asked}
-    unknown = [part for part, names in meant.items() if not names]
+def parse_types(text: str) -> Types:
+    """Return the event types that a list of names and prefixes selects; None if it selects all."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    matches = {part: match_types(part) for part in parts}
+    unknown = [part for part, types in matches.items() if not types]
     if unknown:
-        raise ValidationError.of(types=f"{unknown[0]!r} is none of {', '.join(NAMES)}, nor what one begins with")
-    return frozenset().union(*meant.values()) or None
+        raise ValidationError.of(types=f"{unknown[0]!r} is no event type or prefix of one: {', '.join(EVENT_TYPES)}")
+    return frozenset().union(*matches.values()) or None
 
 
-def named(part: str) -> set[str]:
-    return {name for name in NAMES if name == part or name.startswith(f"{part}.")}
+def match_types(part: str) -> set[str]:
+    return {name for name in EVENT_TYPES if name == part or name.startswith(f"{part}.")}

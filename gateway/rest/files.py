@@ -1,4 +1,4 @@
-"""Files out: what was uploaded, to anybody who knows its address."""
+"""Download of uploaded files, which are public."""
 
 import re
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from starlette.responses import Response, StreamingResponse
 from gateway.http.conditional import matches
 from gateway.http.errors import refused
 from gateway.http.request_state import visit_of
-from gateway.rest.framework.openapi import header, refusals
-from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.openapi import header
+from gateway.rest.framework.routing import create_router, raises
 from gateway.wiring import Gateway, get_state
 from models import Upload
 from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
@@ -21,114 +21,118 @@ from resolvers import uploads
 from resolvers.images.file_types import OF_MEDIA_TYPE
 from resolvers.images.thumbnails import WIDTHS
 
-router = router_of(uploads.FOLDER.rstrip("/"), "Uploads", admitting=False)
+router = create_router(uploads.FOLDER.rstrip("/"), "Uploads", authenticated=False)
 
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.IGNORECASE)
-"""One range. Several, or what is none, are answered with the whole file, as RFC 9110 allows."""
-PLAIN = re.compile(r"[^A-Za-z0-9._ -]")
-KEPT = {
+"""A single range. Anything else is ignored and the whole file sent, as RFC 9110 section 14.2 allows."""
+UNSAFE_IN_FILENAME = re.compile(r"[^A-Za-z0-9._ -]")
+CACHE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",  # they are public, and shown by front ends of other origins
+    "Cross-Origin-Resource-Policy": "cross-origin",  # front ends of other origins may show public files
     "Accept-Ranges": "bytes",
 }
-ANYWHERE = ValidationError, Refusal, Unavailable
-"""Nobody is asked who they are, nor how often they come."""
-BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
-HEADERS = {"headers": {"ETag": header("A strong one."), "Content-Disposition": header("Inline for pictures.")}}
-FOUND = {
-    200: {"description": "The file", **BYTES, **HEADERS},
-    206: {"description": "A range of it", **BYTES, "headers": {"Content-Range": header("Which.")}},
-    304: {"description": "You have it already"},
+CONTENT = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+RESPONSES = {
+    200: {
+        "description": "The file.",
+        **CONTENT,
+        "headers": {
+            "ETag": header("A strong ETag."),
+            "Content-Disposition": header("`inline` for images, else `attachment`; with the filename."),
+        },
+    },
+    206: {
+        "description": "A range of the file.",
+        **CONTENT,
+        "headers": {"Content-Range": header("The range that was sent.")},
+    },
+    304: {"description": "Not modified: the client has the current version."},
 }
-WIDTH = {
-    "parameters": [
-        {
-            "name": "w",
-            "in": "query",
-            "description": "The width of a picture, which is made no larger than it is.",
-            "schema": {"type": "integer", "enum": list(WIDTHS)},
-        }
-    ]
+WIDTH_PARAMETER = {
+    "name": "w",
+    "in": "query",
+    "description": "Width in pixels to scale an image down to. A smaller image stays as it is.",
+    "schema": {"type": "integer", "enum": list(WIDTHS)},
 }
 
-Name = Annotated[str, Path(description="The last part of the `url` that uploading answered.")]
-IfNoneMatch = Annotated[str | None, Header(description="An ETag, or several.")]
-IfRange = Annotated[str | None, Header(description="An ETag: the range is of this or nothing.")]
+Name = Annotated[str, Path(description="Last segment of the upload's `url`.")]
+IfNoneMatch = Annotated[str | None, Header(description="One or more ETags.")]
+IfRange = Annotated[str | None, Header(description="An ETag: send the whole file if it is not current.")]
 Range = Annotated[str | None, Header(description="One range of bytes.")]
 
 
 @router.get(
     "/{name}",
     response_class=Response,
-    responses=refusals(NotFound, RangeNotSatisfiable, also=FOUND, anywhere=ANYWHERE),
-    openapi_extra={"security": [{}], **WIDTH},
+    responses=RESPONSES,
+    openapi_extra={"security": [{}], "parameters": [WIDTH_PARAMETER]},
 )
+@raises(ValidationError, NotFound, RangeNotSatisfiable, Refusal, Unavailable)
 async def get_upload(
     request: Request, name: Name, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """A file that was uploaded, or a picture in a smaller width."""
+    """Return an uploaded file, or a smaller version of an uploaded image."""
     gateway = get_state(request)
-    width = width_of(request)
+    width = parse_width(request)
     upload = await uploads.named(gateway.db, name)
-    stored, size, etag = await version(gateway, upload, width)
-    headers = {**KEPT, "ETag": etag, "Content-Disposition": disposition(upload)}
+    stored_name, size, etag = await select_variant(gateway, upload, width)
+    headers = {**CACHE_HEADERS, "ETag": etag, "Content-Disposition": content_disposition(upload)}
     if if_none_match is not None and matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     if not visit_of(request.scope).wants_body:
         return Response(headers={**headers, "Content-Length": str(size)}, media_type=upload.content_type)
-    wanted = (range and RANGE.fullmatch(range.strip())) if if_range in (None, etag) else None
-    span = span_of(wanted, size) if wanted else (0, size)
+    match = (range and RANGE.fullmatch(range.strip())) if if_range in (None, etag) else None
+    span = parse_range(match, size) if match else (0, size)
     if span is None:
         return refused(request.scope, RangeNotSatisfiable(), {"Content-Range": f"bytes */{size}"})
-    partial = {"Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"} if wanted else {}
-    body = await opened(gateway, stored, span)
-    lengths = {"Content-Length": str(span[1] - span[0]), **partial}
-    return StreamingResponse(body, 206 if wanted else 200, {**headers, **lengths}, upload.content_type)
+    start, stop = span
+    headers["Content-Length"] = str(stop - start)
+    if match:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    body = await open_body(gateway, stored_name, span)
+    return StreamingResponse(body, 206 if match else 200, headers, upload.content_type)
 
 
-async def version(gateway: Gateway, upload: Upload, width: int | None) -> tuple[str, int, str]:
-    """The name in storage, the size and the ETag of an upload or of a smaller one."""
+async def select_variant(gateway: Gateway, upload: Upload, width: int | None) -> tuple[str, int, str]:
+    """Return the storage name, the size in bytes and the ETag of an upload, or of its thumbnail of a width."""
     if width is not None and not upload.content_type.startswith("image/"):
-        raise ValidationError.of(w="Only pictures have widths")
+        raise ValidationError.of(w="Only images can be scaled")
     if width is None or upload.width is None or width >= upload.width:
         return upload.name, upload.size, f'"{upload.sha256}"'
-    stored, size = await gateway.widths.made(upload, width)
-    return stored, size, f'"{upload.sha256}.{width}"'
+    stored_name, size = await gateway.widths.made(upload, width)
+    return stored_name, size, f'"{upload.sha256}.{width}"'
 
 
-async def opened(gateway: Gateway, stored: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
-    body = await gateway.storage.open(stored, *span)
+async def open_body(gateway: Gateway, stored_name: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
+    body = await gateway.storage.open(stored_name, *span)
     if body is None:
         raise NotFound.named("Upload")
     return body
 
 
-def width_of(request: Request) -> int | None:
-    given = request.query_params.getlist("w")
-    if not given:
+def parse_width(request: Request) -> int | None:
+    values = request.query_params.getlist("w")
+    if not values:
         return None
-    if len(given) > 1 or given[0] not in map(str, WIDTHS):
+    if len(values) > 1 or values[0] not in map(str, WIDTHS):
         raise ValidationError.of(w=f"must be one of {', '.join(map(str, WIDTHS))}")
-    return int(given[0])
+    return int(values[0])
 
 
-def span_of(wanted: re.Match[str], size: int) -> tuple[int, int] | None:
-    """From where to before where; None where the file has nothing."""
-    first, last, suffix = wanted.groups()
+def parse_range(match: re.Match[str], size: int) -> tuple[int, int] | None:
+    """Return the first byte and the byte after the last; None if the file has no such range."""
+    first, last, suffix = match.groups()
     start = max(0, size - int(suffix)) if suffix else int(first)
     stop = min(size, int(last) + 1) if last else size
     return (start, stop) if start < stop else None
 
 
-def disposition(upload: Upload) -> str:
-    """RFC 6266: a name that any client can read, and beside it the whole one in UTF-8."""
-    kind = OF_MEDIA_TYPE[upload.content_type]
-    plain = PLAIN.sub("_", upload.filename)
-    whole = "" if plain == upload.filename else f"; filename*=UTF-8''{encoded(upload.filename)}"
-    return f'{"inline" if kind.format else "attachment"}; filename="{plain}"{whole}'
-
-
-def encoded(filename: str) -> str:
-    """RFC 8187's spelling."""
-    return quote(filename, safe="!#$&+-.^_`|~")
+def content_disposition(upload: Upload) -> str:
+    """Return the header of RFC 6266: an ASCII filename, and the original in UTF-8 (RFC 8187) if it differs."""
+    ascii_name = UNSAFE_IN_FILENAME.sub("_", upload.filename)
+    disposition = "inline" if OF_MEDIA_TYPE[upload.content_type].format else "attachment"
+    if ascii_name == upload.filename:
+        return f'{disposition}; filename="{ascii_name}"'
+    encoded = quote(upload.filename, safe="!#$&+-.^_`|~")
+    return f"{disposition}; filename=\"{ascii_name}\"; filename*=UTF-8''{encoded}"

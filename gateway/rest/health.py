@@ -1,8 +1,7 @@
-"""Whether this server is well."""
+"""Health checks."""
 
 import asyncio
 import time
-from typing import Any
 
 import orjson
 from redis.asyncio import Redis
@@ -12,66 +11,69 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.events.entry import wire
-from gateway.rest.framework import responses
-from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.responses import NO_STORE, json_response
+from gateway.rest.framework.routing import create_router
 from gateway.rest.framework.schemas import Health
 from gateway.wiring import Gateway, get_state
 from models import Database, utcnow
 from models.errors import Unavailable
 
-router = router_of("/api/health", "Health", admitting=False)
+router = create_router("/api/health", "Health", authenticated=False)
 
-PATIENCE = 2.0
-"""Seconds that a check may take."""
-SICK: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "No database, or the server is going"}}
+CHECK_TIMEOUT_SECONDS = 2.0
+HEALTHY = "The server is healthy, or degraded."
+UNHEALTHY = {503: {"model": Health, "description": "The database does not respond, or the server is shutting down."}}
 
 
-@router.get("", response_model=Health, responses=SICK)
+@router.get("", response_model=Health, response_description=HEALTHY, responses=UNHEALTHY)
 async def health(request: Request) -> Response:
-    """`unhealthy` without the database; `degraded` without Redis, where one is configured."""
-    return await checked(get_state(request))
+    """Check the database, and Redis if it is configured.
+
+    The status is `unhealthy` without the database and `degraded` without Redis.
+    """
+    return await run_checks(get_state(request))
 
 
-@router.get("/ready", response_model=Health, responses=SICK)
+@router.get("/ready", response_model=Health, response_description=HEALTHY, responses=UNHEALTHY)
 async def ready(request: Request) -> Response:
-    """Whether to send requests here: no longer, once the server has been told to stop."""
+    """Check whether the server accepts requests. It is `unhealthy` as soon as shutdown begins."""
     if get_state(request).streams.is_draining:
-        return report(get_state(request), "unhealthy", {})
-    return await checked(get_state(request))
+        return health_response(get_state(request), "unhealthy", {})
+    return await run_checks(get_state(request))
 
 
-@router.get("/live", response_model=Health)
+@router.get("/live", response_model=Health, response_description="The process responds.")
 async def live(request: Request) -> Response:
-    """Whether the process answers at all; it need not be restarted because its database is away."""
-    return report(get_state(request), "healthy", {})
+    """Check that the process responds, whatever the state of its database."""
+    return health_response(get_state(request), "healthy", {})
 
 
-async def checked(gateway: Gateway) -> Response:
-    works = {"database": database_works(gateway.following)}
+async def run_checks(gateway: Gateway) -> Response:
+    checks = {"database": can_query(gateway.following)}
     if gateway.redis:
-        works["redis"] = redis_works(gateway.redis)
-    found = dict(zip(works, await asyncio.gather(*works.values()), strict=True))
-    status = "unhealthy" if not found["database"] else "healthy" if all(found.values()) else "degraded"
-    return report(gateway, status, {name: "ok" if well else "error" for name, well in found.items()})
+        checks["redis"] = can_ping(gateway.redis)
+    passed = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
+    status = "unhealthy" if not passed["database"] else "healthy" if all(passed.values()) else "degraded"
+    return health_response(gateway, status, {name: "ok" if ok else "error" for name, ok in passed.items()})
 
 
-async def database_works(db: Database) -> bool:
+async def can_query(db: Database) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE), db.reading() as session:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS), db.reading() as session:
             return await session.scalar(text("select 1")) == 1
     except (Unavailable, TimeoutError):
         return False
 
 
-async def redis_works(redis: Redis) -> bool:
+async def can_ping(redis: Redis) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return bool(await redis.ping())
     except (RedisError, OSError, TimeoutError):
         return False
 
 
-def report(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
+def health_response(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
     body = {
         "status": status,
         "timestamp": wire(utcnow()),
@@ -79,4 +81,4 @@ def report(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
         "checks": checks,
         "uptime": round(time.monotonic() - gateway.started, 3),
     }
-    return responses.json(orjson.dumps(body), 503 if status == "unhealthy" else 200, responses.NO_STORE)
+    return json_response(orjson.dumps(body), 503 if status == "unhealthy" else 200, NO_STORE)

@@ -1,4 +1,4 @@
-"""GET /metrics: the server's metrics in Prometheus' text format."""
+"""Metrics for Prometheus, collected when they are requested."""
 
 import hmac
 from collections.abc import Iterable
@@ -12,21 +12,26 @@ from starlette.responses import Response
 from gateway.auth.request import parse_bearer_token
 from gateway.observability.collector import GatewayCollector
 from gateway.observability.metrics.multiprocess import collect_all
-from gateway.rest.framework.openapi import refusals
-from gateway.rest.framework.routing import router_of
+from gateway.rest.framework.routing import create_router, raises
 from gateway.settings import Settings
 from gateway.wiring import get_state
 from models.errors import NotFound, Refusal, Unauthorized
 
-router = router_of("/metrics", "Health", admitting=False)
+router = create_router("/metrics", "Health", authenticated=False)
 
-TEXT = {200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+TEXT = {
+    200: {
+        "description": "Metrics in the Prometheus text format.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
 HEADERS = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 
 
-@router.get("", response_class=Response, responses=refusals(Unauthorized, NotFound, also=TEXT, anywhere=(Refusal,)))
+@router.get("", response_class=Response, responses=TEXT)
+@raises(Unauthorized, NotFound, Refusal)
 async def metrics(request: Request) -> Response:
-    """Return the server's metrics for Prometheus. If `METRICS_TOKEN` is set, send it as a bearer token."""
+    """Return the metrics of all workers. Requires `METRICS_TOKEN` as a bearer token if it is set."""
     gateway = get_state(request)
     check_token(request, gateway.settings)
     families = await collect_all(GatewayCollector(gateway))
@@ -34,7 +39,7 @@ async def metrics(request: Request) -> Response:
 
 
 def check_token(request: Request, settings: Settings) -> None:
-    """Raise `Unauthorized` without the right token, and `NotFound` in production if no token is set."""
+    """Reject a request without the token. In production without a configured token, the endpoint does not exist."""
     if settings.metrics_token is None:
         if settings.in_production:
             raise NotFound
@@ -45,10 +50,10 @@ def check_token(request: Request, settings: Settings) -> None:
 
 
 class StaticCollector(Collector):
-    """Metric families that have been collected already."""
+    """A collector of metrics that were collected before."""
 
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self.families = families
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self.metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        return self.families
+        return self.metrics

@@ -1,9 +1,9 @@
-"""Posts over plain HTTP."""
+"""Posts."""
 
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import Header, Path
+from fastapi import Body, Header, Path
 from pydantic import AfterValidator, BaseModel, Field
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -11,147 +11,168 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.auth.request import get_context
-from gateway.rest.framework import reads, responses
+from gateway.rest.framework import reads
 from gateway.rest.framework.openapi import (
-    ANYONE,
-    REPEATED,
-    WITH_BODY,
-    WRITING,
-    conditional,
+    IF_NONE_MATCH_PARAMETER,
+    LOGIN_OPTIONAL,
+    LOGIN_REQUIRED,
+    etag_responses,
     header,
-    parameters,
-    path_id,
-    query,
-    refusals,
-    tagged,
+    query_parameters,
 )
-from gateway.rest.framework.responses import expected_version
-from gateway.rest.framework.routing import costs, router_of
+from gateway.rest.framework.responses import get_response, parse_if_match, write_response
+from gateway.rest.framework.routing import cost, create_router, raises
 from gateway.rest.framework.schemas import Data, Post, PostPage
 from models import PostStatus
-from models.errors import Forbidden, NotFound, PreconditionFailed
+from models.errors import NotFound, PreconditionFailed
 from resolvers import posts
 from resolvers.inputs import Reference, Text, lenient_id, validated
 from resolvers.post_queries import SEARCHING
 from resolvers.posts import CreatePost, UpdatePost
 
-router = router_of("/api/posts", "Posts")
+router = create_router("/api/posts", "Posts")
+
+LIST_COST, ROW_COST, SEARCH_COST = 14, 2, 2 * SEARCHING
+"""Cost points of a list: for its count, for each post with its author, and for searching the page and the count."""
+MAX_INT32 = 2**31 - 1
 
 
-PAGE, ROW = 14, 2
-"""Points of a list, for its count and for each post with its author."""
-SEARCH = 2 * SEARCHING
-"""Points besides, where text is looked for: among those of the page, and among all."""
-MOST_INT = 2**31 - 1
-
-
-def int32(number: int) -> int:
-    """What GraphQL can carry too; below that the engine says what is out of range, in the words of GraphQL."""
-    if abs(number) > MOST_INT:
-        raise ValueError("must be a whole number of 32 bits")
+def check_int32(number: int) -> int:
+    """Reject what GraphQL's Int cannot carry. The read engine checks narrower ranges, for both protocols alike."""
+    if abs(number) > MAX_INT32:
+        raise ValueError("must be a 32-bit integer")
     return number
 
 
-def whole_number(most: int) -> Any:
-    return Annotated[int, AfterValidator(int32), Field(json_schema_extra={"minimum": 1, "maximum": most})]
+def bounded_int(maximum: int) -> Any:
+    return Annotated[int, AfterValidator(check_int32), Field(json_schema_extra={"minimum": 1, "maximum": maximum})]
 
 
 class PostQuery(BaseModel):
-    """What a list is asked for. FastAPI would read these one by one, for the price of the rest of the request."""
-
-    page: whole_number(MOST_INT) = Field(1, description="Which page, from 1.")
-    limit: whole_number(100) = Field(20, description="How many on a page, 1 to 100.")
-    status: PostStatus = Field(PostStatus.PUBLISHED, description="What is not published is shown to its author.")
-    q: Text | None = Field(None, description="Text in the title or the content, whatever its case.")
+    page: bounded_int(MAX_INT32) = Field(1, description="Page number, from 1.")
+    limit: bounded_int(100) = Field(20, description="Number of posts on a page, 1 to 100.")
+    status: PostStatus = Field(
+        PostStatus.PUBLISHED,
+        description="Status of the posts. Drafts and archived posts are shown to their author only.",
+    )
+    q: Text | None = Field(None, description="Text to search for in title and content, ignoring case.")
 
 
 @lru_cache(512)
-def asked_for(query_string: bytes) -> PostQuery:
-    """Kept for those seen last: to read one takes a sixth of an answer that is known."""
+def parse_query(query_string: bytes) -> PostQuery:
     return validated(PostQuery, QueryParams(query_string))
 
 
-Id = Annotated[Reference, Path(description="Its id.")]
-IfMatch = Annotated[str | None, Header(description="An ETag; only its version is compared.")]
+NewPost = Annotated[
+    CreatePost,
+    Body(
+        examples=[
+            {
+                "title": "How to sharpen a chisel",
+                "content": "Slowly, and on three stones.",
+                "tags": ["hand tools"],
+                "status": "PUBLISHED",
+            }
+        ]
+    ),
+]
+PostChanges = Annotated[UpdatePost, Body(examples=[{"excerpt": "Three stones."}])]
+Id = Annotated[Reference, Path(description="Id of the post.")]
+IfMatch = Annotated[str | None, Header(description="ETag of the post. Only the version in it is compared.")]
 
-TAGGED = tagged('`"VERSION.DIGEST"`')
-ETAG = TAGGED[200]
-CREATED = {201: {"headers": {"Location": header("Where the post is."), **ETAG["headers"]}}}
-WRITES = Forbidden, NotFound, PreconditionFailed, *REPEATED
+ID_PARAMETER = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "Id of the post.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+POST_RESPONSES = etag_responses('`"VERSION.DIGEST"`')
+CHANGED = {200: POST_RESPONSES[200]}
+CREATED = {201: {"headers": {"Location": header("Path of the new post."), **POST_RESPONSES[200]["headers"]}}}
 
 
 @router.get(
     "",
     response_model=PostPage,
-    responses=refusals(also=tagged('`"DIGEST"`')),
-    openapi_extra=conditional(ANYONE, query(PostQuery)),
+    response_description="One page of posts.",
+    responses=etag_responses('`"DIGEST"`'),
+    openapi_extra={**LOGIN_OPTIONAL, "parameters": [*query_parameters(PostQuery), IF_NONE_MATCH_PARAMETER]},
 )
 @limits.api
-@costs(0)
+@cost(0)
 async def list_posts(request: Request) -> Response:
-    """One page of the posts that the viewer may see, newest first."""
-    asked = asked_for(request.scope["query_string"])
-    await get_context(request).charge(PAGE + ROW * asked.limit + (0 if asked.q is None else SEARCH))
-    filter = {"status": asked.status.name, "q": asked.q}
-    page = await reads.post_page(request, page=asked.page, limit=asked.limit, filter=filter)
-    return responses.read(request.scope, page)
+    """Return one page of the posts that the viewer may see, newest first."""
+    query = parse_query(request.scope["query_string"])
+    await get_context(request).charge(LIST_COST + ROW_COST * query.limit + (0 if query.q is None else SEARCH_COST))
+    filter = {"status": query.status.name, "q": query.q}
+    page = await reads.fetch_post_page(request, page=query.page, limit=query.limit, filter=filter)
+    return get_response(request.scope, page)
 
 
 @router.post(
     "",
     status_code=201,
     response_model=Data[Post],
-    responses=refusals(*WITH_BODY, *REPEATED, also=CREATED),
-    openapi_extra=WRITING,
+    response_description="The new post.",
+    responses=CREATED,
+    openapi_extra=LOGIN_REQUIRED,
 )
 @limits.api
-async def create_post(request: Request, input: CreatePost) -> Response:
-    """Write a post; a draft, unless its status says otherwise."""
+async def create_post(request: Request, input: NewPost) -> Response:
+    """Create a post. It is a draft unless `status` says otherwise."""
     id = await posts.create(get_context(request), input)
-    return responses.written(await reads.post(request, id), 201, Location=f"/api/posts/{id}")
+    return write_response(await reads.fetch_post(request, id), 201, Location=f"/api/posts/{id}")
 
 
 @router.get(
     "/{id}",
     response_model=Data[Post],
-    responses=refusals(NotFound, also=TAGGED),
-    openapi_extra=conditional(ANYONE, parameters(path_id("id"))),
+    response_description="The post.",
+    responses=POST_RESPONSES,
+    openapi_extra={**LOGIN_OPTIONAL, "parameters": [ID_PARAMETER, IF_NONE_MATCH_PARAMETER]},
 )
 @limits.api
+@raises(NotFound)
 async def get_post(request: Request) -> Response:
-    """One post."""
-    return responses.read(request.scope, await reads.post(request, lenient_id(request.path_params["id"])))
+    """Return one post."""
+    return get_response(request.scope, await reads.fetch_post(request, lenient_id(request.path_params["id"])))
 
 
 @router.put(
     "/{id}",
     response_model=Data[Post],
-    responses=refusals(*WITH_BODY, *WRITES, also={200: ETAG}),
-    openapi_extra=WRITING,
+    response_description="The changed post.",
+    responses=CHANGED,
+    openapi_extra=LOGIN_REQUIRED,
 )
 @limits.api
-async def replace_post(request: Request, id: Id, input: CreatePost, if_match: IfMatch = None) -> Response:
-    """Write a post anew; what is left out is reset."""
-    await posts.replace(get_context(request), id, input, expected_version(if_match))
-    return responses.written(await reads.post(request, id))
+@raises(NotFound, PreconditionFailed)
+async def replace_post(request: Request, id: Id, input: NewPost, if_match: IfMatch = None) -> Response:
+    """Replace a post. Fields that are left out are reset to their defaults."""
+    await posts.replace(get_context(request), id, input, parse_if_match(if_match))
+    return write_response(await reads.fetch_post(request, id))
 
 
 @router.patch(
     "/{id}",
     response_model=Data[Post],
-    responses=refusals(*WITH_BODY, *WRITES, also={200: ETAG}),
-    openapi_extra=WRITING,
+    response_description="The changed post.",
+    responses=CHANGED,
+    openapi_extra=LOGIN_REQUIRED,
 )
 @limits.api
-async def update_post(request: Request, id: Id, input: UpdatePost, if_match: IfMatch = None) -> Response:
-    """Change some of a post; what is left out stays as it is."""
-    await posts.update(get_context(request), id, input, expected_version(if_match))
-    return responses.written(await reads.post(request, id))
+@raises(NotFound, PreconditionFailed)
+async def update_post(request: Request, id: Id, input: PostChanges, if_match: IfMatch = None) -> Response:
+    """Change fields of a post. Fields that are left out stay as they are."""
+    await posts.update(get_context(request), id, input, parse_if_match(if_match))
+    return write_response(await reads.fetch_post(request, id))
 
 
-@router.delete("/{id}", status_code=204, responses=refusals(*WRITES), openapi_extra=WRITING)
+@router.delete("/{id}", status_code=204, response_description="The post was deleted.", openapi_extra=LOGIN_REQUIRED)
 @limits.api
+@raises(NotFound, PreconditionFailed)
 async def delete_post(request: Request, id: Id, if_match: IfMatch = None) -> Response:
-    """Put a post away; an admin can bring it back."""
-    await posts.delete(get_context(request), id, expected_version(if_match))
+    """Delete a post. An admin can restore it."""
+    await posts.delete(get_context(request), id, parse_if_match(if_match))
     return Response(status_code=204)

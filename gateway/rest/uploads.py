@@ -1,4 +1,4 @@
-"""Files in, over plain HTTP."""
+"""Upload of files."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.auth.request import get_context
-from gateway.rest.framework import responses
-from gateway.rest.framework.multipart import MOST_FILES, ONE, SEVERAL, Part, parts_of
-from gateway.rest.framework.openapi import SIGNED_IN, WITH_BODY, refusals
-from gateway.rest.framework.routing import costs, router_of
+from gateway.rest.framework.multipart import FILE_FIELD, FILES_FIELD, MAX_FILES, UploadedPart, parse_upload
+from gateway.rest.framework.openapi import LOGIN_REQUIRED
+from gateway.rest.framework.responses import NO_STORE, json_response
+from gateway.rest.framework.routing import cost, create_router
 from gateway.rest.framework.schemas import Uploaded, UploadedFiles
 from gateway.wiring import get_state
 from models import Upload
@@ -23,15 +23,15 @@ from resolvers.images.file_types import KINDS
 
 PATH = "/api/upload"
 
-router = router_of(PATH, "Uploads")
+router = create_router(PATH, "Uploads")
 
 BINARY = {"type": "string", "format": "binary"}
-FORM = {  # on the wire an empty list of files is nothing at all, so the schema cannot forbid one beside `file`
+FORM = {  # a form cannot express an empty list of files, so the schema cannot forbid `files` beside `file`
     "type": "object",
-    "anyOf": [{"required": [ONE]}, {"required": [SEVERAL]}],
+    "anyOf": [{"required": [FILE_FIELD]}, {"required": [FILES_FIELD]}],
     "properties": {
-        ONE: {**BINARY, "description": "One file."},
-        SEVERAL: {"type": "array", "items": BINARY, "maxItems": MOST_FILES, "description": "Several."},
+        FILE_FIELD: {**BINARY, "description": "One file."},
+        FILES_FIELD: {"type": "array", "items": BINARY, "maxItems": MAX_FILES, "description": "Several files."},
     },
     "additionalProperties": False,
 }
@@ -42,46 +42,49 @@ BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
     "",
     status_code=201,
     response_model=Uploaded | UploadedFiles,
-    responses=refusals(*WITH_BODY),
-    openapi_extra={**SIGNED_IN, **BODY},
+    response_description="The stored file; for several files, the result for each.",
+    openapi_extra={**LOGIN_REQUIRED, **BODY},
 )
 @limits.upload
-@costs(50)
+@cost(50)
 async def upload(request: Request) -> Response:
-    """Keep one file, as `file`, or up to ten as `files`, each of which is kept or refused by itself."""
+    """Store one file, sent as `file`, or up to ten files, sent as `files`.
+
+    Each of several files is stored or rejected by itself.
+    """
     gateway = get_state(request)
     async with AsyncExitStack() as stack:
-        parts = await parts_of(request, gateway.settings.upload_max_bytes, gateway.spool, stack)
-        if parts[0].name == ONE:
-            answer: Any = {"success": True, **told(await kept(request, parts[0]))}
+        parts = await parse_upload(request, gateway.settings.upload_max_bytes, gateway.spool, stack)
+        if parts[0].name == FILE_FIELD:
+            body: Any = {"success": True, **to_json(await store_part(request, parts[0]))}
         else:
-            answer = {"files": await each(request, parts)}
-    return responses.json(orjson.dumps(answer), 201, responses.NO_STORE)
+            body = {"files": await store_parts(request, parts)}
+    return json_response(orjson.dumps(body), 201, NO_STORE)
 
 
-async def kept(request: Request, part: Part) -> Upload:
-    if part.refusal is not None:
-        raise part.refusal
+async def store_part(request: Request, part: UploadedPart) -> Upload:
+    if part.error is not None:
+        raise part.error
     gateway = get_state(request)
     allowed = [KINDS[name] for name in gateway.settings.upload_types]
     return await uploads.keep(get_context(request), gateway.storage, part.received, allowed)
 
 
-async def each(request: Request, parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """What became of each file; while storage or database is away and nothing is kept, the request may be repeated."""
-    entries, refused = [], []
+async def store_parts(request: Request, parts: Sequence[UploadedPart]) -> list[dict[str, Any]]:
+    """Return the result for each file. Raises `Unavailable` if none could be stored, so that clients retry."""
+    results, errors = [], []
     for part in parts:
         try:
-            entries.append(told(await kept(request, part)))
-        except Refusal as refusal:
-            refused.append(refusal)
-            entries.append({"filename": part.filename, "error": refusal.message, "code": refusal.code})
-    if len(refused) == len(parts) and isinstance(refused[-1], Unavailable):
-        raise refused[-1]
-    return entries
+            results.append(to_json(await store_part(request, part)))
+        except Refusal as error:
+            errors.append(error)
+            results.append({"filename": part.filename, "error": error.message, "code": error.code})
+    if len(errors) == len(parts) and isinstance(errors[-1], Unavailable):
+        raise errors[-1]
+    return results
 
 
-def told(upload: Upload) -> dict[str, Any]:
+def to_json(upload: Upload) -> dict[str, Any]:
     return {
         "id": upload.id,
         "url": uploads.FOLDER + upload.name,

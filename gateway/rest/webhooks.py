@@ -1,4 +1,4 @@
-"""What other services tell this one."""
+"""Webhooks of other services."""
 
 from typing import Annotated
 
@@ -7,43 +7,51 @@ from fastapi import Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.rest.framework import responses
-from gateway.rest.framework.openapi import refusals
-from gateway.rest.framework.routing import router_of
-from gateway.rest.framework.schemas import Receipt
+from gateway.rest.framework.responses import NO_STORE, json_response
+from gateway.rest.framework.routing import create_router, raises
+from gateway.rest.framework.schemas import WebhookReceipt
 from gateway.wiring import get_state
 from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
 from resolvers.stripe import webhooks
 
-router = router_of("/api/webhooks", "Webhooks", admitting=False)
+router = create_router("/api/webhooks", "Webhooks", authenticated=False)
 
-REFUSED = InvalidSignature, PayloadTooLarge, NotConfigured
-ANYWHERE = ValidationError, Refusal, Unavailable
-"""Nobody is asked who they are, nor how often they come: the signature says all that counts."""
 EVENT = {
     "requestBody": {
         "required": True,
-        "description": "An event, as Stripe writes and signs it.",
+        "description": "A Stripe event, with its signature in `Stripe-Signature`.",
         "content": {"application/json": {"schema": {"type": "object"}}},
     },
     "security": [],
 }
-RECEIVED = orjson.dumps({"received": True})
+RECEIPT = orjson.dumps({"received": True})
 
-Signature = Annotated[str | None, Header(alias="Stripe-Signature", description="When it was signed, and how.")]
+Signature = Annotated[
+    str | None, Header(alias="Stripe-Signature", description="Time and signature of the event, as Stripe sends them.")
+]
 
 
-@router.post("/stripe", response_model=Receipt, responses=refusals(*REFUSED, anywhere=ANYWHERE), openapi_extra=EVENT)
+@router.post(
+    "/stripe",
+    summary="Receive Stripe Webhook",
+    response_model=WebhookReceipt,
+    response_description="The event was stored.",
+    openapi_extra=EVENT,
+)
+@raises(ValidationError, InvalidSignature, PayloadTooLarge, NotConfigured, Refusal, Unavailable)
 async def stripe(request: Request, signature: Signature = None) -> Response:
-    """Take in an event of Stripe's. Whether it took effect is in the ledger; 503 asks Stripe to send it again."""
+    """Store a Stripe event and apply it.
+
+    The response does not tell whether the event had an effect. After 503, Stripe sends the event again.
+    """
     gateway, body = get_state(request), await request.body()
     gateway.signatures.verify(body, signature)
-    status = await webhooks.receive(gateway.db, parsed(body))
+    status = await webhooks.receive(gateway.db, parse_event(body))
     gateway.recorder.webhook_events[status.value] += 1
-    return responses.json(RECEIVED, headers=responses.NO_STORE)
+    return json_response(RECEIPT, headers=NO_STORE)
 
 
-def parsed(body: bytes) -> object:
+def parse_event(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import ANY
 
+import httpx
 import pytest
 
 from gateway.graphql.request import TO_BE_ASKED_FOR
 from gateway.http.conditional import matches
-from gateway.rest.framework.responses import Entity, expected_version, wrapped
+from gateway.rest.framework.responses import VersionedBody, parse_if_match, wrap_data
 from models.errors import Refusal
 from schema import schema
 from tests.support.accounts import Account
@@ -47,7 +48,7 @@ POST = {"title": "Hello", "content": "Long enough.", "status": "PUBLISHED"}
 )
 def test_if_match_names_a_version(if_match: str | None, version: int | None) -> None:
     """What is no tag of ours is the version that nothing has."""
-    assert expected_version(if_match) == version
+    assert parse_if_match(if_match) == version
 
 
 @pytest.mark.parametrize("if_none_match", ['"1.a"', 'W/"1.a"', '"0.x", "1.a"', "*"])
@@ -65,7 +66,7 @@ def test_if_none_match_compares_all_of_a_tag(if_none_match: str) -> None:
 def test_no_content_passes_for_a_version() -> None:
     """A post may well be about JSON."""
     text = rb'{"content":"{\"version\":7, \"version\":8}","version" : 12}'
-    assert Entity(wrapped(text), TO_BE_ASKED_FOR).etag.startswith('"12.')
+    assert VersionedBody(wrap_data(text), TO_BE_ASKED_FOR).etag.startswith('"12.')
 
 
 @pytest.mark.anyio
@@ -258,13 +259,20 @@ async def test_the_openapi_document_tells_of_every_header(server: Server, author
 async def test_what_the_openapi_document_shows_can_be_sent(server: Server, author: Account) -> None:
     """Its examples of bodies are taken, and those of refusals are what refusals look like."""
     document = (await server.anonymous.get("/openapi.json")).json()
-    shown = {name: it["examples"][0] for name, it in document["components"]["schemas"].items() if "examples" in it}
-    created = await server.anonymous.post("/api/posts", json=shown["CreatePost"], headers=author.headers)
-    where = created.headers["Location"]
-    changed = await server.anonymous.patch(where, json=shown["UpdatePost"], headers=author.headers)
-    registered = await server.anonymous.post("/api/auth/register", json=shown["Register"])
-    signed_in = await server.anonymous.post("/api/auth/login", json=shown["Login"])
-    assert [answer.status_code for answer in (created, changed, registered, signed_in)] == [201, 200, 201, 200]
+
+    async def send_example(method: str, path: str, url: str | None = None, **options: Any) -> httpx.Response:
+        schema = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        (example,) = schema["examples"]
+        return await server.anonymous.request(method, url or path, json=example, **options)
+
+    created = await send_example("post", "/api/posts", headers=author.headers)
+    url = created.headers["Location"]
+    replaced = await send_example("put", "/api/posts/{id}", url, headers=author.headers)
+    changed = await send_example("patch", "/api/posts/{id}", url, headers=author.headers)
+    registered = await send_example("post", "/api/auth/register")
+    logged_in = await send_example("post", "/api/auth/login")
+    responses = created, replaced, changed, registered, logged_in
+    assert [response.status_code for response in responses] == [201, 200, 200, 201, 200]
     missing = document["paths"]["/api/posts/{id}"]["get"]["responses"]["404"]["content"]["application/json"]
     assert missing["examples"]["NOT_FOUND"]["value"] == {"error": "Not found", "code": "NOT_FOUND", "requestId": ANY}
 

@@ -200,4 +200,4 @@ async def test_widths_are_from_a_short_list(server, stored, width):
 async def test_documents_have_no_width(server, author):
     kept = await sent(server.anonymous, author, PDF, "application/pdf")
     answer = await server.anonymous.get(kept["url"], params={"w": "320"})
-    assert (answer.status_code, answer.json()["details"]) == (400, {"w": ["Only pictures have widths"]})
+    assert (answer.status_code, answer.json()["details"]) == (400, {"w": ["Only images can be scaled"]})

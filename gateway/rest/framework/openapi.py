@@ -1,54 +1,139 @@
-"""The OpenAPI document: complete, so that a generated client knows every answer that it may get."""
+"""The OpenAPI document: the declarations that endpoints share, and what FastAPI's generator cannot know."""
 
 from collections import defaultdict
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
-from graphql import GraphQLSchema
+from graphql import GraphQLNamedType, GraphQLSchema
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, cookie_name
 from gateway.graphql.request import TO_BE_ASKED_FOR
-from gateway.rest.framework import responses as answers
-from gateway.rest.framework.openapi_descriptions import example, word
+from gateway.http.errors import rest_body
+from gateway.rest.framework.responses import JsonBody, get_response
 from gateway.rest.framework.schemas import Error
 from gateway.settings import Settings
-from models.errors import (
-    Conflict,
-    Forbidden,
-    IdempotencyMismatch,
-    PayloadTooLarge,
-    RateLimited,
-    Refusal,
-    Unauthorized,
-    Unavailable,
-    UnsupportedMediaType,
-    ValidationError,
-)
+from models.errors import RateLimited, Refusal, Unauthorized, Unavailable
 
 Responses = dict[int | str, dict[str, Any]]
 
-REPEATED = Conflict, IdempotencyMismatch
-ANYWHERE = ValidationError, Unauthorized, RateLimited, Refusal, Unavailable
-WITH_BODY = Forbidden, PayloadTooLarge, UnsupportedMediaType
+TAGS = [
+    {"name": "Posts", "description": "Blog posts. Published posts are public; other posts only their author can see."},
+    {"name": "Accounts", "description": "Registration, login and logout, with tokens or with cookies."},
+    {"name": "Live", "description": "Changes to posts as server-sent events."},
+    {"name": "Chat", "description": "Chat with a language model."},
+    {"name": "Webhooks", "description": "Endpoints for webhooks of other services."},
+    {"name": "Uploads", "description": "Upload and download of files."},
+    {"name": "Health", "description": "Health checks and metrics for operators."},
+]
 
-BEARER, KEY, COOKIE = {"bearer": []}, {"key": []}, {"cookie": []}
-SIGNED_IN = {"security": [BEARER, KEY, COOKIE]}
-NAMED = {
+BEARER, API_KEY, COOKIE = {"bearer": []}, {"key": []}, {"cookie": []}
+LOGIN_REQUIRED = {"security": [BEARER, API_KEY, COOKIE]}
+LOGIN_OPTIONAL = {"security": [{}, BEARER, API_KEY, COOKIE]}
+REFRESH_COOKIE_OPTIONAL = {"security": [{}, {"refreshCookie": []}]}
+
+EXAMPLE_REQUEST_ID = "8f14e45fceea167a5a36dedd4bea2543"
+EXAMPLE_RETRY_AFTER_SECONDS = 12
+
+
+def header(description: str, type: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": type}}
+
+
+RETRY_AFTER = {"Retry-After": header("Seconds to wait before the next attempt.", "integer")}
+ERROR_HEADERS = {
+    Unauthorized: {"WWW-Authenticate": header("`Bearer`")},
+    RateLimited: RETRY_AFTER,
+    Unavailable: RETRY_AFTER,
+}
+REQUEST_ID_HEADER = {"X-Request-ID": header("Id of this request, as in the server's log.")}
+RATE_LIMIT_HEADERS = {
+    "X-RateLimit-Limit": header("Number of requests allowed in the window.", "integer"),
+    "X-RateLimit-Remaining": header("Number of requests left in the window.", "integer"),
+    "X-RateLimit-Reset": header("Unix time at which the window is empty again, in seconds.", "integer"),
+    "RateLimit": header("Remaining requests and cost points, as in the IETF draft."),
+    "RateLimit-Policy": header("The limits that `RateLimit` refers to."),
+}
+REPLAYED_HEADER = {"Idempotency-Replayed": header("`true` if this is the stored response to an earlier request.")}
+
+IDEMPOTENCY_KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A name for this write: sent again within 24 hours, it is answered again and not done again.",
+    "description": "Unique key of this write. A request that repeats the key within 24 hours gets the first response "
+    "again and changes nothing.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
-WRITING = {**SIGNED_IN, "parameters": [NAMED]}
-ANYONE = {"security": [{}, BEARER, KEY, COOKIE]}
-REFRESHING = {"security": [{}, {"refreshCookie": []}]}
+IF_NONE_MATCH_PARAMETER = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "One or more ETags. The response is 304 if one of them is current.",
+    "schema": {"type": "string"},
+}
 
 
-def schemes(settings: Settings) -> dict[str, Any]:
+def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Describe a model's fields as query parameters, for an endpoint that parses its query string itself."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return [{"name": name, "in": "query", "schema": field} for name, field in schema["properties"].items()]
+
+
+def error_responses(*errors: type[Refusal]) -> Responses:
+    """Describe the responses to errors: one for each status, with an example for each error code."""
+    by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
+    for error in sorted(set(errors), key=lambda error: (error.status, error.code)):
+        by_status[error.status].append(error)
+    return {
+        status: {
+            "model": Error,
+            "description": "; ".join(f"`{error.code}` {error.words}" for error in same_status),
+            "content": {"application/json": {"examples": {error.code: error_example(error) for error in same_status}}},
+            "headers": {name: it for error in same_status for name, it in ERROR_HEADERS.get(error, {}).items()},
+        }
+        for status, same_status in by_status.items()
+    }
+
+
+def error_example(error: type[Refusal]) -> dict[str, Any]:
+    example = RateLimited(EXAMPLE_RETRY_AFTER_SECONDS) if error is RateLimited else error()
+    return {"value": rest_body(example, EXAMPLE_REQUEST_ID)}
+
+
+def etag_responses(format: str) -> Responses:
+    """Describe the responses to a GET that sends an ETag of this format."""
+    headers = {"headers": {"ETag": header(format)}}
+    return {200: headers, 304: {"description": "Not modified: the client has the current version.", **headers}}
+
+
+async def openapi_endpoint(request: Request) -> Response:
+    """Serve the OpenAPI document."""
+    return get_response(request.scope, JsonBody(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
+
+
+def customize_openapi(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:
+    """Complete the generated document with what FastAPI has no parameter for.
+
+    Adds security schemes, shared headers and the descriptions of the GraphQL schema. Removes the 422 responses that
+    FastAPI adds by itself: invalid input is answered with 400.
+    """
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            components = document["components"]
+            components["securitySchemes"] = security_schemes(settings)
+            components["headers"] = REQUEST_ID_HEADER | RATE_LIMIT_HEADERS | REPLAYED_HEADER
+            add_graphql_descriptions(components["schemas"], schema)
+            remove_validation_errors(document)
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def security_schemes(settings: Settings) -> dict[str, Any]:
     return {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -57,124 +142,36 @@ def schemes(settings: Settings) -> dict[str, Any]:
     }
 
 
-def refusals(
-    *kinds: type[Refusal], also: Responses | None = None, anywhere: tuple[type[Refusal], ...] = ANYWHERE
-) -> Responses:
-    """The refusals of an endpoint, beside those that any endpoint has."""
-    by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
-    for kind in (*anywhere, *kinds):
-        by_status[kind.status].append(kind)
-    return {status: refusal(found) for status, found in sorted(by_status.items())} | (also or {})
+def remove_validation_errors(document: dict[str, Any]) -> None:
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
 
 
-def refusal(kinds: list[type[Refusal]]) -> dict[str, Any]:
-    """The answer that one status stands for."""
-    headers = {name: described for kind in kinds for name, described in SAID_BY.get(kind, {}).items()}
-    return {
-        "model": Error,
-        "description": "; ".join(f"`{kind.code}` {kind.words}" for kind in kinds),
-        "content": {"application/json": {"examples": {kind.code: example(kind) for kind in kinds}}},
-        **({"headers": headers} if headers else {}),
-    }
-
-
-def parameters(*described: dict[str, Any]) -> dict[str, Any]:
-    """What an endpoint reads by itself: FastAPI would read it one by one, for the price of the rest of the request."""
-    return {"parameters": list(described)}
-
-
-def query(shape: type[BaseModel]) -> dict[str, Any]:
-    """The query parameters that an endpoint reads by itself."""
-    schema = shape.model_json_schema()
-    fields = {name: resolved(field, schema.get("$defs", {})) for name, field in schema["properties"].items()}
-    return parameters(*({"name": name, "in": "query", "schema": field} for name, field in fields.items()))
-
-
-def path_id(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "format": "uuid"}
-    return {"name": name, "in": "path", "required": True, "description": "Its id.", "schema": schema}
-
-
-IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "An ETag, or several.",
+GRAPHQL_TYPES = {
+    "Author": "User",
+    "CreatePost": "CreatePostInput",
+    "LabelRef": "Category",
+    "Login": "LoginInput",
+    "Pagination": "PostPage",
+    "PostItem": "Post",
+    "Register": "RegisterInput",
+    "Session": "AuthPayload",
+    "UpdatePost": "UpdatePostInput",
 }
+"""The GraphQL type of each schema that has another name there."""
 
 
-def conditional(*extras: dict[str, Any]) -> dict[str, Any]:
-    """What else is said of a GET that has an ETag."""
-    parameters = [parameter for extra in extras for parameter in extra.get("parameters", ())]
-    return {
-        **{key: value for extra in extras for key, value in extra.items()},
-        "parameters": [*parameters, IF_NONE_MATCH],
-    }
-
-
-def tagged(form: str) -> Responses:
-    """Its answers."""
-    headers = {"headers": {"ETag": header(form)}}
-    return {200: headers, 304: {"description": "You have it already", **headers}}
-
-
-def resolved(field: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
-    """A field's schema, with what it refers to in its place."""
-    reference = field.pop("$ref", None)
-    return {**named[reference.rpartition("/")[2]], **field} if reference else field
-
-
-def header(description: str, type: str = "string") -> dict[str, Any]:
-    return {"description": description, "schema": {"type": type}}
-
-
-RETRY_AFTER = {"Retry-After": header("Seconds to wait before trying again.", "integer")}
-SAID_BY = {Unauthorized: {"WWW-Authenticate": header("`Bearer`")}, RateLimited: RETRY_AFTER, Unavailable: RETRY_AFTER}
-"""The headers that refusals bring along."""
-EVERYWHERE = {"X-Request-ID": header("The request's id, under which the server has noted what it did.")}
-LIMITED = {
-    "X-RateLimit-Limit": header("How many requests are allowed in a window of time.", "integer"),
-    "X-RateLimit-Remaining": header("How many of them are left.", "integer"),
-    "X-RateLimit-Reset": header("When all of them are again, in seconds since 1970.", "integer"),
-    "RateLimit": header("The same and the points that are left, in the form of the IETF's draft."),
-    "RateLimit-Policy": header("What `RateLimit` is reckoned by."),
-}
-"""On each answer of an endpoint that has a limit."""
-REPLAYED = {"Idempotency-Replayed": header("`true` on an answer that was given before.")}
-
-
-async def described(request: Request) -> Response:
-    """The document itself."""
-    return answers.read(request.scope, answers.Body(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
-
-
-def install(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:
-    """Add what FastAPI cannot know, GraphQL's words among it, and take out the 422 that it adds: ours are 400."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for path in document["paths"].values():
-            for operation in path.values():
-                if "HTTPValidationError" in str(operation["responses"].get("422")):
-                    del operation["responses"]["422"]
-                add_headers(operation)
-        headers = EVERYWHERE | LIMITED | REPLAYED
-        document["components"] |= {"securitySchemes": schemes(settings), "headers": headers}
-        word(document, schema)
-        return document
-
-    app.openapi = openapi
-
-
-def add_headers(operation: dict[str, Any]) -> None:
-    """Those that all answers of an operation may have."""
-    responses, is_limited = operation["responses"], str(RateLimited.status) in operation["responses"]
-    may_repeat = NAMED in operation.get("parameters", ())
-    names = [*EVERYWHERE, *(LIMITED if is_limited else ()), *(REPLAYED if may_repeat else ())]
-    common = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    for response in responses.values():
-        response["headers"] = {**response.get("headers", {}), **common}
+def add_graphql_descriptions(schemas: dict[str, Any], graphql_schema: GraphQLSchema) -> None:
+    """Describe schemas and fields that have no description of their own as GraphQL describes them."""
+    for name, schema in schemas.items():
+        graphql_type: GraphQLNamedType | None = graphql_schema.get_type(GRAPHQL_TYPES.get(name, name))
+        if graphql_type is not None:
+            schema.setdefault("description", graphql_type.description)
+            graphql_fields = getattr(graphql_type, "fields", {})
+            for field_name, field in schema.get("properties", {}).items():
+                if field_name in graphql_fields:
+                    field.setdefault("description", graphql_fields[field_name].description)

@@ -1,4 +1,4 @@
-"""What REST reads, in the words of GraphQL: a selection for each shape, compiled when the server starts."""
+"""The GraphQL queries behind REST's reads, compiled when the server starts."""
 
 from dataclasses import dataclass, fields
 
@@ -23,13 +23,13 @@ SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
-    """Each of them, ready to run."""
+class RestQueries:
+    """The compiled queries."""
 
     viewer: Named
     post: Named
     posts: Named
 
 
-def compiled(engine: Engine) -> Documents:
-    return Documents(**{field.name: engine.named(SOURCES[field.name]) for field in fields(Documents)})
+def compile_queries(engine: Engine) -> RestQueries:
+    return RestQueries(**{field.name: engine.named(SOURCES[field.name]) for field in fields(RestQueries)})

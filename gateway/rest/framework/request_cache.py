@@ -1,6 +1,6 @@
-"""What a target was found to ask for, so that who asks for it next need not have it found out again.
+"""A cache from the URL of an anonymous GET to the key of its response in the response cache.
 
-That, and who asks, is a quarter of what it takes to give an answer that is in memory.
+It saves parsing the request and building the key: a quarter of the time of a cached response (`make bench`).
 """
 
 from collections.abc import Hashable
@@ -12,41 +12,41 @@ from gateway.graphql.cache.lru import Bounded
 from gateway.graphql.cache.response_cache import Answers
 from gateway.http.conditional import CREDENTIALS
 from gateway.http.request_state import visit_of
-from gateway.rest.framework.responses import Body
+from gateway.rest.framework.responses import JsonBody
 
-MOST, HEAVIEST = 5_000, 1024 * 1024
-"""Targets, and their bytes in all."""
-
-
-class Question(NamedTuple):
-    """What is asked of the engine, by nobody in particular; and what that costs, in points."""
-
-    asked: Hashable
-    points: int
+MAX_URLS, MAX_URL_BYTES = 5_000, 1024 * 1024
+"""Bounds of the cache: the number of URLs, and their length in all."""
 
 
-class Known:
-    """Questions by the path and the query string that put them."""
+class CachedRequest(NamedTuple):
+    """A request that an anonymous caller may repeat."""
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-        self.questions: Bounded[Question] = Bounded(MOST, HEAVIEST, lambda target, _: sum(map(len, target)))
+    response_key: Hashable
+    cost: int
 
-    def note(self, scope: Scope, asked: Hashable) -> None:
-        """A stranger's request has just been read for, and charged."""
-        self.questions.keep(target_of(scope), Question(asked, visit_of(scope).points))
 
-    def given(self, scope: Scope) -> tuple[Body, int] | None:
-        """What a stranger is answered, and the points that it costs them; None where that is not known, or no longer.
+class RequestCache:
+    """Anonymous requests by path and query string."""
 
-        Who says who they are goes the long way: it may not be true.
+    def __init__(self, responses: Answers) -> None:
+        self.responses = responses
+        self.requests: Bounded[CachedRequest] = Bounded(MAX_URLS, MAX_URL_BYTES, lambda key, _: sum(map(len, key)))
+
+    def store(self, scope: Scope, response_key: Hashable) -> None:
+        """Remember an anonymous request that has just been answered, with the cost it was charged."""
+        self.requests.keep(cache_key(scope), CachedRequest(response_key, visit_of(scope).points))
+
+    def get(self, scope: Scope) -> tuple[JsonBody, int] | None:
+        """Return the cached body and its cost; None if there is none, or if the request carries credentials.
+
+        Credentials may be invalid, so such a request must be authenticated first.
         """
-        question = self.questions.get(target_of(scope))
-        if question is None or not CREDENTIALS.isdisjoint(visit_of(scope).given):
+        cached = self.requests.get(cache_key(scope))
+        if cached is None or not CREDENTIALS.isdisjoint(visit_of(scope).given):
             return None
-        body = self.answers.held(question.asked, None)
-        return body and (body, question.points)
+        body = self.responses.held(cached.response_key, None)
+        return body and (body, cached.cost)
 
 
-def target_of(scope: Scope) -> tuple[str, bytes]:
+def cache_key(scope: Scope) -> tuple[str, bytes]:
     return scope["path"], scope["query_string"]

@@ -1,4 +1,4 @@
-"""Answers made of the engine's JSON text, which is never parsed on its way out."""
+"""Responses built from the read engine's JSON text, without parsing it, and their entity tags."""
 
 import re
 from dataclasses import dataclass
@@ -14,20 +14,21 @@ from gateway.http.idempotency import Form, Kept
 from gateway.http.request_state import visit_of
 
 JSON = "application/json"
-VARYING = responses.written([(b"vary", VARY.encode())])
-KEPT_HEADERS = "content-type", "etag", "location", "cache-control", "vary"
+VARY_LINE = responses.written([(b"vary", VARY.encode())])
+STORED_HEADERS = "content-type", "etag", "location", "cache-control", "vary"
 NO_STORE = {"Cache-Control": "no-store"}
 
+DATA_PREFIX = b'{"data":'
 VERSION = re.compile(rb'[{,]\s*"version"\s*:\s*(\d+)')
-"""Text cannot hold this by chance: inside of it every quotation mark is escaped."""
-NEVER = 0
-"""The version that no row has."""
-DIGITS = 18
+"""Cannot match inside a JSON string, where every quotation mark is escaped."""
+NO_VERSION = 0
+"""A version that no row has."""
+MAX_VERSION_DIGITS = 18
 
 
 @dataclass(frozen=True)
-class Body:
-    """What was read, as it is sent."""
+class JsonBody:
+    """A JSON body as it is sent, and how clients may cache it."""
 
     text: bytes
     reuse: Reuse
@@ -37,65 +38,62 @@ class Body:
         return f'"{digest(self.text)}"'
 
 
-class Entity(Body):
-    """One entity, whose tag also says which version it is."""
+class VersionedBody(JsonBody):
+    """The body of one entity that has a `version`."""
 
     @cached_property
     def etag(self) -> str:
-        """`"VERSION.DIGEST"`: the version says whether its author changed it, the digest whether anything did."""
-        data = self.text.removeprefix(DATA)[:-1]
+        """The entity tag `"VERSION.DIGEST"`.
+
+        `If-Match` compares the version, which grows with each edit by the author. `If-None-Match` compares the digest
+        as well, which changes with anything that the body shows, such as a like.
+        """
+        data = self.text.removeprefix(DATA_PREFIX)[:-1]
         version = VERSION.search(data)
-        return f'"{int(version.group(1)) if version else NEVER}.{digest(data)}"'
+        return f'"{int(version.group(1)) if version else NO_VERSION}.{digest(data)}"'
 
 
-DATA = b'{"data":'
+def wrap_data(text: bytes) -> bytes:
+    return b"%b%b}" % (DATA_PREFIX, text)
 
 
-def wrapped(text: bytes) -> bytes:
-    return b"%b%b}" % (DATA, text)
-
-
-def json(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
+def json_response(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
     return Response(text, status, headers, JSON)
 
 
-def data(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
-    return json(wrapped(text), status, headers)
-
-
-def read(scope: Scope, body: Body) -> Response:
-    """What a GET answers, to who does not have it already."""
+def get_response(scope: Scope, body: JsonBody) -> Response:
+    """Return the response to a GET: 304 without a body if the client sent the current ETag."""
     visit = visit_of(scope)
-    return unless_known(body.text, body.etag, visit, cache_control(body.reuse, visit) + VARYING, JSON.encode())
+    return unless_known(body.text, body.etag, visit, cache_control(body.reuse, visit) + VARY_LINE, JSON.encode())
 
 
-def written(body: Body, status: int = 200, **headers: str) -> Response:
-    """What a write answers: the entity as it is now, with its tag."""
-    return json(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
+def write_response(body: JsonBody, status: int = 200, **headers: str) -> Response:
+    """Return the response to a write: the changed entity with its new ETag."""
+    return json_response(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
 
 
-def kept(response: Response) -> Kept | None:
-    """Of an answer to a write, what is kept for whoever sends it again."""
+def encode_response(response: Response) -> Kept | None:
+    """Return what to store for a repeated `Idempotency-Key`. None for a server error, which clients may retry."""
     if response.status_code >= 500:
         return None
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
     return Kept(response.status_code, headers, bytes(response.body))
 
 
-def again(known: Kept) -> Response:
-    return Response(known.body, known.status, known.headers)
+def decode_response(stored: Kept) -> Response:
+    return Response(stored.body, stored.status, stored.headers)
 
 
-FORM = Form(kept, again)
+IDEMPOTENCY_CODEC = Form(encode_response, decode_response)
 
 
-def expected_version(if_match: str | None) -> int | None:
-    """The version that a write is meant for; None where any will do.
+def parse_if_match(if_match: str | None) -> int | None:
+    """Return the version that `If-Match` requires; None if any version will do.
 
-    Versions only grow, so of several that a client names only the highest can still be the present one.
+    Versions only grow, so of several tags only the one with the highest version can still be current.
     """
-    if if_match is None or "*" in (named := validators(if_match)):
+    if if_match is None or "*" in (tags := validators(if_match)):
         return None
-    versions = [tag.partition(".")[0] for tag in named]
-    readable = (int(text) for text in versions if text.isascii() and text.isdigit() and len(text) <= DIGITS)
-    return max(readable, default=NEVER)
+    versions = [tag.partition(".")[0] for tag in tags]
+    parsed = (int(text) for text in versions if text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS)
+    return max(parsed, default=NO_VERSION)

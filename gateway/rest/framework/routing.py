@@ -1,6 +1,7 @@
-"""What every REST endpoint has in common: who asks and how often is settled before its body is read."""
+"""Routes that authenticate, rate-limit and charge a request before they read its body, and that document all of it."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from functools import partial
 from inspect import unwrap
 from typing import Any, TypeVar, get_type_hints
@@ -23,124 +24,251 @@ from gateway.http.middleware.request_state import announced
 from gateway.http.request_state import visit_of
 from gateway.http.routing import Direct
 from gateway.limits import API, EXPENSIVE, UPLOAD, rate_limit_key
-from gateway.rest.framework import responses
-from gateway.rest.framework.responses import Body
+from gateway.rest.framework.openapi import (
+    IDEMPOTENCY_KEY_PARAMETER,
+    RATE_LIMIT_HEADERS,
+    REPLAYED_HEADER,
+    REQUEST_ID_HEADER,
+    error_responses,
+)
+from gateway.rest.framework.responses import IDEMPOTENCY_CODEC, JsonBody, get_response
 from gateway.wiring import get_state
-from models.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
+from models.errors import (
+    Conflict,
+    Forbidden,
+    IdempotencyMismatch,
+    PayloadTooLarge,
+    RateLimited,
+    Refusal,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationError,
+)
 
-READ, WRITE = 2, 12
-"""Points of an endpoint's that says nothing: as GraphQL counts one object, read or written."""
+READ_COST, WRITE_COST = 2, 12
+"""Cost points of an endpoint that declares none: those of a GraphQL operation on one object."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-Function = TypeVar("Function", bound=Callable[..., Any])
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-def router_of(prefix: str, tag: str, *, admitting: bool = True) -> APIRouter:
-    """A router whose operations are called in OpenAPI as their functions are here."""
-    route = Endpoint if admitting else APIRoute
-    return APIRouter(prefix=prefix, tags=[tag], route_class=route, generate_unique_id_function=operation_id)
+def create_router(prefix: str, tag: str, *, authenticated: bool = True) -> APIRouter:
+    """Return a router whose operation ids are the endpoints' names in camelCase."""
+    route_class = AuthenticatedRoute if authenticated else DocumentedRoute
+    return APIRouter(prefix=prefix, tags=[tag], route_class=route_class, generate_unique_id_function=operation_id)
 
 
 def operation_id(route: APIRoute) -> str:
     return to_camel(route.name)
 
 
-def without_cookies(endpoint: Function) -> Function:
-    """For endpoints whose callers say who they are in the body: cookies that come along make nobody a viewer."""
-    endpoint.takes_cookies = False
-    return endpoint
+def raises(*errors: type[Refusal]) -> Callable[[Endpoint], Endpoint]:
+    """Declare the errors of an endpoint, beside those that its route raises."""
 
-
-def costs(points: int) -> Callable[[Function], Function]:
-    """For endpoints that cost more, or less, than others of their kind."""
-
-    def declare(endpoint: Function) -> Function:
-        endpoint.points = points
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.errors = errors
         return endpoint
 
     return declare
 
 
-class Answering(Direct):
-    """An endpoint that asks for nothing but the request."""
+def cost(points: int) -> Callable[[Endpoint], Endpoint]:
+    """Declare the cost of an endpoint, in points; 0 if it charges by itself."""
 
-    def __init__(self, handle: Handler, limit: str | None) -> None:
-        self.handle, self.limit = handle, limit
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.cost = points
+        return endpoint
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = scope["app"].state.gateway.known.given(scope)
-        response = await (self.again(scope, *known) if known else self.handle(Asked(scope, receive)))
-        await response(scope, receive, send)
-
-    async def again(self, scope: Scope, body: Body, points: int) -> Response:
-        """What is known already, for a stranger who may ask for it."""
-        gateway, visit = get_state(connection := HTTPConnection(scope)), visit_of(scope)
-        address = client_address(connection, gateway.settings.trusted_proxies)
-        visit.caller = visit.stranger = rate_limit_key(None, address)
-        if self.limit:
-            await gateway.limits.check(self.limit, visit.caller, visit)
-        await gateway.limits.charge_cost(visit, points)
-        return responses.read(scope, body)
+    return declare
 
 
-class Endpoint(APIRoute):
-    """A route that admits its caller first and hands out cookies last."""
+def ignore_cookies(endpoint: Endpoint) -> Endpoint:
+    """Do not authenticate an endpoint's callers by cookie: they send their credentials in the body."""
+    endpoint.reads_cookies = False
+    return endpoint
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        if is_direct(endpoint):
-            self.app = Answering(self.admitting(unwrap(endpoint)), getattr(endpoint, "rate_limit", None))
+
+class DocumentedRoute(APIRoute):
+    """A route that documents its endpoint's errors and the headers that all of its responses have."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
+        status_code: int | None = None,
+        errors: Collection[type[Refusal]] = (),
+        headers: Collection[str] = (),
+        **options: Any,
+    ) -> None:
+        status_code = status_code or 200
+        documented = {
+            status_code: {},
+            **error_responses(*errors, *getattr(endpoint, "errors", ())),
+            **(responses or {}),
+        }
+        common = {name: {"$ref": f"#/components/headers/{name}"} for name in (*REQUEST_ID_HEADER, *headers)}
+        with_headers = {
+            status: {**response, "headers": {**response.get("headers", {}), **common}}
+            for status, response in documented.items()
+        }
+        super().__init__(path, endpoint, responses=with_headers, status_code=status_code, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """What a request must satisfy before its endpoint runs."""
+
+    limit: str | None
+    """Name of the rate limit that the request counts against."""
+    is_write: bool
+    has_body: bool
+    requires_login: bool
+    reads_cookies: bool
+    cost: int
+
+    @classmethod
+    def of(
+        cls, endpoint: Callable[..., Any], methods: Collection[str], openapi_extra: Mapping[str, Any]
+    ) -> "RoutePolicy":
+        """Return the policy that an endpoint's decorators and documentation declare."""
+        is_write = not set(methods) <= set(SAFE_METHODS)
+        return cls(
+            limit=getattr(endpoint, "rate_limit", None),
+            is_write=is_write,
+            has_body=is_write and methods != ["DELETE"],
+            requires_login={} not in openapi_extra.get("security", [{}]),
+            reads_cookies=getattr(endpoint, "reads_cookies", True),
+            cost=getattr(endpoint, "cost", WRITE_COST if is_write else READ_COST),
+        )
+
+    @property
+    def accepts_idempotency_key(self) -> bool:
+        return self.is_write and self.limit == API
+
+    @property
+    def rejects_idempotency_key(self) -> bool:
+        return self.limit in (UPLOAD, EXPENSIVE)
+
+    @property
+    def errors(self) -> list[type[Refusal]]:
+        """Every error that the route raises before or after the endpoint."""
+        return [
+            *(ValidationError, Unauthorized, Refusal, Unavailable),
+            *((RateLimited,) if self.limit else ()),
+            *((Forbidden,) if self.is_write else ()),
+            *((PayloadTooLarge, UnsupportedMediaType) if self.has_body else ()),
+            *((Conflict, IdempotencyMismatch) if self.accepts_idempotency_key else ()),
+        ]
+
+    @property
+    def headers(self) -> list[str]:
+        """Every header that the route adds to responses."""
+        return [
+            *(RATE_LIMIT_HEADERS if self.limit else ()),
+            *(REPLAYED_HEADER if self.accepts_idempotency_key else ()),
+        ]
+
+
+class AuthenticatedRoute(DocumentedRoute):
+    """A route that enforces its policy before the endpoint runs, and sets login cookies after it.
+
+    An endpoint that takes the request and returns a response, without further parameters, needs nothing of FastAPI. Its
+    route becomes a `FastEndpoint`.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: list[str],
+        openapi_extra: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        extra = openapi_extra or {}
+        self.policy = policy = RoutePolicy.of(endpoint, methods, extra)
+        if policy.accepts_idempotency_key:
+            extra = {**extra, "parameters": [*extra.get("parameters", ()), IDEMPOTENCY_KEY_PARAMETER]}
+        options |= {"errors": policy.errors, "headers": policy.headers}
+        super().__init__(path, endpoint, methods=methods, openapi_extra=extra, **options)
+        if is_plain(endpoint) and not self.dependencies:
+            self.app = FastEndpoint(self.enforce_policy(unwrap(endpoint)), policy.limit)
 
     def get_route_handler(self) -> Handler:
-        return self.admitting(super().get_route_handler())
+        return self.enforce_policy(super().get_route_handler())
 
-    def admitting(self, answer: Handler) -> Handler:
-        limit = getattr(self.endpoint, "rate_limit", None)
-        cookies = getattr(self.endpoint, "takes_cookies", True)
-        has_body, writes = self.body_field is not None, not self.methods <= set(SAFE_METHODS)
-        points = getattr(self.endpoint, "points", WRITE if writes else READ)
-        may_repeat, is_unnamed = writes and limit == API, limit in (UPLOAD, EXPENSIVE)
-        strangers_may = {} in (self.openapi_extra or {}).get("security", [{}])
+    def enforce_policy(self, handler: Handler) -> Handler:
+        policy, parses_json = self.policy, self.body_field is not None
+        accepts_idempotency_key = policy.accepts_idempotency_key
 
         async def handle(request: Request) -> Response:
-            ctx, visit = await authenticate_and_limit(request, limit, cookies=cookies), visit_of(request.scope)
+            ctx = await authenticate_and_limit(request, policy.limit, cookies=policy.reads_cookies)
             check_query_string(request.scope["query_string"])
-            if has_body:
+            if parses_json:
                 check_length(request)
-                check_type(request)
-            if not strangers_may:
+                check_content_type(request)
+            if policy.requires_login:
                 ctx.signed_in()
-            if writes:
+            if policy.is_write:
                 ctx.may_write()
-            if is_unnamed:
-                check_unnamed(visit)
-            if points:
-                await ctx.charge(points)
-            given = request if isinstance(request, Asked) else Asked(request.scope, request.receive)
-            if may_repeat and HEADER in visit.given:
-                response = await once(given, ctx, await given.body(), partial(answer, given), responses.FORM)
+            if policy.rejects_idempotency_key:
+                check_unnamed(visit_of(request.scope))
+            if policy.cost:
+                await ctx.charge(policy.cost)
+            json_request = request if isinstance(request, Asked) else Asked(request.scope, request.receive)
+            if accepts_idempotency_key and HEADER in visit_of(request.scope).given:
+                body = await json_request.body()
+                response = await once(json_request, ctx, body, partial(handler, json_request), IDEMPOTENCY_CODEC)
             else:
-                response = await answer(given)
+                response = await handler(json_request)
             attach_session_cookies(request, ctx)
             return response
 
         return handle
 
 
-def is_direct(endpoint: Callable[..., Any]) -> bool:
-    """Whether all that it takes is the request, and all that it gives the response: FastAPI has nothing to add."""
+def is_plain(endpoint: Callable[..., Any]) -> bool:
+    """Return whether an endpoint takes nothing but the request and returns a response."""
     hints = get_type_hints(endpoint)
     return hints.pop("return", None) is Response and list(hints.values()) == [Request]
 
 
+class FastEndpoint(Direct):
+    """An ASGI application for an endpoint without parameters, which bypasses FastAPI's router and dependencies.
+
+    It also sends the cached response of an anonymous request without running the endpoint.
+    """
+
+    def __init__(self, handle: Handler, limit: str | None) -> None:
+        self.handle, self.limit = handle, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        cached = scope["app"].state.gateway.known.get(scope)
+        response = await (self.respond_from_cache(scope, *cached) if cached else self.handle(Asked(scope, receive)))
+        await response(scope, receive, send)
+
+    async def respond_from_cache(self, scope: Scope, body: JsonBody, points: int) -> Response:
+        """Count and charge an anonymous request like any other, then return the cached body."""
+        gateway, visit = get_state(connection := HTTPConnection(scope)), visit_of(scope)
+        address = client_address(connection, gateway.settings.trusted_proxies)
+        visit.caller = visit.stranger = rate_limit_key(None, address)
+        if self.limit:
+            await gateway.limits.check(self.limit, visit.caller, visit)
+        await gateway.limits.charge_cost(visit, points)
+        return get_response(scope, body)
+
+
 def check_length(request: Request) -> None:
-    """A body that says it is too large is refused as that, whoever sends it."""
+    """Reject a body whose `Content-Length` exceeds the limit, before authentication is reported."""
     if announced(request.scope) > get_state(request).settings.max_body_bytes:
         raise PayloadTooLarge
 
 
 def check_query_string(text: bytes) -> None:
-    """Starlette would put a mark in place of what is not UTF-8, and search for that."""
+    """Reject a query string that is not UTF-8: Starlette would silently replace its invalid bytes."""
     if b"%" in text or not text.isascii():
         try:
             unquote_to_bytes(text).decode()
@@ -148,10 +276,10 @@ def check_query_string(text: bytes) -> None:
             raise ValidationError("The query string must be UTF-8") from error
 
 
-def check_type(request: Request) -> None:
-    """A body must say that it is JSON; no body need say nothing."""
+def check_content_type(request: Request) -> None:
+    """Reject a body that is not declared as JSON. An empty body needs no `Content-Type`."""
     visit = visit_of(request.scope)
     content_type = visit.header(b"content-type")
     empty = visit.given.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in visit.given
     if not is_json(content_type) and not (content_type is None and empty):
-        raise UnsupportedMediaType("The body is application/json")
+        raise UnsupportedMediaType("The body must be application/json")

@@ -1,4 +1,7 @@
-"""What REST answers look like, for the OpenAPI document. Answers are the engine's text, not made of these."""
+"""Response schemas for the OpenAPI document. Responses are the read engine's JSON text, not instances of these.
+
+Fields without a description get that of the GraphQL field with the same name (`openapi.add_graphql_descriptions`).
+"""
 
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -9,37 +12,38 @@ from pydantic.alias_generators import to_camel
 
 from models import PostStatus, Role
 
-Entity = TypeVar("Entity")
+Item = TypeVar("Item")
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", use_attribute_docstrings=True)
 
 
-class Data(Shape, Generic[Entity]):
-    """One thing."""
+class Data(Schema, Generic[Item]):
+    """A single resource."""
 
-    model_config = ConfigDict(json_schema_extra={"description": "One thing."})  # which `Data[Post]` does not inherit
+    model_config = ConfigDict(json_schema_extra={"description": "A single resource."})
+    """`Data[Post]` does not inherit the docstring."""
 
-    data: Entity
-    """The thing itself."""
+    data: Item
+    """The resource."""
 
 
-class Author(Shape):
+class Author(Schema):
     id: UUID
     name: str
     image: str | None
 
 
-class Label(Shape):
-    """A category, or a tag."""
+class LabelRef(Schema):
+    """A category or a tag."""
 
     id: UUID
     name: str
     slug: str
 
 
-class User(Shape):
+class User(Schema):
     id: UUID
     name: str
     email: str | None
@@ -48,7 +52,7 @@ class User(Shape):
     created_at: datetime
 
 
-class PostItem(Shape):
+class PostItem(Schema):
     id: UUID
     title: str
     slug: str
@@ -60,7 +64,7 @@ class PostItem(Shape):
     like_count: int
 
 
-class Upload(Shape):
+class Upload(Schema):
     id: UUID
     url: str
     filename: str
@@ -70,107 +74,107 @@ class Upload(Shape):
     created_at: datetime
 
 
-class UploadedFile(Shape):
-    """One of several that was kept."""
-
-    id: UUID
-    """What posts name it by, among their `uploadIds`."""
-    url: str
-    """Where it is served, to anybody who knows it."""
-    filename: str
-    """What its sender called it."""
-    size: int
-    """In bytes."""
-    type: str
-    """What its bytes say that it is."""
-
-
-class Uploaded(UploadedFile):
-    """A file that was kept."""
-
-    success: Literal[True]
-    """For clients that look for it."""
-
-
-class RefusedFile(Shape):
-    """One of several that was not kept, and why."""
-
-    filename: str
-    """What its sender called it."""
-    error: str
-    """Why, for people."""
-    code: str
-    """Why, for programs."""
-
-
-class UploadedFiles(Shape):
-    """What became of several files."""
-
-    files: list[UploadedFile | RefusedFile]
-    """Each of them, in the order in which they were sent."""
-
-
 class Post(PostItem):
     content: str
     created_at: datetime
     updated_at: datetime
     version: int
-    category: Label | None
-    tags: list[Label]
+    category: LabelRef | None
+    tags: list[LabelRef]
     viewer_has_liked: bool
     uploads: list[Upload]
 
 
-class Pagination(Shape):
+class Pagination(Schema):
     page: int
     limit: int
     total: int
     pages: int
 
 
-class PostPage(Shape):
+class PostPage(Schema):
     data: list[PostItem]
     pagination: Pagination
-    """Which page this is, of how many."""
+    """The position of this page in the list."""
 
 
-class Session(Shape):
+class Session(Schema):
     access_token: str
     refresh_token: str
     expires_in: int
     user: User
 
 
-class Health(Shape):
-    """How a server is."""
+class UploadedFile(Schema):
+    """A stored file."""
+
+    id: UUID
+    """Id of the upload, for the `uploadIds` of a post."""
+    url: str
+    """Public path of the file."""
+    filename: str
+    """Filename that the client sent."""
+    size: int
+    """Size in bytes."""
+    type: str
+    """Media type, detected from the content."""
+
+
+class Uploaded(UploadedFile):
+    """The stored file of a request with one `file`."""
+
+    success: Literal[True]
+    """Always `true`; some upload clients require it."""
+
+
+class FailedUpload(Schema):
+    """A file that was rejected, of several."""
+
+    filename: str
+    """Filename that the client sent."""
+    error: str
+    """Error message."""
+    code: str
+    """Error code."""
+
+
+class UploadedFiles(Schema):
+    """The result for each of several files."""
+
+    files: list[UploadedFile | FailedUpload]
+    """One result for each file, in the order of the request."""
+
+
+class Health(Schema):
+    """Health of the server."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
-    """`degraded` without Redis, where one is configured; `unhealthy` without the database."""
+    """`degraded` if a configured Redis does not respond; `unhealthy` if the database does not."""
     timestamp: datetime
-    """When this was found."""
+    """Time of the checks."""
     version: str
-    """The server's."""
+    """Version of the server."""
     checks: dict[str, Literal["ok", "error"]]
-    """What the server depends on, by name."""
+    """Result of each check, by the name of the dependency."""
     uptime: float
     """Seconds since the server started."""
 
 
-class Error(Shape):
-    """Why a request was refused."""
+class Error(Schema):
+    """An error."""
 
     error: str
-    """Why, for people."""
+    """Error message."""
     code: str
-    """Why, for programs."""
+    """Error code."""
     details: Any = None
-    """For VALIDATION_ERROR: the messages for each field."""
+    """For VALIDATION_ERROR: the messages for each invalid field."""
     request_id: str
-    """The request's id, as in `X-Request-ID`."""
+    """Id of the request, as in the `X-Request-ID` header."""
 
 
-class Receipt(Shape):
-    """That an event has been taken in."""
+class WebhookReceipt(Schema):
+    """Confirmation that a webhook was stored."""
 
     received: Literal[True]
-    """Always."""
+    """Always `true`."""
