@@ -34,6 +34,7 @@ REQUEST_LIMITS = (*ENDPOINT_LIMITS, KEY)
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 slowapi_limiter = slowapi.Limiter(key_func=lambda request: "", enabled=False)
+slowapi_limiter.enabled = False  # its environment variable RATELIMIT_ENABLED overrides the argument
 
 
 def setting_name(limit: str) -> str:
@@ -41,7 +42,7 @@ def setting_name(limit: str) -> str:
 
 
 def rate_limit(name: str) -> Callable[[Endpoint], Endpoint]:
-    """Return a decorator that declares an endpoint's limit."""
+    """Return a decorator that declares an endpoint's limit in slowapi and in `endpoint.rate_limit`."""
     declare = slowapi_limiter.shared_limit(Settings.model_fields[setting_name(name)].default, scope=name)
 
     def decorate(endpoint: Endpoint) -> Endpoint:

@@ -35,7 +35,7 @@ class OpenStreams:
         Raises `Unavailable` during shutdown and `RateLimited` if the key has too many streams.
         """
         if self.is_draining:
-            raise Unavailable("The server is going down; connect again, and another will answer")
+            raise Unavailable("The server is shutting down; connect again")
         if self.by_key[key] >= self.max_per_key:
             raise RateLimited(RETRY_AFTER_SECONDS)
         self.by_key[key] += 1

@@ -43,6 +43,7 @@ class Window(NamedTuple):
     seconds: int
 
     def get_slot(self, timestamp: float) -> int:
+        """Return the number of the slot that a Unix time is in."""
         return int(timestamp * SLOTS_PER_WINDOW / self.seconds)
 
     def get_expiry(self, slot: int) -> float:
@@ -74,6 +75,7 @@ class SlidingWindowLimiter:
         return self.hit_local(windows, key, cost)
 
     def hit_local(self, windows: Sequence[Window], key: str, cost: int) -> tuple[bool, LimitStatus]:
+        """Do what `hit` does, in this process."""
         now, usages, is_allowed = time.time(), [], True
         for window in windows:
             usage = self._get_usage(window, key, now)
@@ -187,6 +189,7 @@ class RedisSlidingWindowLimiter(SlidingWindowLimiter):
         return result
 
     async def hit_redis(self, windows: Sequence[Window], key: str, cost: int) -> tuple[bool, LimitStatus]:
+        """Do what `hit` does, in Redis. Raises what the client raises if Redis is down."""
         now = time.time()
         keys = [f"dovetail/limits/{key}/{window.limit}/{window.seconds}" for window in windows]
         arguments = chain.from_iterable((*window, window.get_slot(now)) for window in windows)

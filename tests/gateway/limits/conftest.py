@@ -1,0 +1,18 @@
+"""Where limits are counted: in this process and in Redis."""
+
+import pytest
+
+from gateway.limits import sliding_window
+from tests.support.patience import PATIENCE
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for Redis on a busy machine too, where a server would fall back to its own memory."""
+    monkeypatch.setattr(sliding_window, "REDIS_TIMEOUT_SECONDS", PATIENCE)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest, patient: None) -> dict[str, str]:
+    """Settings of a server that counts in its own memory, and of one that counts in Redis."""
+    return {"redis_url": request.getfixturevalue("redis_url")} if request.param == "redis" else {}
