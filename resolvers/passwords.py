@@ -1,4 +1,4 @@
-"""Passwords, as argon2 keeps them. Hashing takes tens of milliseconds of a core, so it has threads of its own."""
+"""Password hashing with argon2. A hash takes tens of milliseconds of a core, so it runs in a thread pool of its own."""
 
 import asyncio
 import os
@@ -15,13 +15,13 @@ from models.errors import Unavailable
 HASHER = PasswordHasher()
 POOL = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
 MAX_QUEUED = 8 * (os.cpu_count() or 1)
-"""Passwords in hand at once: one more would wait for half a second and longer."""
+"""Hashes running and waiting; one more would wait for half a second or longer."""
 
 
 class HashQueue:
-    """How many passwords are in hand."""
+    """The number of hashes that are running or waiting."""
 
-    now = 0
+    length = 0
 
 
 async def hash_password(password: str) -> str:
@@ -29,25 +29,25 @@ async def hash_password(password: str) -> str:
 
 
 async def verify_password(password: str, password_hash: str | None) -> bool:
-    """Whether it is the password; without a hash it takes as long to say no."""
+    """Return whether the password matches. Without a hash, take the same time and return False."""
     return await run_in_pool(_verify, password, password_hash)
 
 
-async def run_in_pool(work: Callable[..., Any], *given: Any) -> Any:
-    """In a thread, in turn. Raises `Unavailable` where too many wait for theirs."""
-    if HashQueue.now >= MAX_QUEUED:
+async def run_in_pool(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function in the thread pool. Raise `Unavailable` if too many are waiting."""
+    if HashQueue.length >= MAX_QUEUED:
         raise Unavailable
-    HashQueue.now += 1
+    HashQueue.length += 1
     try:
-        return await asyncio.get_running_loop().run_in_executor(POOL, work, *given)
+        return await asyncio.get_running_loop().run_in_executor(POOL, function, *arguments)
     finally:
-        HashQueue.now -= 1
+        HashQueue.length -= 1
 
 
 def _verify(password: str, password_hash: str | None) -> bool:
-    stand_in = dummy_hash()
+    dummy = dummy_hash()
     try:
-        HASHER.verify(password_hash or stand_in, password)
+        HASHER.verify(password_hash or dummy, password)
     except (Argon2Error, InvalidHashError):
         return False
     return password_hash is not None
@@ -55,5 +55,5 @@ def _verify(password: str, password_hash: str | None) -> bool:
 
 @cache
 def dummy_hash() -> str:
-    """What the password of an account that does not exist is compared with."""
+    """Return the hash to compare with if there is no account, so that the response time does not tell."""
     return HASHER.hash(os.urandom(16).hex())

@@ -1,15 +1,20 @@
-"""Access tokens: short-lived JWTs that name an account and one of its sessions."""
+"""Access tokens (short-lived JWTs that name an account and one of its sessions) and refresh tokens."""
 
 import hashlib
 import secrets
 import time
-from collections import OrderedDict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
-import jwt
+from joserfc import jwt
+from joserfc.errors import InvalidClaimError, JoseError
+from joserfc.jwk import OctKey
+from joserfc.jws import JWSRegistry
+from joserfc.registry import HeaderParameter
 
 from models import Role, Viewer, new_id
 from models.errors import Unauthorized
@@ -17,20 +22,17 @@ from models.errors import Unauthorized
 ALGORITHM = "HS256"
 ISSUER, TYPE = "dovetail", "JWT"
 MAX_TOKEN_LENGTH = 8_192
-"""Characters that a token may have before anybody looks into it."""
+"""Longer tokens are rejected before they are parsed."""
 INVALID_JWT = "The access token is not valid or has expired"
-DECODE_ERRORS = jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError
-"""What comes of reading a token, whatever somebody put into it."""
+DECODE_ERRORS = JoseError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError
+"""What parsing or verifying a malformed token can raise."""
 MAX_VERIFIED_TOKENS = 10_000
-"""Tokens whose signature need not be verified again: that takes longer than to ask whether their session lives."""
-REQUIRED_CLAIMS = ["sub", "sid", "role", "iss", "iat", "exp"]
-DECODE_OPTIONS: Any = {"require": REQUIRED_CLAIMS, "verify_iat": False}
-"""When it was issued gives no right: were it asked, new tokens of a server whose clock is ahead would be of no use."""
+"""Tokens whose verified claims are cached: verifying a signature takes longer than checking the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """What signing in or refreshing gives. `expires_in` is the access token's life in seconds."""
+    """The result of login, registration or refresh. `expires_in` is the access token's lifetime in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -42,19 +44,34 @@ class IssuedTokens:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says; whether its session still lives is for the database to say."""
+    """The claims of a verified credential. Whether its session is still active is a separate query."""
 
     viewer: Viewer
     session_id: UUID
-    """What the viewer's rights hang on: a session, an identity, or an API key. They end with it."""
+    """The session, identity or API key that the viewer's rights depend on, and end with."""
     expires_at: int | None
-    """Unix seconds; None where only the session ends it."""
+    """Unix seconds; None if only the end of the session ends it."""
     key_id: UUID | None = None
-    """The API key that it was, if it was one."""
+    """The API key, if the credential was one."""
     reads_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+class AccessTokenClaims(jwt.JWTClaimsRegistry):
+    """The claim checks for our own access tokens."""
+
+    def __init__(self, issuer: str) -> None:
+        required: dict[str, Any] = {name: {"essential": True} for name in ("sub", "sid", "role", "iat", "exp")}
+        super().__init__(iss={"essential": True, "value": issuer}, **required)
+
+    def validate_iat(self, value: object) -> None:
+        """Accept any time: another server's clock may be a few seconds ahead."""
+
+    def validate_aud(self, value: object) -> None:
+        """Reject tokens for another audience: ours have none (RFC 7519, section 4.1.3)."""
+        raise InvalidClaimError("aud")
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Signs and verifies access tokens with one secret."""
 
@@ -62,8 +79,6 @@ class Tokens:
     issuer: str = ISSUER
     access_life: timedelta = timedelta(minutes=15)
     refresh_life: timedelta = timedelta(days=30)
-    verified: OrderedDict[bytes, Claims] = field(default_factory=OrderedDict, repr=False, compare=False)
-    """By a digest of each token, what it says; those used last."""
 
     def access(self, viewer: Viewer, session_id: UUID) -> str:
         now = int(time.time())
@@ -76,38 +91,60 @@ class Tokens:
             "exp": now + int(self.access_life.total_seconds()),
             "jti": str(new_id()),
         }
-        return jwt.encode(claims, self.secret, ALGORITHM)
+        return jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, self.key, registry=REGISTRY)
 
     def verify(self, token: str) -> Claims:
-        """The claims of a token of ours that has not expired."""
+        """Return the claims of a token that we signed and that has not expired, or raise `Unauthorized`."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthorized(INVALID_JWT)
-        key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-        claims = self.verified.get(key)
-        if claims is None:
-            claims = self.verified[key] = self._decode(token)
-            if len(self.verified) > MAX_VERIFIED_TOKENS:
-                self.verified.popitem(last=False)
-        self.verified.move_to_end(key)
+        claims = self.decode(token)
         if claims.expires_at <= time.time():
             raise Unauthorized(INVALID_JWT)
         return claims
 
+    @cached_property
+    def decode(self) -> Callable[[str], Claims]:
+        """Verify a token as of its first use. Caches the claims of the tokens used last, and no failures."""
+        return lru_cache(MAX_VERIFIED_TOKENS)(self._decode)
+
     def _decode(self, token: str) -> Claims:
         try:
-            whole = jwt.decode_complete(token, self.secret, [ALGORITHM], issuer=self.issuer, options=DECODE_OPTIONS)
-            claims = check_type(whole["header"], whole["payload"])
+            decoded = jwt.decode(token, self.key, registry=REGISTRY)
+            claims = decoded.claims
+            self.claims_registry.validate(claims)
+            check_type(decoded.header)
             viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
             return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
         except DECODE_ERRORS as error:
             raise Unauthorized(INVALID_JWT) from error
 
+    @cached_property
+    def key(self) -> OctKey:
+        return OctKey.import_key(self.secret)
 
-def check_type(header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any]:
-    """A token's claims, if it says that it is what we sign."""
+    @cached_property
+    def claims_registry(self) -> AccessTokenClaims:
+        return AccessTokenClaims(self.issuer)
+
+
+def create_jws_registry(algorithms: Collection[str]) -> JWSRegistry:
+    """Return joserfc's rules for tokens that are signed with one of `algorithms`.
+
+    Unknown header parameters are ignored (RFC 7515, section 4). `crit` is rejected: it names extensions that a verifier
+    must support, and none is supported here.
+    """
+    registry = JWSRegistry({"crit": HeaderParameter("Critical", "none")}, algorithms, strict_check_header=False)
+    registry.max_header_length = registry.max_signature_length = MAX_TOKEN_LENGTH
+    return registry
+
+
+REGISTRY = create_jws_registry([ALGORITHM])
+
+
+def check_type(header: dict[str, Any]) -> None:
+    """Reject other types of token that may be signed with the same secret (RFC 8725, section 3.11)."""
     if header.get("typ") != TYPE:
-        raise jwt.InvalidTokenError("another type of token")
-    return claims
+        raise ValueError("not an access token")
 
 
 def new_refresh_token() -> str:
@@ -115,5 +152,5 @@ def new_refresh_token() -> str:
 
 
 def hash_token(token: str) -> str:
-    """How a refresh token is kept: it has 256 bits of chance, so a plain hash is enough."""
+    """Return the stored form of a refresh token or an API key. They are random, so an unsalted hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,16 +1,17 @@
-"""An identity provider's public keys: fetched when needed, kept while it is away, fetched anew when it changes them."""
+"""The public keys of an identity provider (RFC 7517): fetched on demand, cached, and kept while it is unreachable."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import orjson
-from jwt import PyJWK
-from jwt.exceptions import PyJWTError
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import Key, RSAKey, import_key
 
 from models.errors import Unavailable
 
@@ -19,37 +20,42 @@ ALGORITHMS_BY_KEY_TYPE = {
     "EC": ("ES256", "ES384", "ES512"),
     "OKP": ("EdDSA",),
 }
-"""What each kind of key signs with. A secret (`oct`) is no public key, so there is no HS here."""
-KEY_TYPE_BY_ALGORITHM = {
-    algorithm: family for family, algorithms in ALGORITHMS_BY_KEY_TYPE.items() for algorithm in algorithms
-}
+"""Accepted algorithms. A secret (`oct`) is no public key, so the HS algorithms are not among them."""
+KEY_TYPE_BY_ALGORITHM = {name: key_type for key_type, names in ALGORITHMS_BY_KEY_TYPE.items() for name in names}
+KEY_PARAMETERS = "kty", "crv", "n", "e", "x", "y"
+"""The public parameters of a JWK (RFC 7518, section 6)."""
+MIN_RSA_KEY_BITS = 2048
+"""RFC 7518, section 3.3."""
 
 MAX_AGE_SECONDS = 300.0
-"""Seconds after which keys are fetched again, beside whoever asks for one; so one that was withdrawn goes."""
+"""Keys older than this are fetched again in the background, so a withdrawn key is dropped."""
 MIN_FETCH_INTERVAL_SECONDS = 10.0
-"""Seconds from one fetching to the next at least, however many tokens name keys that nobody knows."""
+"""Holds however many tokens name unknown keys."""
 FETCH_TIMEOUT_SECONDS = 5.0
 MAX_DOCUMENT_BYTES, MAX_KEYS = 256 * 1024, 100
-"""Bytes of a key set, and keys in it, that are read."""
 
 logger = logging.getLogger("gateway.auth")
+# RFC 9864 replaces the name EdDSA by Ed25519 and Ed448, but providers still use it.
+warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
 
 
 class RemoteKeySet:
-    """The keys at one address."""
+    """The JSON Web Key Set at one URL."""
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self.url, self.client = url, client
         self.keys: list[dict[str, Any]] = []
-        self.parsed: dict[tuple[Any, str], PyJWK] = {}
-        """Those that were used, ready to verify with."""
+        self.parsed: dict[tuple[str | None, str], Key] = {}
+        """The keys used so far, by `kid` and algorithm."""
         self.fetched_at = self.tried_at = float("-inf")
         self.last_fetch_failed = False
-        """Whether the last fetching failed."""
         self.fetching: asyncio.Task[None] | None = None
 
-    async def get_key(self, kid: Any, algorithm: str) -> PyJWK | None:
-        """The key that a token names. Refuses with `Unavailable` what cannot be told while the provider is away."""
+    async def get_key(self, kid: str | None, algorithm: str) -> Key | None:
+        """Return the key that a token names, or None if the provider has no such key.
+
+        Raise `Unavailable` if the key is unknown and the keys cannot be fetched.
+        """
         now = time.monotonic()
         if now - self.fetched_at > MAX_AGE_SECONDS:
             self.start_fetch(now)
@@ -63,31 +69,30 @@ class RemoteKeySet:
             raise Unavailable("The identity provider's keys cannot be fetched; try again")
         return key
 
-    def match_key(self, kid: Any, algorithm: str) -> PyJWK | None:
-        """The one key that supports; a token that names none needs none where there is no choice."""
-        if (made := self.parsed.get((kid, algorithm))) is not None:
-            return made
-        fitting = [key for key in self.keys if kid in (key.get("kid"), None) and supports(key, algorithm)]
-        if len(fitting) != 1:
-            return None
-        with suppress(PyJWTError):
-            return self.parsed.setdefault((kid, algorithm), PyJWK(fitting[0], algorithm))
-        return None
+    def match_key(self, kid: str | None, algorithm: str) -> Key | None:
+        """Return the only key that matches. A token without `kid` needs none if one key matches its algorithm."""
+        if (parsed := self.parsed.get((kid, algorithm))) is not None:
+            return parsed
+        matching = [key for key in self.keys if kid in (key.get("kid"), None) and supports(key, algorithm)]
+        key = parse_key(matching[0]) if len(matching) == 1 else None
+        if key is not None:
+            self.parsed[kid, algorithm] = key
+        return key
 
     def start_fetch(self, now: float) -> None:
-        """Begin, unless that was done a moment ago; whoever gives up waiting does not end it for the others."""
+        """Fetch in a task that all requests wait for: one that gives up does not cancel it for the others."""
         if self.fetching is None and now - self.tried_at >= MIN_FETCH_INTERVAL_SECONDS:
             self.tried_at = now
-            self.fetching = asyncio.create_task(self._fetch(), name="identity provider's keys")
+            self.fetching = asyncio.create_task(self._fetch(), name="fetch JWKS")
 
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
-                self.keys = list(filter_keys(await self._download()))
+                self.keys = filter_keys(await self._download())
             self.parsed, self.fetched_at, self.last_fetch_failed = {}, time.monotonic(), False
         except (httpx.HTTPError, TimeoutError, ValueError, TypeError) as error:
             self.last_fetch_failed = True
-            logger.warning("The keys at %s cannot be fetched: %s", self.url, error or type(error).__name__)
+            logger.warning("Could not fetch the keys at %s: %s", self.url, error or type(error).__name__)
         finally:
             self.fetching = None
 
@@ -103,13 +108,16 @@ class RemoteKeySet:
         return orjson.loads(body)
 
 
-def filter_keys(document: Any) -> Iterator[dict[str, Any]]:
-    """A set's keys for verifying. One without any is a mistake, and no reason to forget those that there were."""
+def filter_keys(document: Any) -> list[dict[str, Any]]:
+    """Return the signature keys of a key set.
+
+    Raise `ValueError` if there is none: that is a mistake of the provider, and no reason to drop the cached keys.
+    """
     keys = document.get("keys") if isinstance(document, dict) else None
     found = [key for key in keys[:MAX_KEYS] if is_signature_key(key)] if isinstance(keys, list) else []
     if not found:
-        raise ValueError("there is no key to verify with")
-    yield from found
+        raise ValueError("the key set has no signature key")
+    return found
 
 
 def is_signature_key(key: Any) -> bool:
@@ -122,13 +130,22 @@ def is_signature_key(key: Any) -> bool:
 
 
 def supports(key: dict[str, Any], algorithm: str) -> bool:
-    """Whether a key is one for an algorithm; it may say that it is for no other."""
+    """Return whether a key may be used with an algorithm. Its `alg` may restrict it to one."""
     return key["kty"] == KEY_TYPE_BY_ALGORITHM.get(algorithm) and key.get("alg", algorithm) == algorithm
+
+
+def parse_key(jwk: dict[str, Any]) -> Key | None:
+    """Return the public key of a JWK, or None if it is malformed or too short."""
+    try:
+        key = import_key({name: jwk[name] for name in KEY_PARAMETERS if name in jwk})
+    except (JoseError, ValueError, TypeError):
+        return None
+    return None if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_KEY_BITS else key
 
 
 @asynccontextmanager
 async def open_key_set(url: str) -> AsyncIterator[RemoteKeySet]:
-    """Follows no redirects: the address that was set is the one that is trusted."""
+    """Open the key set at a URL. Redirects are not followed: only the configured URL is trusted."""
     async with httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS, follow_redirects=False) as client:
         keys = RemoteKeySet(url, client)
         yield keys

@@ -9,8 +9,8 @@ import pytest
 from gateway.server.run import places
 from gateway.settings import Settings
 from models import Database
-from tests.identity.machines import machine
 from tests.live.subscribers import socket
+from tests.support.api_keys import create_machine
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET
 
@@ -27,7 +27,7 @@ async def test_no_log_holds_a_secret(unused_database, tmp_path: Path, environmen
     """Everything that a server says, in either form, while all that is secret passes by and much of it fails."""
     url = await unused_database("sqlite")
     db = Database(url)
-    key = (await machine(db)).access_token
+    key = (await create_machine(db)).access_token
     await db.close()
     async with ServerProcess(tmp_path, url, ENVIRONMENT=environment) as server:
         async with httpx.AsyncClient(base_url=server.address) as http:

@@ -15,8 +15,8 @@ from gateway.persisted.resolver import digest
 from models import Database, IdempotencyKey, Post, Upload, utcnow
 from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
-from tests.identity.machines import READ, machine
 from tests.support.accounts import Account, sign_up
+from tests.support.api_keys import READ_ONLY, create_machine
 from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
@@ -325,7 +325,9 @@ async def test_variables_without_end_are_refused(server: Server, author: Account
 async def test_a_key_that_may_only_read_is_not_told_what_was_written(server: Server, author: Account, send: Send):
     """Its account's other keys may write, and what they were answered is theirs."""
     assert (await send(server.anonymous, author, "Written", **NAME)).status_code in (200, 201)
-    refused = await send(server.anonymous, await machine(server.db, READ, acting_as=author), "Written", **NAME)
+    refused = await send(
+        server.anonymous, await create_machine(server.db, READ_ONLY, acting_as=author), "Written", **NAME
+    )
     assert (code(refused), refused.headers.get(REPLAYED)) == ("FORBIDDEN", None)
 
 

@@ -15,9 +15,9 @@ import pytest
 from openai import APIError, AsyncOpenAI, AsyncStream
 
 from resolvers.tokens import Tokens
-from tests.identity.machines import READ, machine
 from tests.live.listening import Listening
 from tests.support.accounts import Account
+from tests.support.api_keys import READ_ONLY, create_machine
 from tests.support.callers import Rest
 from tests.support.language_models import Call, ModelServer, language_model
 from tests.support.patience import PATIENCE, until, within
@@ -448,9 +448,9 @@ async def test_a_model_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPat
 
 async def test_a_key_that_reads_asks_no_model(chat: Chat) -> None:
     """An answer is paid for, and so is more than reading."""
-    chat.viewer = await machine(chat.live.db, READ)
+    chat.viewer = await create_machine(chat.live.db, READ_ONLY)
     assert refused(await chat.ask()) == (403, "FORBIDDEN", "This API key may only read")
-    chat.viewer = await machine(chat.live.db)
+    chat.viewer = await create_machine(chat.live.db)
     assert (await chat.ask()).text == ANSWER
     assert chat.model.calls.qsize() == 1
 

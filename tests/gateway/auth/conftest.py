@@ -1,7 +1,7 @@
-"""What tests of identity ask for: besides what all may, the servers on sockets of tests/live.
+"""Fixtures of the authentication tests, beside those of tests/live (`listen`, `live`).
 
-provider      an identity provider on a socket (support/provider.py: `IdentityProvider`)
-trusting      a server that believes it, on either database in turn
+provider      an identity provider on a socket (support/identity_provider.py)
+trusting      a server that accepts its tokens, on each database in turn
 """
 
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.live.conftest import listen, live
-from tests.support.provider import IdentityProvider, identity_provider
+from tests.support.identity_provider import IdentityProvider, identity_provider
 from tests.support.servers import Server
 
 __all__ = ["listen", "live"]

@@ -1,0 +1,1 @@
+"""Tests of authentication, in the same layout as the package."""

@@ -1,1 +1,0 @@
-"""Who is asking, in all the ways in which that is told."""
