@@ -1,4 +1,4 @@
-"""What REST adds to the operations: entity tags, conditional writes, locations, a complete OpenAPI document."""
+"""The REST API: ETags, conditional writes, validation errors, health checks and the OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.accounts import Account
 from tests.support.callers import Rest
 from tests.support.servers import Server
 
-WRONG_BODIES = [
+INVALID_BODIES = [
     b"",
     b"{",
     b"[]",
@@ -46,64 +46,64 @@ POST = {"title": "Hello", "content": "Long enough.", "status": "PUBLISHED"}
         ('"².a"', 0),
     ],
 )
-def test_if_match_names_a_version(if_match: str | None, version: int | None) -> None:
-    """What is no tag of ours is the version that nothing has."""
+def test_if_match_is_parsed_to_the_highest_version(if_match: str | None, version: int | None) -> None:
+    """A tag that this server did not send is version 0, which no post has."""
     assert parse_if_match(if_match) == version
 
 
 @pytest.mark.parametrize("if_none_match", ['"1.a"', 'W/"1.a"', '"0.x", "1.a"', "*"])
-def test_if_none_match_knows_a_tag_again(if_none_match: str) -> None:
-    """Weakly, as a proxy that compresses has weakened it."""
+def test_if_none_match_compares_weakly(if_none_match: str) -> None:
+    """A proxy that compresses a response makes its ETag weak."""
     assert matches(if_none_match, '"1.a"')
 
 
 @pytest.mark.parametrize("if_none_match", ['"1.b"', "1.a", ""])
-def test_if_none_match_compares_all_of_a_tag(if_none_match: str) -> None:
-    """The version alone is not enough."""
+def test_if_none_match_compares_the_whole_etag(if_none_match: str) -> None:
+    """An equal version is not enough."""
     assert not matches(if_none_match, '"1.a"')
 
 
-def test_no_content_passes_for_a_version() -> None:
-    """A post may well be about JSON."""
+def test_the_version_in_an_etag_is_not_read_from_the_content() -> None:
+    """The content of a post may look like JSON with a `version`."""
     text = rb'{"content":"{\"version\":7, \"version\":8}","version" : 12}'
     assert VersionedBody(wrap_data(text), TO_BE_ASKED_FOR).etag.startswith('"12.')
 
 
 @pytest.mark.anyio
-async def test_a_post_is_made_tagged_changed_and_put_away(server: Server, author: Account, stranger: Account) -> None:
-    """The life of a post over plain HTTP."""
+async def test_a_post_is_created_read_changed_and_deleted(server: Server, author: Account, stranger: Account) -> None:
+    """With `Location`, `ETag`, `If-None-Match` and `If-Match` on the way."""
     http, me = server.anonymous, author.headers
     created = await http.post("/api/posts", json=POST, headers=me)
-    where, tag = created.headers["Location"], created.headers["ETag"]
-    assert (created.status_code, where) == (201, f"/api/posts/{created.json()['data']['id']}")
+    url, etag = created.headers["Location"], created.headers["ETag"]
+    assert (created.status_code, url) == (201, f"/api/posts/{created.json()['data']['id']}")
 
-    read = await http.get(where, headers=me)
-    assert (read.headers["ETag"], read.json()) == (tag, created.json())
-    again = await http.get(where, headers=me | {"If-None-Match": tag})
-    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    read = await http.get(url, headers=me)
+    assert (read.headers["ETag"], read.json()) == (etag, created.json())
+    not_modified = await http.get(url, headers=me | {"If-None-Match": etag})
+    assert (not_modified.status_code, not_modified.content, not_modified.headers["ETag"]) == (304, b"", etag)
 
     await server.anonymous.post(
-        "/graphql", json={"query": f'mutation {{ likePost(id: "{where[-36:]}") {{ id }} }}'}, headers=stranger.headers
+        "/graphql", json={"query": f'mutation {{ likePost(id: "{url[-36:]}") {{ id }} }}'}, headers=stranger.headers
     )
-    liked = await http.get(where, headers=me | {"If-None-Match": tag})
+    liked = await http.get(url, headers=me | {"If-None-Match": etag})
     assert (liked.status_code, liked.json()["data"]["likeCount"]) == (200, 1)
 
-    changed = await http.patch(where, json={"title": "Bye"}, headers=me | {"If-Match": tag})
+    changed = await http.patch(url, json={"title": "Bye"}, headers=me | {"If-Match": etag})
     assert (changed.status_code, changed.json()["data"]["title"]) == (200, "Bye")
     for method, body in (("PATCH", {"title": "No"}), ("PUT", POST), ("DELETE", None)):
-        stale = await http.request(method, where, json=body, headers=me | {"If-Match": tag})
+        stale = await http.request(method, url, json=body, headers=me | {"If-Match": etag})
         assert (stale.status_code, stale.json()["code"]) == (412, "PRECONDITION_FAILED")
 
-    gone = await http.delete(where, headers=me | {"If-Match": changed.headers["ETag"]})
-    assert (gone.status_code, gone.content) == (204, b"")
-    assert (await http.get(where, headers=me)).json()["error"] == "Post not found"
+    deleted = await http.delete(url, headers=me | {"If-Match": changed.headers["ETag"]})
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert (await http.get(url, headers=me)).json()["error"] == "Post not found"
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("id", ["nonsense", "%00", "%ff", "1", "00000000-0000-0000-0000-000000000000", "{}"])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_a_malformed_id_names_no_post(server: Server, author: Account, method: str, id: str) -> None:
-    """It is not found, like any other that is not there."""
+async def test_an_invalid_id_is_answered_with_404(server: Server, author: Account, method: str, id: str) -> None:
+    """As is any other id that no post has."""
     body = {"title": "x"} if method == "PATCH" else None
     response = await server.anonymous.request(method, f"/api/posts/{id}", json=body, headers=author.headers)
     assert (response.status_code, response.json()["error"]) == (404, "Post not found")
@@ -125,31 +125,31 @@ async def test_a_malformed_id_names_no_post(server: Server, author: Account, met
         ("q=%00", "q"),
     ],
 )
-async def test_a_wrong_parameter_is_named(server: Server, query: str, field: str) -> None:
-    """And refused, not put right."""
+async def test_an_invalid_query_parameter_is_rejected_by_name(server: Server, query: str, field: str) -> None:
+    """Values out of range are not clamped."""
     response = await server.anonymous.get(f"/api/posts?{query}")
     assert (response.status_code, response.json()["code"]) == (400, "VALIDATION_ERROR")
     assert list(response.json()["details"]) == [field]
 
 
 @pytest.mark.anyio
-async def test_parameters_that_nobody_knows_are_ignored(server: Server) -> None:
-    """Such as those that trackers add to links."""
+async def test_unknown_query_parameters_are_ignored(server: Server) -> None:
+    """Links carry tracking parameters."""
     assert (await server.anonymous.get("/api/posts?utm_source=x")).status_code == 200
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("body", WRONG_BODIES, ids=lambda body: body[:20].decode("latin-1"))
-async def test_a_wrong_body_is_400(server: Server, author: Account, body: bytes) -> None:
-    """Whatever is wrong with it."""
+@pytest.mark.parametrize("body", INVALID_BODIES, ids=lambda body: body[:20].decode("latin-1"))
+async def test_an_invalid_body_is_answered_with_400(server: Server, author: Account, body: bytes) -> None:
+    """Whether it is empty, malformed, no object or nested too deeply."""
     headers = author.headers | {"Content-Type": "application/json"}
     response = await server.anonymous.post("/api/posts", content=body, headers=headers)
     assert (response.status_code, response.json()["code"]) == (400, "VALIDATION_ERROR")
 
 
 @pytest.mark.anyio
-async def test_every_wrong_field_is_named(rest: Rest, author: Account) -> None:
-    """Unknown ones among them, as clients spell them."""
+async def test_every_invalid_field_is_named(rest: Rest, author: Account) -> None:
+    """Unknown fields too, in camelCase as clients send them."""
     response = await rest.send(
         "POST", "/posts", author, json={"title": "", "categoryId": 5, "authorId": "x", "content": "\0" * 20}
     )
@@ -168,25 +168,25 @@ async def test_every_wrong_field_is_named(rest: Rest, author: Account) -> None:
     ],
     ids=str,
 )
-async def test_what_is_wrong_is_said_in_words_of_json(rest: Rest, author: Account, body: Any, details: Any) -> None:
-    """And not in those of Python."""
+async def test_validation_messages_speak_of_json(rest: Rest, author: Account, body: Any, details: Any) -> None:
+    """pydantic's own messages mention Python's types."""
     response = await rest.send("POST", "/posts", author, json=body)
     assert (response.status_code, response.json()["details"]) == (400, details)
 
 
 @pytest.mark.anyio
-async def test_health_tells_how_the_database_is(server: Server) -> None:
-    """Without Redis configured there is nothing to say of it."""
+async def test_health_reports_the_database(server: Server) -> None:
+    """Redis is reported only if it is configured; `/live` checks nothing."""
     for path, checks in (("", {"database": "ok"}), ("/ready", {"database": "ok"}), ("/live", {})):
         response = await server.anonymous.get(f"/api/health{path}")
-        answer = response.json()
-        assert (response.status_code, answer["status"], answer["checks"]) == (200, "healthy", checks)
-        assert set(answer) == {"status", "timestamp", "version", "checks", "uptime"}
+        body = response.json()
+        assert (response.status_code, body["status"], body["checks"]) == (200, "healthy", checks)
+        assert set(body) == {"status", "timestamp", "version", "checks", "uptime"}
 
 
 @pytest.mark.anyio
-async def test_without_redis_the_server_is_degraded(make_server) -> None:
-    """It answers all the same."""
+async def test_the_server_is_degraded_without_redis(make_server) -> None:
+    """It still answers requests, so the status is 200."""
     server = await make_server(redis_url="redis://127.0.0.1:1/0")
     response = await server.anonymous.get("/api/health")
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
@@ -194,51 +194,52 @@ async def test_without_redis_the_server_is_degraded(make_server) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_openapi_document_describes_every_refusal(server: Server) -> None:
-    """In one form, with nothing of FastAPI's own left over."""
+async def test_every_documented_error_has_the_error_schema(server: Server) -> None:
+    """None has FastAPI's own `HTTPValidationError`."""
     document = (await server.anonymous.get("/openapi.json")).json()
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert {operation["operationId"] for operation in operations} >= {"listPosts", "createPost", "getPost", "refresh"}
     for operation in operations:
-        refusals = {code: answer for code, answer in operation["responses"].items() if int(code) >= 400}
-        for code, answer in refusals.items():
-            schema = "Health" if "Health" in operation["tags"] and code == "503" else "Error"
-            assert (code, answer["content"]["application/json"]["schema"]["$ref"]) == (
-                code,
-                f"#/components/schemas/{schema}",
-            )
+        errors = {status: error for status, error in operation["responses"].items() if int(status) >= 400}
+        schemas = {status: error["content"]["application/json"]["schema"]["$ref"] for status, error in errors.items()}
+        is_health = "Health" in operation["tags"]
+        assert schemas == {
+            status: f"#/components/schemas/{'Health' if is_health and status == '503' else 'Error'}"
+            for status in errors
+        }
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-def undescribed(document: dict[str, Any]) -> Iterator[str]:
-    """Every part of an OpenAPI document that says nothing of itself, or only what FastAPI says of anything."""
+def find_undescribed(document: dict[str, Any]) -> Iterator[str]:
+    """Yield each part of an OpenAPI document that has no description, or only FastAPI's default."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             parts = [operation, *operation.get("parameters", ()), *operation["responses"].values()]
             for part in parts:
-                said = part.get("description") or part.get("schema", {}).get("description")
-                if said in (None, "", "Successful Response"):
+                description = part.get("description") or part.get("schema", {}).get("description")
+                if description in (None, "", "Successful Response"):
                     yield f"{method} {path} {part.get('name', part)}"
-    for name, shape in document["components"]["schemas"].items():
-        if not shape.get("description"):
+    for name, component in document["components"]["schemas"].items():
+        if not component.get("description"):
             yield name
-        yield from (f"{name}.{field}" for field, it in shape.get("properties", {}).items() if "description" not in it)
+        fields = component.get("properties", {})
+        yield from (f"{name}.{field}" for field, it in fields.items() if "description" not in it)
 
 
 @pytest.mark.anyio
-async def test_the_openapi_document_says_of_everything_what_it_is(server: Server) -> None:
-    """Of a field that GraphQL has too, in GraphQL's words."""
+async def test_every_part_of_the_openapi_document_is_described(server: Server) -> None:
+    """A field that GraphQL has as well has the same description there."""
     document = (await server.anonymous.get("/openapi.json")).json()
-    assert list(undescribed(document)) == []
-    told = document["components"]["schemas"]["CreatePost"]["properties"]["title"]["description"]
-    assert told == schema._schema.get_type("CreatePostInput").fields["title"].description
+    assert list(find_undescribed(document)) == []
+    description = document["components"]["schemas"]["CreatePost"]["properties"]["title"]["description"]
+    assert description == schema._schema.get_type("CreatePostInput").fields["title"].description
     used = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
     assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
 
 
 @pytest.mark.anyio
-async def test_the_openapi_document_tells_of_every_header(server: Server, author: Account) -> None:
-    """When to try again, what is left of a limit, the request's id, and how to sign in."""
+async def test_the_openapi_document_has_every_response_header(server: Server, author: Account) -> None:
+    """Rate limits, the request id, `Retry-After` and `WWW-Authenticate`; none of them where it is never sent."""
     document = (await server.anonymous.get("/openapi.json")).json()
     assert {
         (status, header)
@@ -248,16 +249,16 @@ async def test_the_openapi_document_tells_of_every_header(server: Server, author
         if status in operation["responses"] and not path.startswith(("/api/health", "/metrics"))
         if header not in operation["responses"][status]["headers"]
     } == set()
-    answered = await server.anonymous.post("/api/posts", json=POST, headers=author.headers)
-    told = document["paths"]["/api/posts"]["post"]["responses"]["201"]["headers"]
-    ours = {name for name in answered.headers if name.startswith("x-r") or name in ("etag", "location")}
-    assert {"idempotency-replayed", *ours} - {name.lower() for name in told} == set()
+    created = await server.anonymous.post("/api/posts", json=POST, headers=author.headers)
+    documented = document["paths"]["/api/posts"]["post"]["responses"]["201"]["headers"]
+    sent = {name for name in created.headers if name.startswith("x-r") or name in ("etag", "location")}
+    assert {"idempotency-replayed", *sent} - {name.lower() for name in documented} == set()
     assert set(document["paths"]["/uploads/{name}"]["get"]["responses"]) & {"401", "429"} == set()
 
 
 @pytest.mark.anyio
-async def test_what_the_openapi_document_shows_can_be_sent(server: Server, author: Account) -> None:
-    """Its examples of bodies are taken, and those of refusals are what refusals look like."""
+async def test_the_examples_of_the_openapi_document_are_valid(server: Server, author: Account) -> None:
+    """Example bodies are accepted, and example errors have the fields of errors."""
     document = (await server.anonymous.get("/openapi.json")).json()
 
     async def send_example(method: str, path: str, url: str | None = None, **options: Any) -> httpx.Response:
@@ -278,8 +279,8 @@ async def test_what_the_openapi_document_shows_can_be_sent(server: Server, autho
 
 
 @pytest.mark.anyio
-async def test_answers_have_the_documented_fields(server: Server, author: Account) -> None:
-    """The shapes in the document are checked against what is really sent."""
+async def test_responses_have_the_documented_fields(server: Server, author: Account) -> None:
+    """The response schemas are documentation only, so nothing else compares them with responses."""
     document = (await server.anonymous.get("/openapi.json")).json()
     schemas: dict[str, Any] = document["components"]["schemas"]
     post = (await server.anonymous.post("/api/posts", json=POST, headers=author.headers)).json()["data"]
@@ -291,8 +292,8 @@ async def test_answers_have_the_documented_fields(server: Server, author: Accoun
     assert set(me) == set(schemas["User"]["properties"])
 
 
-def test_every_refusal_has_its_line_in_both_renderers() -> None:
-    """One class, one status, one code, and the same words in both protocols."""
+def test_every_error_is_rendered_alike_by_both_protocols() -> None:
+    """One class, one status, one code and one message."""
     from gateway.http.errors import every_class, graphql_body, rest_body
 
     for kind in every_class(Refusal):

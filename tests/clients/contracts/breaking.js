@@ -1,7 +1,7 @@
-// What breaks clients between two releases: `node breaking.js OLD NEW`, folders that have a schema.graphql and an
-// openapi.json each. Prints, as JSON, the place of each breaking change and what it is.
+// Print the breaking changes between two releases: `node breaking.js OLD NEW`, two folders that each have a
+// schema.graphql and an openapi.json. The output is a JSON list of pairs: location and message.
 //
-// A place is the path in the schema, such as `Post.excerpt`, or the operation, such as `GET /api/posts`.
+// A location is a path in the schema, such as `Post.excerpt`, or an operation, such as `GET /api/posts`.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
@@ -14,14 +14,14 @@ const { diff: documentChanges } = require("@useoptic/openapi-utilities");
 const { RuleRunner } = require("@useoptic/rulesets-base");
 const { BreakingChangesRuleset } = require("@useoptic/standard-rulesets");
 
-async function inGraphQL(before, after) {
+async function findGraphQLChanges(before, after) {
   const [old, next] = [before, after].map((folder) => buildSchema(readFileSync(`${folder}/schema.graphql`, "utf8")));
   return (await schemaChanges(old, next))
     .filter((change) => change.criticality.level === CriticalityLevel.Breaking)
     .map((change) => [change.path, change.message]);
 }
 
-async function inOpenApi(before, after) {
+async function findOpenApiChanges(before, after) {
   const read = async (folder) => (await dereferenceOpenApi(`${folder}/openapi.json`)).jsonLike;
   const [fromSpec, toSpec] = [await read(before), await read(after)];
   const compared = { context: {}, diffs: documentChanges(fromSpec, toSpec), fromSpec, toSpec };
@@ -32,4 +32,4 @@ async function inOpenApi(before, after) {
 }
 
 const folders = process.argv.slice(2);
-console.log(JSON.stringify([...(await inGraphQL(...folders)), ...(await inOpenApi(...folders))]));
+console.log(JSON.stringify([...(await findGraphQLChanges(...folders)), ...(await findOpenApiChanges(...folders))]));

@@ -1,4 +1,4 @@
-"""What breaks clients of the last release is named in the changelog, by its place, or does not happen."""
+"""A change that breaks clients of the last release must be listed in the changelog."""
 
 import json
 import re
@@ -17,7 +17,7 @@ HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
 RELEASED = ROOT / "docs" / "released"
 
 Change = tuple[str, str]
-"""A place in a contract, and what happened there."""
+"""The location of a change in a contract, and its message."""
 
 
 @pytest.fixture(scope="module")
@@ -31,53 +31,55 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def current(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This version's contracts."""
+    """Return a folder with the contracts of this version."""
     folder = tmp_path_factory.mktemp("current")
     for command, file in (("schema", "schema.graphql"), ("openapi", "openapi.json")):
-        (folder / file).write_text(printed(command, folder))
+        (folder / file).write_text(print_contract(command, folder))
     return folder
 
 
-def printed(command: str, folder: Path) -> str:
-    ran = [sys.executable, "-c", "from gateway.cli import app; app()", command]
+def print_contract(command: str, folder: Path) -> str:
+    arguments = [sys.executable, "-c", "from gateway.cli import app; app()", command]
     environment = environment_for(f"sqlite+aiosqlite:///{folder}/none.db")
-    return subprocess.run(ran, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+    return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
-def breaking(folder: Path, old: Path, new: Path) -> list[Change]:
-    return [(place, what) for place, what in json.loads(run("node", "breaking.js", str(old), str(new), folder=folder))]
+def find_breaking_changes(folder: Path, old: Path, new: Path) -> list[Change]:
+    changes = json.loads(run("node", "breaking.js", str(old), str(new), folder=folder))
+    return [(location, message) for location, message in changes]
 
 
-def named(changelog: str) -> set[str]:
-    """The places that the newest section has under "Breaking"."""
+def parse_breaking(changelog: str) -> set[str]:
+    """Return the locations under "Breaking" in the newest section."""
     newest = changelog.split("\n## ")[1]
-    under = re.search(r"^### Breaking\n(.*?)(?=^### |\Z)", newest, re.DOTALL | re.MULTILINE)
-    return set(re.findall(r"`([^`]+)`", under[1])) if under else set()
+    breaking = re.search(r"^### Breaking\n(.*?)(?=^### |\Z)", newest, re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", breaking[1])) if breaking else set()
 
 
-def test_what_breaks_clients_of_the_last_release_is_named(folder: Path, current: Path):
-    """Else name it in CHANGELOG.md; or, where that is a release, `make release-contract`."""
-    places = named((ROOT / "CHANGELOG.md").read_text())
-    assert [change for change in breaking(folder, RELEASED, current) if change[0] not in places] == []
+def test_breaking_changes_are_listed_in_the_changelog(folder: Path, current: Path):
+    """If this fails, list the change in CHANGELOG.md; for a release, run `make release-contract`."""
+    listed = parse_breaking((ROOT / "CHANGELOG.md").read_text())
+    changes = find_breaking_changes(folder, RELEASED, current)
+    assert [change for change in changes if change[0] not in listed] == []
 
 
-def test_what_would_break_is_found_in_both_contracts(folder: Path, tmp_path: Path):
-    """A field or an operation that is gone, an argument or a parameter that is needed now; additions break nobody."""
+def test_breaking_changes_are_found_in_both_contracts(folder: Path, tmp_path: Path):
+    """Removed fields and operations, and new required arguments and parameters. Additions break no client."""
     sdl = (RELEASED / "schema.graphql").read_text()
-    changed = sdl.replace("  likePost(", "  likePost(how: Int!, ")
+    changed = sdl.replace("  likePost(", "  likePost(required: Int!, ")
     changed = changed.replace("  viewerHasLiked: Boolean!", "  isLiked: Boolean!")
     (tmp_path / "schema.graphql").write_text(changed)
     document = json.loads((RELEASED / "openapi.json").read_text())
     del document["paths"]["/api/health/live"]
-    needed = {"name": "needed", "in": "query", "required": True, "schema": {"type": "string"}}
-    document["paths"]["/api/posts"]["get"]["parameters"].append(needed)
+    required = {"name": "required", "in": "query", "required": True, "schema": {"type": "string"}}
+    document["paths"]["/api/posts"]["get"]["parameters"].append(required)
     document["paths"]["/api/added"] = document["paths"]["/api/health"]
     (tmp_path / "openapi.json").write_text(json.dumps(document))
-    places = {place for place, _ in breaking(folder, RELEASED, tmp_path)}
-    assert places == {"Post.viewerHasLiked", "Mutation.likePost.how", "GET /api/health/live", "GET /api/posts"}
+    locations = {location for location, _ in find_breaking_changes(folder, RELEASED, tmp_path)}
+    assert locations == {"Post.viewerHasLiked", "Mutation.likePost.required", "GET /api/health/live", "GET /api/posts"}
 
 
-def test_a_place_is_named_in_the_newest_section_alone():
+def test_only_the_newest_section_of_the_changelog_counts():
     changelog = """# Changelog
 ## Unreleased
 ### Added
@@ -92,5 +94,5 @@ def test_a_place_is_named_in_the_newest_section_alone():
 ### Breaking
 - `Post.older`
 """
-    assert named(changelog) == {"Post.excerpt", "GET /api/posts"}
-    assert named(changelog.replace("### Breaking", "### Changed")) == set()
+    assert parse_breaking(changelog) == {"Post.excerpt", "GET /api/posts"}
+    assert parse_breaking(changelog.replace("### Breaking", "### Changed")) == set()
