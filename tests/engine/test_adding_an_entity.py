@@ -1,4 +1,4 @@
-"""The walk in `docs/adding-an-entity.md` does what it says, on either database, and leaves nothing to mend."""
+"""The page `docs/adding-an-entity.md` works as it stands: its files, edits and examples, on both databases."""
 
 import asyncio
 import json
@@ -13,90 +13,130 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DATABASES
+from tests.house.processes import started
+from tests.house.test_readme import MARK, matches
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-an-entity.md").read_text()
-WALK = Path(__file__).with_name("walk.py")
-BLOCK = re.compile(r"(?:<!-- (\w+): (\S+) -->\n)?```(\w+)([^\n]*)\n(.*?)```", re.DOTALL)
+RUN_QUERIES = Path(__file__).with_name("walk.py")
+CODE_BLOCK = re.compile(r"(?:<!-- (\w+): (\S+) -->\n)?```(\w+)([^\n]*)\n(.*?)```", re.DOTALL)
+REST = re.findall(r"<!-- run -->\n```sh\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)
 
 
-def blocks(*languages: str) -> Iterator[tuple[str, str, str]]:
-    """The file or the viewer that each block names, its language and its text; a block goes on with the last file."""
-    place = ""
-    for _, named, language, said, text in BLOCK.findall(PAGE):
-        place = named or place
-        if language in languages:
-            yield (said.strip() if language == "graphql" else place), language, text
+def changes() -> Iterator[tuple[str, str, str]]:
+    """The path, language and text of each file and edit. An edit without a path belongs to the file before it."""
+    path = ""
+    for _, new_path, language, _, text in CODE_BLOCK.findall(PAGE):
+        path = new_path or path
+        if language in ("python", "diff"):
+            yield path, language, text
 
 
-def apply(root: Path) -> None:
-    """Write the files, and change the lines, that the page shows."""
-    for place, language, text in blocks("python", "diff"):
-        path = root / place
-        if language == "python":
-            path.write_text(text)
-        else:
-            path.write_text(changed(path.read_text(), text))
+def apply_page(root: Path) -> None:
+    for path, language, text in changes():
+        file = root / path
+        file.write_text(text if language == "python" else apply_diff(file.read_text(), text))
 
 
-def changed(source: str, diff: str) -> str:
-    """Puts the lines after `+` where those of the diff that are there already stand."""
-    there = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " -")
-    after = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " +")
-    assert source.count(there) == 1, there
-    return source.replace(there, after)
+def apply_diff(source: str, diff: str) -> str:
+    """Apply a diff without line numbers, whose old lines occur once in the source."""
+    old = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " -")
+    new = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " +")
+    assert source.count(old) == 1, old
+    return source.replace(old, new)
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("walked")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code with the page applied, and its migration created."""
+    root = tmp_path_factory.mktemp("project")
     for package in ("gateway", "models", "resolvers", "schema"):
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "pages"))
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "build"))
     (root / "tests" / "engine").mkdir(parents=True)
     for file in ("pyproject.toml", "tests/engine/test_schema.py", "tests/engine/contract.graphql"):
         shutil.copy(ROOT / file, root / file)
-    apply(root)
+    apply_page(root)
+    run_module(root, "models.migrations", "Add bookmarks")
+    run_module(root, "ruff", "check", "--fix", "--quiet", "models")
+    run_module(root, "ruff", "format", "--quiet", "models")
     return root
 
 
-def ran(root: Path, *command: str) -> str:
-    """What a module of Python says, over the copy. It must end well."""
+def run_module(root: Path, *command: str) -> str:
+    """Run a Python module on the copy and return its output."""
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    ended = subprocess.run([sys.executable, "-m", *command], cwd=root, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    completed = subprocess.run(
+        [sys.executable, "-m", *command], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 @pytest.mark.parametrize("dialect", DATABASES)
-async def test_the_page_does_what_it_says(
-    walked: Path, dialect: str, unused_database: Callable[[str], Awaitable[str]]
+async def test_the_graphql_examples_return_what_the_page_shows(
+    project: Path, dialect: str, unused_database: Callable[[str], Awaitable[str]]
 ) -> None:
-    """Its files, run by a process of their own, give the answers that it shows."""
-    questions = [{"source": text, "viewer": viewer} for viewer, _, text in blocks("graphql")]
-    expected = [json.loads(text) for _, _, text in blocks("json")]
+    examples = re.findall(r"```graphql([^\n]*)\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)
+    queries = [{"source": source, "viewer": viewer.strip()} for viewer, source, _ in examples]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        WALK,
+        RUN_QUERIES,
         await unused_database(dialect),
-        cwd=walked,
-        env={"PYTHONPATH": str(walked), "PATH": ""},
+        cwd=project,
+        env={"PYTHONPATH": str(project), "PATH": ""},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    told, _ = await process.communicate(json.dumps(questions).encode())
-    assert json.loads(told) == expected
+    output, _ = await process.communicate(json.dumps(queries).encode())
+    assert len(queries) == PAGE.count("```graphql")
+    assert json.loads(output) == [json.loads(result) for _, _, result in examples]
 
 
-def test_the_page_leaves_nothing_for_the_linter(walked: Path) -> None:
-    """Not in what `make migration` writes, either, which it looks over by itself."""
-    ran(walked, "models.migrations", "Add bookmarks")
-    ran(walked, "ruff", "check", "--fix", "--quiet", "models")
-    ran(walked, "ruff", "format", "--quiet", "models")
-    ran(walked, "ruff", "check", "--no-cache")
-    ran(walked, "ruff", "format", "--check", "--no-cache")
+def test_the_rest_examples_return_what_the_page_shows(project: Path, tmp_path: Path) -> None:
+    script = f"\necho '{MARK}'\n".join(commands for commands, _ in REST)
+    database_url = f"sqlite+aiosqlite:///{tmp_path}/bookmarks.db"
+    with started("--demo", folder=tmp_path, database_url=database_url, code=project) as (_, address, log):
+        completed = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", address)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert completed.returncode == 0, completed.stderr
+        outputs = completed.stdout.split(MARK)
+        wrong = [pair for pair in zip((text for _, text in REST), outputs, strict=True) if not matches(*pair)]
+        assert wrong == []
+        assert "Traceback" not in log.read_text()
 
 
-def test_the_page_leaves_the_schema_whole(walked: Path) -> None:
-    """It is committed, described, and keeps what it promised."""
-    (walked / "schema" / "schema.graphql").write_text(ran(walked, "gateway", "schema"))
-    ran(walked, "pytest", "tests/engine/test_schema.py")
+def test_the_openapi_document_describes_the_new_endpoints(project: Path) -> None:
+    document = json.loads(run_module(project, "gateway", "openapi"))
+    assert {path for path in document["paths"] if "bookmarks" in path} == {"/api/bookmarks", "/api/bookmarks/{id}"}
+    schemas = document["components"]["schemas"]
+    for name in ("Bookmark", "BookmarkPage", "CreateBookmark"):
+        assert schemas[name]["description"]
+        assert all("description" in field for field in schemas[name]["properties"].values())
+
+
+def test_the_page_satisfies_the_linters(project: Path) -> None:
+    run_module(project, "ruff", "check", "--no-cache")
+    run_module(project, "ruff", "format", "--check", "--no-cache")
+
+
+def test_the_page_satisfies_the_import_contracts(project: Path) -> None:
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    completed = subprocess.run(
+        [lint_imports, "--no-cache"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 0, completed.stdout
+
+
+def test_the_page_satisfies_the_tests_of_the_schema(project: Path) -> None:
+    """The schema is committed, described, and keeps its promises."""
+    (project / "schema" / "schema.graphql").write_text(run_module(project, "gateway", "schema"))
+    run_module(project, "pytest", "tests/engine/test_schema.py")

@@ -1,6 +1,6 @@
-"""Runs in a process of its own, over a copy of the code that `docs/adding-an-entity.md` has been applied to.
+"""Runs GraphQL queries on a copy of the code that has the changes of `docs/adding-an-entity.md`, in its own process.
 
-python walk.py URL < questions.json      → the answers, as JSON
+python walk.py DATABASE_URL < queries.json      → the results, as JSON
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from schema import schema
 
 ANN, SAM = (User(name=name, email=f"{name}@example.com") for name in ("Ann", "Sam"))
 POST = Post(title="A post", slug="a-post", content="Long enough.", status=PostStatus.PUBLISHED, author_id=ANN.id)
-VIEWERS = {"": Viewer(ANN.id), "as a stranger": Viewer(SAM.id), "signed out": None}
+VIEWERS = {"": Viewer(ANN.id), "as another user": Viewer(SAM.id), "anonymous": None}
 VARIABLES = {"post": str(POST.id), "note": "x" * 201}
 
 
-async def answers(url: str, questions: list[dict[str, str]]) -> list[Any]:
+async def run_queries(url: str, queries: list[dict[str, str]]) -> list[Any]:
     db, reads = Database(url), await open_reads(url, size=1)
     async with db.engine.begin() as connection:
         await connection.run_sync(Bookmark.__table__.create)
@@ -30,21 +30,21 @@ async def answers(url: str, questions: list[dict[str, str]]) -> list[Any]:
         await session.flush()
         session.add(POST)
     engine = Engine(schema, reads)
-    told = [await answer(engine, db, **question) for question in questions]
+    results = [await run_query(engine, db, **query) for query in queries]
     await reads.close()
     await db.close()
-    return told
+    return results
 
 
-async def answer(engine: Engine, db: Database, source: str, viewer: str) -> Any:
-    asking = VIEWERS[viewer]
-    ctx = RequestContext(db=db, tokens=Tokens("s" * 40), viewer=asking)
-    told = json.loads((await engine.answer(GraphQLRequest(source, VARIABLES), ctx)).body)
-    if "errors" not in told:
-        return told["data"]
-    extensions = told["errors"][0]["extensions"]
-    return {name: extensions.get(name) for name in ("code", "details")} if told.get("data", 1) is None else told
+async def run_query(engine: Engine, db: Database, source: str, viewer: str) -> Any:
+    """Return the data of a query; if it has none, the code and the details of its error."""
+    ctx = RequestContext(db=db, tokens=Tokens("s" * 40), viewer=VIEWERS[viewer])
+    result = json.loads((await engine.answer(GraphQLRequest(source, VARIABLES), ctx)).body)
+    if "errors" not in result:
+        return result["data"]
+    extensions = result["errors"][0]["extensions"]
+    return {name: extensions.get(name) for name in ("code", "details")} if result.get("data", 1) is None else result
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(answers(sys.argv[1], json.load(sys.stdin)))))
+    print(json.dumps(asyncio.run(run_queries(sys.argv[1], json.load(sys.stdin)))))

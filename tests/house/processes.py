@@ -16,14 +16,20 @@ PATIENCE = 60
 
 
 @contextmanager
-def started(*arguments: str, folder: Path, database_url: str, **environment: str) -> Iterator[tuple]:
+def started(
+    *arguments: str, folder: Path, database_url: str, code: Path | None = None, **environment: str
+) -> Iterator[tuple]:
     """The process, its address, and the file of what it says, from the moment that it says it is up."""
     port, said = free_port(), folder / "said"
+    path = [str(code), *sys.path] if code else sys.path
     with said.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments],
             cwd=folder,
-            env={**environment_for(database_url, **environment), "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **environment_for(database_url, **environment),
+                "PYTHONPATH": os.pathsep.join(path),
+            },
             stdout=output,
             stderr=output,
         )
