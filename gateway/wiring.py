@@ -46,7 +46,7 @@ from gateway.settings import Settings
 from gateway.tasks.cleanup import housekeeping
 from models import Database, Event
 from resolvers.context import RequestContext
-from resolvers.images.thumbnails import Widths
+from resolvers.images.thumbnails import Thumbnails
 from resolvers.ports import LanguageModel, Payments, Signatures, Storage
 from resolvers.tokens import Tokens
 from schema import schema
@@ -85,7 +85,7 @@ class Gateway:
     hub: Hub
     model: LanguageModel
     storage: Storage
-    widths: Widths
+    thumbnails: Thumbnails
     spool: Path | None
     """Where uploads wait for their end."""
     recorder: MetricsRecorder
@@ -165,7 +165,7 @@ async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> A
             hub=hub,
             model=model,
             storage=storage,
-            widths=Widths(storage),
+            thumbnails=Thumbnails(storage),
             spool=spool_of(settings),
             recorder=recorder,
         )

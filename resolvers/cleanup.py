@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 
 from models import Database, Upload, utcnow
-from resolvers.images.thumbnails import names_of
+from resolvers.images.thumbnails import all_names
 from resolvers.ports import Storage
-from resolvers.uploads import NAME, is_attached
+from resolvers.uploads import STORED_NAME, is_attached
 
 GRACE = timedelta(hours=24)
 AT_ONCE = 100
-OURS = re.compile(rf"(?:\d+/)?({NAME.pattern})")
+OURS = re.compile(rf"(?:\d+/)?({STORED_NAME.pattern})")
 """Names that we give: other things in the same storage are not ours to remove."""
 
 
@@ -41,7 +41,7 @@ async def sweep(db: Database, storage: Storage) -> Swept:
 async def sweep_uploads(db: Database, storage: Storage, before: datetime) -> int:
     gone = 0
     while names := await taken_out(db, before):
-        await storage.remove([kept for name in names for kept in names_of(name)])
+        await storage.remove([kept for name in names for kept in all_names(name)])
         gone += len(names)
     return gone
 

@@ -1,6 +1,7 @@
-"""What can be asked about uploads, and what can be done with them."""
+"""Queries and operations on uploads: store a file, attach uploads to a post."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,131 +17,146 @@ from models import Database, Post, PostUpload, Upload, Viewer, utcnow
 from models.database.transaction import Transaction
 from models.errors import NotFound, Unauthorized, ValidationError
 from resolvers.context import RequestContext
-from resolvers.images import decoding, metadata
-from resolvers.images.file_types import HEAD, KINDS, Kind, check_claims, check_single, sniffed
+from resolvers.images.decoding import process_upload, run_in_pool
+from resolvers.images.file_types import (
+    FILE_TYPES,
+    HEAD_BYTES,
+    FileType,
+    check_declared_type,
+    detect,
+    reject_polyglots,
+)
 from resolvers.inputs import Reference
 from resolvers.ports import Storage
 
-FOLDER = "/uploads/"
-NAME = re.compile(rf"[0-9a-f-]{{36}}(?:{'|'.join(re.escape(kind.suffix) for kind in KINDS.values())})")
-"""What we call them."""
+URL_PREFIX = "/uploads/"
+STORED_NAME = re.compile(rf"[0-9a-f-]{{36}}(?:{'|'.join(re.escape(each.suffix) for each in FILE_TYPES.values())})")
+"""The names that `store` gives to files."""
 
 UploadIds = Annotated[list[Reference], Field(max_length=20)]
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A file as it came, in a place of its own until it is kept; what is said of it is its sender's word."""
+class ReceivedFile:
+    """A file from a client in temporary storage. Its filename and declared type are not trusted."""
 
     file: BinaryIO
     size: int
     filename: str
-    claimed: str
+    declared_type: str
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """What a file's bytes say of it."""
+class FileInfo:
+    """What the content of a file says about it; for an image, after its metadata are stripped."""
 
-    kind: Kind
+    file_type: FileType
     width: int | None
+    """In pixels, if thumbnails can be made of it."""
+    size: int
+    """In bytes."""
     sha256: str
 
 
 def uploads(viewer: Viewer | None) -> Select[Upload]:
-    """The viewer's own uploads, latest first."""
+    """The viewer's own uploads, newest first."""
     if viewer is None:
         raise Unauthorized
     return select(Upload).where(Upload.owner_id == viewer.id).order_by(desc(Upload.created_at), desc(Upload.id))
 
 
 def attached_to(viewer: Viewer | None, post: type[Post]) -> Select[Upload]:
-    """What is attached to a post, in the order that its author gave."""
+    """The uploads of a post, in the order that its author gave."""
     rows = select(Upload).join(PostUpload, PostUpload.upload_id == Upload.id).where(PostUpload.post_id == post.id)
     return rows.order_by(PostUpload.position, Upload.id)
 
 
 def url(viewer: Viewer | None, upload: type[Upload]) -> ColumnElement[str]:
-    """Where it is served, to anybody who knows it."""
-    return literal(FOLDER).concat(upload.name)
+    """The path at which the file is served to everyone who knows it."""
+    return literal(URL_PREFIX).concat(upload.name)
 
 
-async def named(db: Database, name: str) -> Upload:
-    """The upload that is served under a name. Whoever knows the name, which nobody can guess, may have it."""
-    if NAME.fullmatch(name):
+async def by_name(db: Database, name: str) -> Upload:
+    """Return the upload that is served under a name. Raise `NotFound` if there is none.
+
+    Anyone who knows the name may read the file; it contains a random UUID, so it cannot be guessed.
+    """
+    if STORED_NAME.fullmatch(name):
         async with db.reading() as session:
             if upload := await session.scalar(select(Upload).where(Upload.name == name)):
                 return upload
     raise NotFound.named("Upload")
 
 
-async def keep(ctx: RequestContext, storage: Storage, received: Received, allowed: Sequence[Kind]) -> Upload:
-    """Keep a file of the viewer's, if it is whole and what it says it is.
+async def store(ctx: RequestContext, storage: Storage, received: ReceivedFile, allowed: Sequence[FileType]) -> Upload:
+    """Validate a file, store it and insert its row.
 
-    The row comes after the file, so that there is none without one. A file whose row does not come is removed here, or
-    by the sweep where nobody can tell any more whether it came.
+    The file is stored before the row is inserted, so that no row lacks its file. If the insert fails, the file is
+    removed here; if its outcome is unknown, the cleanup removes the file later.
     """
     viewer = ctx.signed_in()
-    found = await decoding.in_turn(examined, received, allowed)
+    info = await run_in_pool(inspect, received, allowed)
     upload = Upload(
-        name=f"{uuid4()}{found.kind.suffix}",
+        name=f"{uuid4()}{info.file_type.suffix}",
         filename=received.filename,
-        content_type=found.kind.media_type,
-        size=received.size,
-        sha256=found.sha256,
-        width=found.width,
+        content_type=info.file_type.media_type,
+        size=info.size,
+        sha256=info.sha256,
+        width=info.width,
         owner_id=viewer.id,
     )
     await storage.put(upload.name, received.file)
     try:
         async with ctx.db.writing() as session:
             session.add(upload)
-    except IntegrityError as error:  # whoever sent it is gone by now
+    except IntegrityError as error:  # the viewer's account was deleted in the meantime
         await storage.remove([upload.name])
         raise Unauthorized from error
     return upload
 
 
-def examined(received: Received, allowed: Sequence[Kind]) -> Examined:
-    """What a file is, or why it is refused; a picture loses the place where it was taken."""
-    file, size = received.file, received.size
-    if not size:
+def inspect(received: ReceivedFile, allowed: Sequence[FileType]) -> FileInfo:
+    """Return information about a file, after stripping the metadata if it is an image.
+
+    Raise `UnsupportedMediaType`, `PayloadTooLarge` or `ValidationError` if the file is rejected.
+    """
+    file = received.file
+    if not received.size:
         raise ValidationError.of(file="The file is empty")
     file.seek(0)
-    kind = sniffed(file.read(HEAD), allowed)
-    check_claims(kind, received.filename, received.claimed, allowed)
-    check_single(kind, file, size, allowed)
-    width = None
-    if kind.format:
-        width = decoding.check_whole(file, kind)
-        metadata.remove(file, kind)
+    file_type = detect(file.read(HEAD_BYTES), allowed)
+    check_declared_type(file_type, received.filename, received.declared_type, allowed)
+    reject_polyglots(file_type, file, received.size, allowed)
+    width = process_upload(file, file_type) if file_type.pillow_format else None
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return Examined(kind, width, hashlib.file_digest(file, "sha256").hexdigest())
+    return FileInfo(file_type, width, size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 async def attach(session: Transaction, viewer: Viewer, post: Post, ids: Sequence[UUID]) -> bool:
-    """Have these uploads, in this order, and no others be the post's; says whether that changed anything."""
-    of_post = select(PostUpload.upload_id).where(PostUpload.post_id == post.id).order_by(PostUpload.position)
-    present, wanted = list(await session.scalars(of_post)), list(dict.fromkeys(ids))
-    if wanted == present:
+    """Replace the uploads of a post by these, in this order. Return whether that changed anything."""
+    current = select(PostUpload.upload_id).where(PostUpload.post_id == post.id).order_by(PostUpload.position)
+    old, new = list(await session.scalars(current)), list(dict.fromkeys(ids))
+    if new == old:
         return False
-    await check_usable(session, viewer, wanted, present)
+    await check_usable(session, viewer, new, old)
     await session.execute(delete(PostUpload).where(PostUpload.post_id == post.id))
-    session.add_all(PostUpload(post_id=post.id, upload_id=id, position=at) for at, id in enumerate(wanted))
-    if gone := set(present) - set(wanted):
-        await session.execute(update_rows(Upload).where(Upload.id.in_(gone)).values(loose_since=utcnow()))
+    session.add_all(PostUpload(post_id=post.id, upload_id=id, position=position) for position, id in enumerate(new))
+    if removed := set(old) - set(new):
+        await session.execute(update_rows(Upload).where(Upload.id.in_(removed)).values(loose_since=utcnow()))
     return True
 
 
-async def check_usable(session: Transaction, viewer: Viewer, ids: Sequence[UUID], present: Sequence[UUID]) -> None:
-    """Refuses uploads that are not the viewer's, unless they are there already; holds them against the sweep."""
+async def check_usable(session: Transaction, viewer: Viewer, ids: Sequence[UUID], attached: Sequence[UUID]) -> None:
+    """Lock uploads against the cleanup. Raise `ValidationError` if one is neither the viewer's nor attached already."""
     usable = select(Upload.id).where(Upload.id.in_(ids))
     if not viewer.is_admin:
-        usable = usable.where(or_(Upload.owner_id == viewer.id, Upload.id.in_(present)))
+        usable = usable.where(or_(Upload.owner_id == viewer.id, Upload.id.in_(attached)))
     found = set(await session.scalars(usable.with_for_update(read=True, key_share=True)))
     if set(ids) - found:
-        raise ValidationError.of(uploadIds="There is no such upload of yours")
+        raise ValidationError.of(uploadIds="You have no upload with this id")
 
 
 def is_attached() -> ColumnElement[bool]:
+    """Return the condition that some post has the upload."""
     return exists().where(PostUpload.upload_id == Upload.id)

@@ -18,10 +18,10 @@ from gateway.wiring import Gateway, get_state
 from models import Upload
 from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
 from resolvers import uploads
-from resolvers.images.file_types import OF_MEDIA_TYPE
+from resolvers.images.file_types import BY_MEDIA_TYPE
 from resolvers.images.thumbnails import WIDTHS
 
-router = create_router(uploads.FOLDER.rstrip("/"), "Uploads", authenticated=False)
+router = create_router(uploads.URL_PREFIX.rstrip("/"), "Uploads", authenticated=False)
 
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.IGNORECASE)
 """A single range. Anything else is ignored and the whole file sent, as RFC 9110 section 14.2 allows."""
@@ -75,7 +75,7 @@ async def get_upload(
     """Return an uploaded file, or a smaller version of an uploaded image."""
     gateway = get_state(request)
     width = parse_width(request)
-    upload = await uploads.named(gateway.db, name)
+    upload = await uploads.by_name(gateway.db, name)
     stored_name, size, etag = await select_variant(gateway, upload, width)
     headers = {**CACHE_HEADERS, "ETag": etag, "Content-Disposition": content_disposition(upload)}
     if if_none_match is not None and matches(if_none_match, etag):
@@ -100,7 +100,7 @@ async def select_variant(gateway: Gateway, upload: Upload, width: int | None) ->
         raise ValidationError.of(w="Only images can be scaled")
     if width is None or upload.width is None or width >= upload.width:
         return upload.name, upload.size, f'"{upload.sha256}"'
-    stored_name, size = await gateway.widths.made(upload, width)
+    stored_name, size = await gateway.thumbnails.get_or_create(upload, width)
     return stored_name, size, f'"{upload.sha256}.{width}"'
 
 
@@ -131,7 +131,7 @@ def parse_range(match: re.Match[str], size: int) -> tuple[int, int] | None:
 def content_disposition(upload: Upload) -> str:
     """Return the header of RFC 6266: an ASCII filename, and the original in UTF-8 (RFC 8187) if it differs."""
     ascii_name = UNSAFE_IN_FILENAME.sub("_", upload.filename)
-    disposition = "inline" if OF_MEDIA_TYPE[upload.content_type].format else "attachment"
+    disposition = "inline" if BY_MEDIA_TYPE[upload.content_type].pillow_format else "attachment"
     if ascii_name == upload.filename:
         return f'{disposition}; filename="{ascii_name}"'
     encoded = quote(upload.filename, safe="!#$&+-.^_`|~")

@@ -19,7 +19,7 @@ from gateway.wiring import get_state
 from models import Upload
 from models.errors import Refusal, Unavailable
 from resolvers import uploads
-from resolvers.images.file_types import KINDS
+from resolvers.images.file_types import FILE_TYPES
 
 PATH = "/api/upload"
 
@@ -66,8 +66,8 @@ async def store_part(request: Request, part: UploadedPart) -> Upload:
     if part.error is not None:
         raise part.error
     gateway = get_state(request)
-    allowed = [KINDS[name] for name in gateway.settings.upload_types]
-    return await uploads.keep(get_context(request), gateway.storage, part.received, allowed)
+    allowed = [FILE_TYPES[name] for name in gateway.settings.upload_types]
+    return await uploads.store(get_context(request), gateway.storage, part.received, allowed)
 
 
 async def store_parts(request: Request, parts: Sequence[UploadedPart]) -> list[dict[str, Any]]:
@@ -87,7 +87,7 @@ async def store_parts(request: Request, parts: Sequence[UploadedPart]) -> list[d
 def to_json(upload: Upload) -> dict[str, Any]:
     return {
         "id": upload.id,
-        "url": uploads.FOLDER + upload.name,
+        "url": uploads.URL_PREFIX + upload.name,
         "filename": upload.filename,
         "size": upload.size,
         "type": upload.content_type,

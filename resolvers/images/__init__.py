@@ -1,1 +1,1 @@
-"""Image uploads: type detection, decoding, metadata removal and thumbnails."""
+"""Detect, clean, validate and resize uploaded images."""

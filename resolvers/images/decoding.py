@@ -1,4 +1,4 @@
-"""Pictures: proved whole by decoding them, and made smaller."""
+"""Check that uploaded images decode completely, and resize them."""
 
 import asyncio
 import math
@@ -9,113 +9,138 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from models.errors import PayloadTooLarge, ValidationError
-from resolvers.images import png, structure
-from resolvers.images.file_types import Kind
+from resolvers.images.file_types import FileType
+from resolvers.images.metadata import strip_metadata
+from resolvers.images.png import check_scanlines, read_color_chunks
 
-MOST_PIXELS = 50_000_000
-"""Of one picture, decoded to 200 MB at most."""
-MOST_PIXELS_IN_ALL = 200_000_000
-"""Of all the frames of an animation."""
-MOST_FRAMES = 1_000
+MAX_PIXELS = 50_000_000
+"""Of one image; decoded, it takes up to 200 MB."""
+MAX_ANIMATION_PIXELS = 200_000_000
+"""Of all frames together."""
+MAX_FRAMES = 1_000
 
-ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
-PLAIN = ("L", "LA", "RGB", "RGBA", "CMYK")
-"""Modes that can be scaled smoothly."""
-SAVING: dict[str, dict[str, Any]] = {
+ROTATED = (5, 6, 7, 8)
+"""Exif orientations that exchange width and height."""
+RESIZABLE_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
+"""Pillow modes that can be interpolated."""
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 82, "progressive": True, "optimize": True},
     "WEBP": {"quality": 82, "method": 4},
     "AVIF": {"quality": 65},
     "PNG": {"optimize": True},
 }
-BROKEN = (
+"""By Pillow's name of the format, for those that thumbnails are made of."""
+DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError),
-    *(struct.error, zlib.error),
+    *(struct.error, zlib.error, UnidentifiedImageError),
 )
-"""What Pillow raises, by format, at bytes that are not what they begin as; and we do."""
+"""Exceptions that Pillow and the walkers in `structure` raise for malformed files."""
 
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS_IN_ALL // 2
-"""`within` refuses before anything is decoded; but a GIF's first frame takes its memory as soon as it is opened, unless
-it is twice as large as this."""
+Image.MAX_IMAGE_PIXELS = MAX_ANIMATION_PIXELS // 2
+"""`check_dimensions` runs before anything is decoded, except that Pillow allocates the first frame of a GIF when it
+opens the file; it raises `DecompressionBombError` for an image twice as large as this."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-aside = ThreadPoolExecutor(2, "pictures")
-"""Few at a time, for the sake of memory."""
-
-
-async def in_turn(work: Callable[..., Answer], *given: Any) -> Answer:
-    """Have a picture worked on without holding up anybody else."""
-    return await asyncio.get_running_loop().run_in_executor(aside, partial(work, *given))
+pool = ThreadPoolExecutor(2, "images")
+"""Two threads, because each may hold a decoded image in memory."""
 
 
-def check_whole(file: BinaryIO, kind: Kind) -> int | None:
-    """Refuses a picture that cannot be decoded to its last row; gives the width of a still one, as it is shown."""
+async def run_in_pool(work: Callable[..., Result], *arguments: Any) -> Result:
+    """Run a function that works on an image without blocking the event loop."""
+    return await asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments))
+
+
+def process_upload(file: BinaryIO, file_type: FileType) -> int | None:
+    """Strip the metadata of an image in place, and check that it decodes to its last row.
+
+    Return the width at which it is shown if thumbnails can be made of it, that is, if it does not move.
+    Raise `ValidationError` if it is damaged, `PayloadTooLarge` if it has too many pixels or frames.
+    """
     try:
-        structure.check(file, kind)
-        with opened(file, kind) as picture:
-            within(picture)
-            picture.verify()
-        if kind.format == "PNG":
-            png.check_all_there(file)
-        with opened(file, kind) as picture:
-            is_still = decoded(picture) == 1 and kind.format in SAVING
-            return shown_width(picture) if is_still else None
+        strip_metadata(file, file_type)
+        with open_image(file, file_type) as image:
+            check_dimensions(image)
+            image.verify()
+        if file_type.pillow_format == "PNG":
+            check_scanlines(file)
+        with open_image(file, file_type) as image:
+            can_have_thumbnails = decode_all(image) == 1 and file_type.pillow_format in SAVE_OPTIONS
+            return displayed_width(image) if can_have_thumbnails else None
     except Image.DecompressionBombError as error:
-        raise too_large() from error
-    except (*BROKEN, UnidentifiedImageError) as error:
-        raise ValidationError.of(file="The picture is damaged or cut short") from error
+        raise too_many_pixels() from error
+    except DECODE_ERRORS as error:
+        raise ValidationError.of(file="The image is damaged or truncated") from error
 
 
-def opened(file: BinaryIO, kind: Kind) -> Image.Image:
+def open_image(file: BinaryIO, file_type: FileType) -> Image.Image:
     file.seek(0)
-    return Image.open(file, formats=[kind.format])
+    return Image.open(file, formats=[file_type.pillow_format])
 
 
-def within(picture: Image.Image) -> None:
-    if picture.width * picture.height > MOST_PIXELS:
-        raise too_large()
+def check_dimensions(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise too_many_pixels()
 
 
-def too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"A picture may have at most {MOST_PIXELS:,} pixels")
+def too_many_pixels() -> PayloadTooLarge:
+    return PayloadTooLarge(f"An image may have at most {MAX_PIXELS:,} pixels")
 
 
-def decoded(picture: Image.Image) -> int:
-    """Decodes every frame, and says how many there are. Further pictures in a JPEG's file are no frames."""
-    if picture.format == "MPO":
-        picture.load()
-        return 1
+def decode_all(image: Image.Image) -> int:
+    """Decode every frame, and return their number. Raise `PayloadTooLarge` if there are too many."""
     pixels = 0
-    for number in range(MOST_FRAMES):
+    for number in range(MAX_FRAMES):
         try:
-            picture.seek(number)
+            image.seek(number)
         except EOFError:
             return number
-        pixels += picture.width * picture.height
-        if pixels > MOST_PIXELS_IN_ALL:
+        pixels += image.width * image.height
+        if pixels > MAX_ANIMATION_PIXELS:
             break
-        picture.load()
-    raise PayloadTooLarge(f"An animation may have {MOST_FRAMES:,} frames and {MOST_PIXELS_IN_ALL:,} pixels at most")
+        image.load()
+    raise PayloadTooLarge(f"An animation may have at most {MAX_FRAMES:,} frames and {MAX_ANIMATION_PIXELS:,} pixels")
 
 
-def shown_width(picture: Image.Image) -> int:
-    """Cameras that are held upright turn their pictures by a note beside them."""
-    sideways = picture.getexif().get(ORIENTATION) in SIDEWAYS
-    return picture.height if sideways else picture.width
+def displayed_width(image: Image.Image) -> int:
+    """Return the width of an image after it is turned according to its orientation."""
+    is_rotated = image.getexif().get(ExifTags.Base.Orientation) in ROTATED
+    return image.height if is_rotated else image.width
 
 
-def scaled(file: BinaryIO, kind: Kind, width: int, into: BinaryIO) -> None:
-    """Writes a picture with this width; its colours stay what they are, and its notes are left out."""
-    with opened(file, kind) as picture:
-        profile = picture.info.get("icc_profile")
-        ratio = width / shown_width(picture)
-        picture.draft(None, (math.ceil(picture.width * ratio), math.ceil(picture.height * ratio)))
-        upright = ImageOps.exif_transpose(picture)
-    smooth = upright if upright.mode in PLAIN else upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+def resize(file: BinaryIO, file_type: FileType, width: int, target: BinaryIO) -> None:
+    """Write an upright image of this width, with the colours, colour profile and transparency of the original."""
+    with open_image(file, file_type) as image:
+        profile = image.info.get("icc_profile")
+        ratio = width / displayed_width(image)
+        image.draft(None, (math.ceil(image.width * ratio), math.ceil(image.height * ratio)))
+        upright = ImageOps.exif_transpose(image)
     height = max(1, round(upright.height * width / upright.width))
-    small = smooth.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    small.info.clear()
-    small.save(into, kind.format, icc_profile=profile, **SAVING[kind.format])
+    resizable = to_resizable_mode(upright)
+    thumbnail = resizable.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    thumbnail.info.clear()
+    options = {**SAVE_OPTIONS[file_type.pillow_format], "icc_profile": profile}
+    if file_type.pillow_format == "PNG":
+        options["pnginfo"] = read_color_chunks(file)
+    thumbnail.save(target, file_type.pillow_format, **options)
+
+
+def to_resizable_mode(image: Image.Image) -> Image.Image:
+    """Convert an image to 8 bits per channel without a palette, and its transparent colour to an alpha channel."""
+    if image.mode in RESIZABLE_MODES and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):  # 16 bits: converting to another mode would clip each value at 255
+        transparent = image.info.get("transparency")
+        wide = image.convert("I")
+        grey = wide.point([round(value / 257) for value in range(65_536)], "L")
+        if transparent is None:
+            return grey
+        alpha = wide.point([0 if value == transparent else 255 for value in range(65_536)], "L")
+        return Image.merge("LA", (grey, alpha))
+    is_grey = image.mode in ("1", "L")
+    if image.has_transparency_data:
+        return image.convert("LA" if is_grey else "RGBA")
+    return image.convert("L" if is_grey else "RGB")

@@ -1,4 +1,4 @@
-"""Which kind of file something is: its bytes say so, and what its sender says must not contradict them."""
+"""Detect the type of an uploaded file by its content, and reject files whose declared type is another one."""
 
 import mimetypes
 import re
@@ -13,111 +13,119 @@ from models.errors import UnsupportedMediaType, ValidationError
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of file that may be kept."""
+class FileType:
+    """A type of file that can be uploaded."""
 
     name: str
     media_type: str
     suffix: str
-    format: str | None = None
-    """What Pillow calls it, if it is a picture."""
+    pillow_format: str | None = None
+    """Pillow's name of the format, if it is an image."""
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("jpeg", "image/jpeg", ".jpg", "JPEG"),
-        Kind("png", "image/png", ".png", "PNG"),
-        Kind("webp", "image/webp", ".webp", "WEBP"),
-        Kind("gif", "image/gif", ".gif", "GIF"),
-        Kind("avif", "image/avif", ".avif", "AVIF"),
-        Kind("pdf", "application/pdf", ".pdf"),
+FILE_TYPES = {
+    file_type.name: file_type
+    for file_type in (
+        FileType("jpeg", "image/jpeg", ".jpg", "JPEG"),
+        FileType("png", "image/png", ".png", "PNG"),
+        FileType("webp", "image/webp", ".webp", "WEBP"),
+        FileType("gif", "image/gif", ".gif", "GIF"),
+        FileType("avif", "image/avif", ".avif", "AVIF"),
+        FileType("pdf", "application/pdf", ".pdf"),
     )
 }
-OF_MEDIA_TYPE = {kind.media_type: kind for kind in KINDS.values()}
+BY_MEDIA_TYPE = {file_type.media_type: file_type for file_type in FILE_TYPES.values()}
 
-HEAD, TAIL = 8_192, 65_558
-"""Bytes to look at: what formats begin with, and where an archive's directory ends, its longest comment with it."""
-SNIFFED = 1_445
-"""Bytes that browsers look at when they guess at a type."""
+HEAD_BYTES, TAIL_BYTES = 8_192, 65_558
+"""The head has the signature of the format; the tail may have the directory of a ZIP archive with a comment of the
+maximum length."""
+SNIFFED_BYTES = 1_445
+"""Bytes that browsers inspect to guess a type (WHATWG MIME Sniffing, section 5.2)."""
 
-SAME = {
+ALIASES = {
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
     "image/x-png": "image/png",
     "application/x-pdf": "application/pdf",
 }
-NO_CLAIM = ("", "application/octet-stream", "binary/octet-stream")
-ENDINGS = mimetypes.MimeTypes()
-"""Python's own table, and not this machine's."""
-for ending, media_type in {
+UNSPECIFIED = ("", "application/octet-stream", "binary/octet-stream")
+EXTENSIONS = mimetypes.MimeTypes()
+"""Python's own table, which does not depend on the files of this machine."""
+for extension, media_type in {
     ".avif": "image/avif",
     ".webp": "image/webp",
     ".jfif": "image/jpeg",
     ".exe": "application/x-msdownload",
     ".dll": "application/x-msdownload",
 }.items():
-    ENDINGS.add_type(media_type, ending)
+    EXTENSIONS.add_type(media_type, extension)
 
 MARKUP = re.compile(rb"<(?:!doctype|html|head|body|script|iframe|svg|\?php)", re.IGNORECASE)
-DIRECTORY_END = b"PK\5\6"
+ZIP_DIRECTORY_END = b"PK\5\6"
 
 
-def sniffed(head: bytes, allowed: Sequence[Kind]) -> Kind:
-    """The kind that the first bytes are of."""
+def detect(head: bytes, allowed: Sequence[FileType]) -> FileType:
+    """Return the type of a file by its first bytes. Raise `UnsupportedMediaType` if it is not allowed."""
     try:
-        found = puremagic.from_string(head[:HEAD], mime=True)
+        media_type = puremagic.from_string(head[:HEAD_BYTES], mime=True)
     except (puremagic.PureError, ValueError):
-        found = ""
-    kind = OF_MEDIA_TYPE.get(found)
-    if kind not in allowed:
-        raise unsupported(f"{found or 'This kind of file'} is not accepted", allowed)
-    return kind
+        media_type = ""
+    file_type = BY_MEDIA_TYPE.get(media_type)
+    if file_type not in allowed:
+        raise unsupported(f"{media_type or 'This type of file'} is not accepted", allowed)
+    return file_type
 
 
-def check_claims(kind: Kind, filename: str, claimed: str, allowed: Sequence[Kind]) -> None:
-    """Refuses a file whose declared type, or whose name's ending, says something else than its bytes."""
-    for claim in (claimed, by_name(filename)):
-        said = claim.partition(";")[0].strip().lower()
-        if said not in NO_CLAIM and SAME.get(said, said) != kind.media_type:
-            raise unsupported(f"The file says that it is {said[:100]}, and is {kind.media_type}", allowed)
+def check_declared_type(file_type: FileType, filename: str, declared_type: str, allowed: Sequence[FileType]) -> None:
+    """Raise `UnsupportedMediaType` if the declared media type or the filename's extension contradicts the content."""
+    for declared in (declared_type, type_by_extension(filename)):
+        media_type = declared.partition(";")[0].strip().lower()
+        if media_type not in UNSPECIFIED and ALIASES.get(media_type, media_type) != file_type.media_type:
+            message = f"The file is declared as {media_type[:100]}, but its content is {file_type.media_type}"
+            raise unsupported(message, allowed)
 
 
-def by_name(filename: str) -> str:
-    """What the ending of a name says; nothing, where nobody knows that ending."""
-    found, encoding = ENDINGS.guess_type(filename.lower(), strict=False)
-    return f"application/{encoding}" if encoding else found or ""
+def type_by_extension(filename: str) -> str:
+    """Return the media type of a filename's extension; `""` if the extension is unknown."""
+    media_type, encoding = EXTENSIONS.guess_type(filename.lower(), strict=False)
+    return f"application/{encoding}" if encoding else media_type or ""
 
 
-def check_single(kind: Kind, file: BinaryIO, size: int, allowed: Sequence[Kind]) -> None:
-    """Refuses a file that is of two kinds at once, of which another program might see the other."""
+def reject_polyglots(file_type: FileType, file: BinaryIO, size: int, allowed: Sequence[FileType]) -> None:
+    """Raise `UnsupportedMediaType` if another program could take the file for markup, a PDF or a ZIP archive.
+
+    Raise `ValidationError` if a PDF is truncated.
+    """
     file.seek(0)
-    start = file.read(SNIFFED)
-    hidden = "markup" if MARKUP.search(start) else "a document" if kind.format and b"%PDF-" in start else None
-    file.seek(max(0, size - TAIL))
-    tail = file.read(TAIL)
-    if hidden is None and ends_an_archive(tail, size - len(tail)):
-        hidden = "an archive"
-    if hidden:
-        raise unsupported(f"The file is {kind.media_type} and {hidden} at once", allowed)
-    if kind.name == "pdf" and b"%%EOF" not in tail[-2048:]:
-        raise ValidationError.of(file="The document is cut short")
-    if kind.name == "gif" and not tail.rstrip(b"\0\r\n").endswith(b";"):  # else the frames would seem to be fewer
-        raise ValidationError.of(file="The picture is cut short")
+    start = file.read(SNIFFED_BYTES)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read(TAIL_BYTES)
+    other = None
+    if MARKUP.search(start):
+        other = "markup"
+    elif file_type.pillow_format and b"%PDF-" in start:
+        other = "a PDF document"
+    elif has_zip_directory(tail, size - len(tail)):
+        other = "a ZIP archive"
+    if other:
+        raise unsupported(f"The file is both {file_type.media_type} and {other}", allowed)
+    if file_type.name == "pdf" and b"%%EOF" not in tail[-2048:]:
+        raise ValidationError.of(file="The document is truncated")
 
 
-def ends_an_archive(tail: bytes, before: int) -> bool:
-    """Whether a ZIP archive's directory ends here, whose parts all stand before its end."""
-    at = tail.rfind(DIRECTORY_END)
-    while at >= 0:
-        if at + 22 <= len(tail):
-            length, offset = struct.unpack_from("<II", tail, at + 12)
-            if length + offset <= before + at:
+def has_zip_directory(tail: bytes, tail_offset: int) -> bool:
+    """Return whether a ZIP archive's directory ends in the tail, and fits into the file before it."""
+    position = tail.rfind(ZIP_DIRECTORY_END)
+    while position >= 0:
+        if position + 22 <= len(tail):
+            length, offset = struct.unpack_from("<II", tail, position + 12)
+            if length + offset <= tail_offset + position:
                 return True
-        at = tail.rfind(DIRECTORY_END, 0, at)
+        position = tail.rfind(ZIP_DIRECTORY_END, 0, position)
     return False
 
 
-def unsupported(words: str, allowed: Sequence[Kind]) -> UnsupportedMediaType:
-    names = [kind.media_type for kind in allowed]
-    return UnsupportedMediaType(f"{words}; accepted are {', '.join(names)}", {"accepted": names})
+def unsupported(message: str, allowed: Sequence[FileType]) -> UnsupportedMediaType:
+    """Build an error that lists the accepted media types."""
+    names = [file_type.media_type for file_type in allowed]
+    return UnsupportedMediaType(f"{message}. Accepted types: {', '.join(names)}", {"accepted": names})

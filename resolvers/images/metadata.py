@@ -1,240 +1,342 @@
-"""Where a picture was taken is nobody's business: the place is taken out of a file, in place, and all else stays.
+"""Rewrite an image file so that it keeps only what is needed to show it.
 
-Nothing moves and nothing is encoded anew: entries are cut from Exif's own tables, text is written over with spaces.
+Kept are the coded pixels, byte for byte, the orientation and an ICC profile that fits the colour space. Dropped is
+everything else: Exif, XMP, IPTC, comments, text, thumbnails, unknown segments and data after the end of the image.
+Pillow can drop metadata only by encoding the pixels again, which for JPEG loses quality.
 """
 
-import re
 import struct
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from mmap import mmap
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from PIL import Image
+from PIL import ExifTags, Image
 
-from models.errors import ValidationError
-from resolvers.images.decoding import opened
-from resolvers.images.file_types import Kind
-
-GPS = 0x8825
-"""The entry of Exif's first table that leads to the place."""
-ENTRY = 12
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-"""Bytes of one value, by Exif's types."""
-MOST_TABLES = 10
-"""Of one file's Exif, which has two: of the picture, and of the small one beside it."""
-MOST_OF_PLACE, MOST_VALUE = 100, 2**16
-"""Entries of the place, of which there are about thirty kinds, and bytes of one of them."""
-NO_TABLES = {"<": b"II*\0\x08" + bytes(9), ">": b"MM\0*\0\0\0\x08" + bytes(6)}
-"""What becomes of Exif that no camera wrote: its place cannot be told from the rest."""
-
-SEGMENT = re.compile(
-    rb"\xff\xe1(?s:(..))(Exif\0\0|http://ns\.adobe\.com/xap/1\.0/\0|http://ns\.adobe\.com/xmp/extension/\0)"
+from resolvers.images.file_types import FileType
+from resolvers.images.structure import (
+    EOI,
+    FRAME_MARKERS,
+    MAX_BOXES,
+    SOI,
+    SOS,
+    Buffer,
+    Segment,
+    iter_boxes,
+    iter_gif_blocks,
+    iter_jpeg_segments,
+    iter_png_chunks,
+    iter_riff_chunks,
 )
-"""JPEG's notes, those of further pictures within the file too."""
-ATTRIBUTE = re.compile(rb"\s[\w.-]++:GPS\w*+\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+')")
-TAG = re.compile(rb"<(/?)([\w.:-]*+)([^<>]*+)>")
-"""Neither pattern looks at anything twice: what they take grows with the text, whatever stands in it."""
-MOST_XMP = 2**16
-"""Bytes of a text that is worth keeping without its place; a segment of JPEG has no room for more."""
-EMPTY = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
-XMP_IN_PNG = b"XML:com.adobe.xmp\0"
-HIDDEN_IN_PNG = b"Raw profile type "
-UNUSED = b"juNk"
-"""A PNG chunk of this private name is passed over."""
 
-Span = tuple[str, int, int]
-"""What it is, `exif` or `xmp` or `drop`, where it begins and where it ends."""
+JPEG_SEGMENTS = FRAME_MARKERS | {SOI, EOI, SOS, b"\xc4", b"\xcc", b"\xdb", b"\xdc", b"\xdd"}
+"""Frames, scans, and the tables and numbers that decoding them needs: DHT, DAC, DQT, DNL and DRI."""
+JFIF_HEADER, EXIF_HEADER, ICC_HEADER, ADOBE_HEADER = b"JFIF\0", b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe"
+JPEG_HEADERS = {b"\xe0": JFIF_HEADER, b"\xe1": EXIF_HEADER, b"\xe2": ICC_HEADER, b"\xee": ADOBE_HEADER}
+"""Application segments of which a part is kept: APP0, APP1, APP2 and APP14."""
+JPEG_COLOR_SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}
+"""The ICC colour space by the number of components."""
+
+PNG_CHUNKS = {
+    b"IHDR": 13,
+    b"PLTE": 768,
+    b"IDAT": sys.maxsize,
+    b"IEND": 0,
+    b"tRNS": 256,
+    b"cHRM": 32,
+    b"gAMA": 4,
+    b"sRGB": 1,
+    b"sBIT": 4,
+    b"cICP": 4,
+    b"mDCV": 24,
+    b"cLLI": 8,
+    b"bKGD": 6,
+    b"pHYs": 9,
+    b"acTL": 8,
+    b"fcTL": 26,
+    b"fdAT": sys.maxsize,
+}
+"""Chunks that affect how an image is shown, with their maximum length in bytes."""
+MAX_ICC_PROFILE_BYTES = 2**20
+"""Of a compressed profile; Pillow reads no more."""
+
+WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM")
+VP8X_ICC, VP8X_EXIF, VP8X_KEPT = 0x20, 0x08, 0x12
+"""Flags of a WebP's header; kept are those for transparency and animation."""
+
+GIF_BLOCKS = {b"GIF": sys.maxsize, b",": sys.maxsize, b";": 1, b"!\xf9": 8}
+"""Blocks that affect how an image is shown, with their maximum length in bytes."""
+GIF_LOOPS = (b"!\xff\x0bNETSCAPE2.0\3\1", b"!\xff\x0bANIMEXTS1.0\3\1")
+
+BOX_CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0}
+"""Boxes that consist of boxes, with the size in bytes of what precedes these."""
+BOXES = {
+    *(*BOX_CONTAINERS, b"ftyp", b"mdat", b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"idat", b"ipma"),
+    *(b"av1C", b"colr", b"ispe", b"pixi", b"pasp", b"clap", b"irot", b"imir", b"auxC", b"a1op", b"a1lx", b"lsel"),
+    *(b"clli", b"mdcv", b"mvhd", b"tkhd", b"edts", b"tref", b"mdhd", b"vmhd", b"dinf"),
+    *(b"stsd", b"stts", b"stss", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"ctts"),
+}
+AVIF_ITEMS = (b"av01", b"grid", b"iovl", b"iden")
+"""Types of items that are images: coded, or made from others."""
+
+Piece = bytes | slice
+"""New bytes, or a part of the file as it is."""
 
 
-def remove(file: BinaryIO, kind: Kind) -> None:
-    """Takes the place out of a picture, or refuses one that it cannot be taken out of."""
+def strip_metadata(file: BinaryIO, file_type: FileType) -> None:
+    """Rewrite an image file in place without its metadata. Raise one of `DECODE_ERRORS` if it is malformed."""
     with mmap(file.fileno(), 0) as data:
-        if kind.name == "png":
-            clear_png(data)
-        else:
-            for what, start, stop in SPANS[kind.name](data, file, kind):
-                clear(data, what, start, stop)
+        length = STRIPPERS[file_type.pillow_format](data)
         data.flush()
-    with opened(file, kind) as picture:
-        if told(picture):
-            raise ValidationError.of(file="The place where the picture was taken cannot be taken out of it")
+    file.truncate(length)
 
 
-def told(picture: Image.Image) -> bool:
-    """Whether a picture still says where it was taken."""
-    xmp = picture.info.get("xmp") or b""
-    return bool(picture.getexif().get_ifd(GPS)) or says_place(xmp.encode() if isinstance(xmp, str) else xmp)
+def move_to_front(data: mmap, pieces: list[Piece]) -> int:
+    """Put pieces one after the other at the start of a file, and return their total length.
+
+    New bytes are never longer than what they replace, so no piece is overwritten before it is moved.
+    """
+    end = 0
+    for piece in pieces:
+        length = length_of(piece)
+        if isinstance(piece, bytes):
+            data[end : end + length] = piece
+        else:
+            data.move(end, piece.start, length)
+        end += length
+    return end
 
 
-def says_place(xmp: bytes) -> bool:
-    return b"GPS" in xmp.replace(b"\0", b"")
+def length_of(piece: Piece) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.stop - piece.start
 
 
-def clear(data: Any, what: str, start: int, stop: int) -> None:
-    if what == "exif":
-        clear_exif(data, start, stop)
-    elif says_place(data[start:stop]):
-        data[start:stop] = cleared_xmp(data[start:stop]) if what == "xmp" else b" " * (stop - start)
+def minimal_exif(exif: bytes) -> bytes:
+    """Return Exif of the same orientation with no other tag; `b""` if the image need not be turned or mirrored.
+
+    Pillow writes one warning for each damaged tag that it reads, so only the 12 bytes of this tag are looked at.
+    """
+    tiff = exif.removeprefix(EXIF_HEADER)
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 26:  # the size of what is returned
+        return b""
+    (offset,) = struct.unpack_from(order + "I", tiff, 4)
+    count = int.from_bytes(tiff[offset : offset + 2], "little" if order == "<" else "big")
+    entries = tiff[offset + 2 : offset + 2 + 12 * count]
+    for tag, _, _, value in struct.iter_unpack(order + "HHIH2x", entries[: len(entries) // 12 * 12]):
+        if tag == ExifTags.Base.Orientation and 2 <= value <= 8:
+            oriented = Image.Exif()
+            oriented[tag] = value
+            return oriented.tobytes().removeprefix(EXIF_HEADER)
+    return b""
 
 
-def cleared_xmp(xmp: bytes) -> bytes:
-    """The same text with spaces where the place stood; nothing but spaces if it stands where nobody would look."""
-    if len(xmp) <= MOST_XMP:
-        cleared = without_elements(ATTRIBUTE.sub(lambda found: b" " * len(found[0]), xmp))
-        if not says_place(cleared):
-            return cleared
-    return EMPTY.ljust(len(xmp))[: len(xmp)]
+def is_fitting_profile(profile: bytes, *color_spaces: bytes) -> bool:
+    """Return whether an ICC profile is complete and describes one of these colour spaces (ICC.1:2022, section 7.2)."""
+    padding = len(profile) - int.from_bytes(profile[:4], "big")
+    return len(profile) >= 128 and 0 <= padding < 4 and profile[36:40] == b"acsp" and profile[16:20] in color_spaces
 
 
-def without_elements(xmp: bytes) -> bytes:
-    """Writes over each element of the place, from its tag to the one that ends it."""
-    cleared, name, start = bytearray(xmp), b"", 0
-    for tag in TAG.finditer(xmp):
-        ends, called, rest = tag.groups()
-        alone = not ends and rest.endswith(b"/")
-        if not name and not ends and b":GPS" in called:
-            name, start = called, tag.start()
-            ends = alone
-        if name == called and ends:
-            cleared[start : tag.end()] = b" " * (tag.end() - start)
-            name = b""
-    return bytes(cleared)
+def strip_jpeg(data: mmap) -> int:
+    segments = list(iter_jpeg_segments(data))
+    keeps_profile = has_fitting_jpeg_profile(data, segments)
+    pieces: list[Piece] = []
+    seen = set()
+    for segment in segments:
+        if segment.type in JPEG_SEGMENTS:
+            pieces.append(segment.whole)
+            continue
+        content, header = data[segment.content], JPEG_HEADERS.get(segment.type)
+        if header is None or not content.startswith(header):
+            continue
+        if header == ICC_HEADER:
+            pieces += [segment.whole] if keeps_profile else []
+        elif header in seen:
+            continue
+        elif header == JFIF_HEADER and len(content) >= 14:  # without its thumbnail
+            pieces.append(jpeg_segment(segment.type, content[:12] + b"\0\0"))
+        elif header == ADOBE_HEADER and len(content) >= 12:
+            pieces.append(jpeg_segment(segment.type, content[:12]))
+        elif header == EXIF_HEADER and (exif := minimal_exif(content)):
+            pieces.append(jpeg_segment(segment.type, EXIF_HEADER + exif))
+        seen.add(header)
+    return move_to_front(data, pieces)
 
 
-def clear_exif(data: Any, start: int, stop: int) -> None:
-    """Cuts the entry that leads to the place out of each table, and writes over what it led to."""
-    if data[start : start + 6] == b"Exif\0\0":
-        start += 6
-    order = {b"II": "<", b"MM": ">"}.get(bytes(data[start : start + 2]))
-    if order is None:
-        return
-    exif = bytearray(data[start:stop])
-    if not all_cut(exif, order):
-        exif[:] = NO_TABLES[order].ljust(len(exif), b"\0")[: len(exif)]
-    data[start:stop] = bytes(exif)
+def jpeg_segment(marker: bytes, content: bytes) -> bytes:
+    return b"\xff" + marker + struct.pack(">H", 2 + len(content)) + content
 
 
-def all_cut(exif: bytearray, order: str) -> bool:
-    """Cuts the entry out of all tables; says whether these were such as cameras write, and few enough to follow."""
-    table, seen = number_at(exif, order, 4), set()
-    while table and table not in seen:
-        seen.add(table)
-        if len(seen) > MOST_TABLES or not cut(exif, order, table):
-            return False
-        table = number_at(exif, order, end_of(exif, order, table))
-    return True
+def has_fitting_jpeg_profile(data: Buffer, segments: list[Segment]) -> bool:
+    """Return whether the parts of an ICC profile are complete, in order, and fit the frame's number of components."""
+    components = next(data[s.content][5] for s in segments if s.type in FRAME_MARKERS)
+    parts = [data[s.content] for s in segments if s.type == b"\xe2" and data[s.content].startswith(ICC_HEADER)]
+    in_order = [part[12:14] for part in parts] == [bytes((n, len(parts))) for n in range(1, len(parts) + 1)]
+    return in_order and is_fitting_profile(b"".join(part[14:] for part in parts), JPEG_COLOR_SPACES[components])
 
 
-def number_at(exif: bytearray, order: str, at: int) -> int:
-    """Where something stands; nowhere if the bytes end before they say so."""
-    return struct.unpack_from(order + "I", exif, at)[0] if at + 4 <= len(exif) else 0
+def strip_png(data: mmap) -> int:
+    pieces: list[Piece] = [slice(0, 8)]
+    color_space = b"RGB " if data[25] & 2 else b"GRAY"
+    seen = set()
+    for chunk in iter_png_chunks(data):
+        if length_of(chunk.content) <= PNG_CHUNKS.get(chunk.type, -1):
+            pieces.append(chunk.whole)
+        elif chunk.type in seen:
+            continue
+        elif chunk.type == b"iCCP" and is_fitting_profile(decompress_profile(data[chunk.content]), color_space):
+            pieces.append(chunk.whole)
+        elif chunk.type == b"eXIf" and (exif := minimal_exif(data[chunk.content])):
+            checksum = struct.pack(">I", zlib.crc32(chunk.type + exif))
+            pieces.append(struct.pack(">I", len(exif)) + chunk.type + exif + checksum)
+        seen.add(chunk.type)
+    return move_to_front(data, pieces)
 
 
-def end_of(exif: bytearray, order: str, table: int) -> int:
-    """Where a table's entries end, as many as there are bytes for."""
-    if table + 2 > len(exif):
-        return len(exif)
-    (count,) = struct.unpack_from(order + "H", exif, table)
-    return table + 2 + min(count, (len(exif) - table - 2) // ENTRY) * ENTRY
+def decompress_profile(content: bytes) -> bytes:
+    """Return the ICC profile of an `iCCP` chunk; `b""` if it is damaged or too long."""
+    decompressor = zlib.decompressobj()
+    try:
+        profile = decompressor.decompress(content.partition(b"\0")[2][1:], MAX_ICC_PROFILE_BYTES)
+    except zlib.error:
+        return b""
+    return profile if decompressor.eof and not decompressor.unused_data else b""
 
 
-def cut(exif: bytearray, order: str, table: int) -> bool:
-    """Cuts the entry out of one table, and says whether that could be done."""
-    first, end = table + 2, end_of(exif, order, table)
-    places = [at for at, (tag,) in enumerate(struct.iter_unpack(order + "H10x", exif[first:end])) if tag == GPS]
-    if len(places) > 1:
-        return False
-    for number in places:
-        at = first + number * ENTRY
-        if not overwrite(exif, order, number_at(exif, order, at + 8)):
-            return False
-        following = exif[end : end + 4]
-        count = struct.pack(order + "H", (end - first) // ENTRY - 1)
-        kept = count + exif[first:at] + exif[at + ENTRY : end] + following
-        exif[table : end + len(following)] = kept.ljust(end + len(following) - table, b"\0")
-    return True
+def strip_webp(data: mmap) -> int:
+    pieces: list[Piece] = []
+    header, flags = None, 0
+    for chunk in iter_riff_chunks(data, 12, 8 + int.from_bytes(data[4:8], "little")):
+        if chunk.type in WEBP_CHUNKS:
+            pieces.append(chunk.whole)
+        elif chunk.type == b"ANMF":
+            image = [
+                part.whole
+                for part in iter_riff_chunks(data, chunk.content.start + 16, chunk.content.stop)
+                if part.type in WEBP_CHUNKS
+            ]
+            pieces.append(riff_header(chunk.type, 16 + sum(map(length_of, image))))
+            pieces += [slice(chunk.content.start, chunk.content.start + 16), *image]
+        elif chunk.type == b"VP8X" and not pieces and length_of(chunk.content) == 10:
+            header, flags = data[chunk.content], data[chunk.content.start] & VP8X_KEPT
+            pieces.append(b"")
+        elif header is None:
+            continue
+        elif chunk.type == b"ICCP" and not flags & VP8X_ICC and is_fitting_profile(data[chunk.content], b"RGB "):
+            flags |= VP8X_ICC
+            pieces.append(chunk.whole)
+        elif chunk.type == b"EXIF" and not flags & VP8X_EXIF and (exif := minimal_exif(data[chunk.content])):
+            flags |= VP8X_EXIF
+            pieces.append(riff_header(chunk.type, len(exif)) + exif)
+    if header is not None:
+        pieces[0] = riff_header(b"VP8X", len(header)) + bytes([flags]) + header[1:]
+    return move_to_front(data, [riff_header(b"RIFF", 4 + sum(map(length_of, pieces))) + b"WEBP", *pieces])
 
 
-def overwrite(exif: bytearray, order: str, table: int) -> bool:
-    """Writes zeros over a table and the values that it leads to, unless there are more than a place consists of."""
-    first, end = table + 2, end_of(exif, order, table)
-    if end - first > MOST_OF_PLACE * ENTRY:
-        return False
-    for at in range(first, end, ENTRY):
-        _, type_, number, value = struct.unpack_from(order + "HHII", exif, at)
-        length = SIZES.get(type_, 0) * number
-        if length > MOST_VALUE:
-            return False
-        if length > 4:
-            zero(exif, value, value + length)
-    zero(exif, table, end + 4)
-    return True
+def riff_header(chunk_type: bytes, length: int) -> bytes:
+    return chunk_type + struct.pack("<I", length)
 
 
-def zero(exif: bytearray, start: int, stop: int) -> None:
-    stop = min(stop, len(exif))
-    exif[start:stop] = bytes(max(0, stop - start))
+def strip_gif(data: mmap) -> int:
+    pieces: list[Piece] = []
+    for block in iter_gif_blocks(data):
+        is_loop = block.type == b"!\xff" and length_of(block.whole) == 19 and data[block.whole].startswith(GIF_LOOPS)
+        if is_loop or length_of(block.whole) <= GIF_BLOCKS.get(block.type, 0):
+            pieces.append(block.whole)
+    return move_to_front(data, pieces)
 
 
-def in_jpeg(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
-    """Segments may stand within others, as those of a small picture do, but not so that all hold all the rest."""
-    spans, most = [], 2 * len(data) + 2**20
-    for found in SEGMENT.finditer(data):
-        length = int.from_bytes(found[1], "big")
-        most -= length + 1024
-        if most < 0:
-            raise ValidationError.of(file="The picture has more notes than a picture needs")
-        what = {b"E": "exif", b"h": "xmp"}[found[2][:1]]
-        start = found.start(2) if what == "exif" else found.end()
-        spans.append(("drop" if b"extension" in found[2] else what, start, found.start() + 2 + length))
-    return iter(spans)
+def strip_avif(data: mmap) -> int:
+    """Overwrite metadata with zeros: an AVIF refers to its parts by their offsets, so none of them may move."""
+    waiting, count = [(0, len(data))], 0
+    while waiting:
+        for box in iter_boxes(data, *waiting.pop()):
+            count += 1
+            if count > MAX_BOXES:
+                raise ValueError("too many boxes")
+            if box.type not in BOXES or (box.type == b"colr" and not is_kept_color(data[box.content])):
+                data[box.whole.start + 4 : box.whole.start + 8] = b"free"
+                fill_with_zeros(data, box.content.start, box.content.stop)
+            elif box.type == b"hdlr":
+                fill_with_zeros(data, box.content.start + 24, box.content.stop)  # its name
+            elif box.type == b"meta":
+                strip_avif_items(data, box)
+            if box.type in BOX_CONTAINERS:
+                waiting.append((box.content.start + BOX_CONTAINERS[box.type], box.content.stop))
+    return len(data)
 
 
-def in_webp(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
-    at = 12
-    while at + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, at)
-        if what := {b"EXIF": "exif", b"XMP ": "xmp"}.get(name):
-            yield what, at + 8, min(at + 8 + length, len(data))
-        at += 8 + length + length % 2
+def is_kept_color(colr: bytes) -> bool:
+    """Return whether a `colr` box has a fitting ICC profile, or code points of fixed length instead of one."""
+    if colr[:4] == b"nclx":
+        return len(colr) == 11
+    return colr[:4] in (b"prof", b"rICC") and is_fitting_profile(colr[4:], b"RGB ", b"GRAY")
 
 
-def in_others(data: Any, file: BinaryIO, kind: Kind) -> Iterator[Span]:
-    """Where Pillow found them, wherever that was."""
-    with opened(file, kind) as picture:
-        notes = {what: picture.info.get(what) for what in ("exif", "xmp")}
-    for what, note in notes.items():
-        if isinstance(note, bytes) and (at := bytes(data).find(note)) >= 0:  # `mmap.find` may take the square of it
-            yield what, at, at + len(note)
+def fill_with_zeros(data: mmap, start: int, stop: int) -> None:
+    if start < stop:
+        data[start:stop] = bytes(stop - start)
 
 
-SPANS = {"jpeg": in_jpeg, "webp": in_webp, "avif": in_others, "gif": in_others}
+def strip_avif_items(data: mmap, meta: Segment) -> None:
+    """Overwrite the items of a `meta` box that are no images, and the names of all (ISO/IEC 14496-12, section 8.11)."""
+    boxes = {box.type: box.content for box in iter_boxes(data, meta.content.start + 4, meta.content.stop)}
+    entries, dropped = boxes[b"iinf"], set()
+    for entry in iter_boxes(data, entries.start + (8 if data[entries.start] else 6), entries.stop):
+        start, id_size = entry.content.start + 4, {2: 2, 3: 4}[data[entry.content.start]]
+        item_type = slice(start + id_size + 2, start + id_size + 6)
+        if data[item_type] not in AVIF_ITEMS:
+            dropped.add(int.from_bytes(data[start : start + id_size], "big"))
+            data[item_type] = b"free"
+        fill_with_zeros(data, item_type.stop, entry.content.stop)
+    extents = []
+    for item, method, offset, length in iter_avif_extents(data[boxes[b"iloc"]]):
+        start = offset + (boxes[b"idat"].start if method == 1 else 0)
+        if method > 1 or not length or start + length > len(data):
+            raise ValueError("an item lies outside of the file")
+        extents.append((start, start + length, item in dropped))
+    overwritten = used = 0
+    for start, stop, is_dropped in sorted(extents):
+        if start < (used if is_dropped else overwritten):
+            raise ValueError("an image and metadata overlap")
+        if is_dropped:
+            fill_with_zeros(data, max(start, overwritten), stop)
+            overwritten = max(overwritten, stop)
+        else:
+            used = max(used, stop)
 
 
-def clear_png(data: Any) -> None:
-    """PNG's chunks have a sum at their end, which must follow what is changed."""
-    at = 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        name, start, stop = bytes(data[at + 4 : at + 8]), at + 8, at + 8 + length
-        if stop + 4 > len(data):  # behind the end of the picture anything may stand
-            return
-        if name == b"eXIf":
-            clear_exif(data, start, stop)
-        elif name in (b"iTXt", b"zTXt", b"tEXt") and (kept := png_text(bytes(data[start:stop]))) is not None:
-            data[at + 4 : stop] = kept
-        if name in (b"eXIf", b"iTXt", b"zTXt", b"tEXt"):
-            struct.pack_into(">I", data, stop, zlib.crc32(data[at + 4 : stop]))
-        at = stop + 4
+def iter_avif_extents(iloc: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the item, construction method, offset and length of each extent that an `iloc` box lists."""
+    position, version = 6, iloc[0]
+
+    def read(size: int) -> int:
+        nonlocal position
+        position += size
+        if position > len(iloc):
+            raise ValueError("truncated box")
+        return int.from_bytes(iloc[position - size : position], "big")
+
+    offset_size, length_size, base_size, index_size = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4, iloc[5] & 15
+    if not length_size:  # without it a short box could list any number of extents
+        raise ValueError("extents without a length")
+    id_size = 4 if version == 2 else 2
+    for _ in range(read(id_size)):
+        item = read(id_size)
+        method = read(2) & 15 if version else 0
+        read(2)  # the data reference
+        base = read(base_size)
+        for _ in range(read(2)):
+            read(index_size if version else 0)
+            yield item, method, base + read(offset_size), read(length_size)
 
 
-def png_text(text: bytes) -> bytes | None:
-    """What a chunk of text is to become, its name included; None where it may stay."""
-    if text.startswith(HIDDEN_IN_PNG):  # Exif or XMP in hexadecimal, as older programs keep it
-        return UNUSED + bytes(len(text))
-    if not text.startswith(XMP_IN_PNG):
-        return None
-    if text[len(XMP_IN_PNG)]:  # compressed: what is taken out would change its length
-        return UNUSED + bytes(len(text))
-    return b"iTXt" + cleared_xmp(text) if says_place(text) else None
+STRIPPERS: dict[str, Callable[[mmap], int]] = {
+    "JPEG": strip_jpeg,
+    "PNG": strip_png,
+    "WEBP": strip_webp,
+    "GIF": strip_gif,
+    "AVIF": strip_avif,
+}
+"""By Pillow's name of the format. Each returns the new length in bytes."""

@@ -1,49 +1,56 @@
-"""How many rows a PNG has: decoders fill up what is missing, and call it whole, once its stream of data has an end."""
+"""PNG specifics that Pillow lacks: whether all rows are there, and copying the chunks that define colours."""
 
 import struct
 import zlib
-from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from typing import BinaryIO
 
+from PIL.PngImagePlugin import PngInfo
+
+from resolvers.images.structure import iter_png_chunks
+
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Values of a pixel, by the types of colour."""
-WHOLE = ((0, 0, 1, 1),)
-INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""The passes that a picture comes in: where each begins, and its steps."""
-PIECE = 2**16
+"""Samples of a pixel, by colour type."""
+NON_INTERLACED = ((0, 0, 1, 1),)
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an image: the column and row where each begins, and its horizontal and vertical steps."""
+BUFFER_BYTES = 2**16
+COLOR_CHUNKS = (b"cHRM", b"cICP", b"gAMA", b"sRGB")
 
 
-def check_all_there(file: BinaryIO) -> None:
-    """Raises `ValueError` where a PNG's data end before its last row. Its chunks were verified before."""
-    file.seek(16)
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", file.read(13))
-    bits = depth * CHANNELS[colour]
-    missing = sum(size_of(width, height, bits, *each) for each in (INTERLACED if interlaced else WHOLE))
-    inflating = zlib.decompressobj()
-    for piece in data_of(file):
-        while piece and missing > 0:
-            missing -= len(inflating.decompress(piece, PIECE))
-            piece = inflating.unconsumed_tail
-    if missing > len(inflating.flush()):
-        raise ValueError("rows are missing")
+def check_scanlines(file: BinaryIO) -> None:
+    """Raise `ValueError` if the image data of a PNG end before its last row. Its chunks must be valid.
+
+    If the zlib stream ends properly, decoders fill in missing rows without an error.
+    """
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        width, height, depth, color_type, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+        bits = depth * CHANNELS[color_type]
+        missing = sum(pass_size(width, height, bits, *each) for each in (ADAM7 if interlaced else NON_INTERLACED))
+        decompressor = zlib.decompressobj()
+        for chunk in iter_png_chunks(data):
+            if chunk.type != b"IDAT":
+                continue
+            for start in range(chunk.content.start, chunk.content.stop, BUFFER_BYTES):
+                compressed = data[start : min(start + BUFFER_BYTES, chunk.content.stop)]
+                while compressed and missing > 0:
+                    missing -= len(decompressor.decompress(compressed, BUFFER_BYTES))
+                    compressed = decompressor.unconsumed_tail
+        if missing > len(decompressor.flush()):
+            raise ValueError("rows are missing")
 
 
-def size_of(width: int, height: int, bits: int, left: int, top: int, right: int, down: int) -> int:
-    """Bytes of one pass: each row begins with one that says how it is filtered."""
-    columns, rows = -(-(width - left) // right), -(-(height - top) // down)
+def pass_size(width: int, height: int, bits: int, left: int, top: int, column_step: int, row_step: int) -> int:
+    """Return the size in bytes of one pass: each row has a byte for its filter and `bits` for each pixel."""
+    columns, rows = -(-(width - left) // column_step), -(-(height - top) // row_step)
     return rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
 
 
-def data_of(file: BinaryIO) -> Iterator[bytes]:
-    """What stands in the chunks of data, a piece at a time."""
-    file.seek(8)
-    while len(head := file.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        following = file.tell() + length + 4
-        while name == b"IDAT" and length:
-            piece = file.read(min(length, PIECE))
-            if not piece:
-                return
-            length -= len(piece)
-            yield piece
-        file.seek(following)
+def read_color_chunks(file: BinaryIO) -> PngInfo:
+    """Return the chunks that define the colour space of a PNG, in the form that Pillow can save."""
+    chunks = PngInfo()
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        for chunk in iter_png_chunks(data):
+            if chunk.type in COLOR_CHUNKS:
+                chunks.add(chunk.type, data[chunk.content])
+    return chunks

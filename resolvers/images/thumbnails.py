@@ -1,4 +1,4 @@
-"""Pictures in the widths that pages ask for: each made once, and kept beside its picture."""
+"""Create thumbnails of images on demand, and keep them in storage beside the original."""
 
 import asyncio
 from tempfile import TemporaryFile
@@ -7,53 +7,53 @@ from typing import BinaryIO
 from models import Upload
 from models.errors import NotFound
 from resolvers.images import decoding
-from resolvers.images.file_types import OF_MEDIA_TYPE
+from resolvers.images.file_types import BY_MEDIA_TYPE
 from resolvers.ports import Storage
 
 WIDTHS = (160, 320, 640, 960, 1280, 1920)
+"""The widths in pixels that clients may request."""
 
 
-def name_of(name: str, width: int) -> str:
-    """What a picture of that width is called in storage."""
+def thumbnail_name(name: str, width: int) -> str:
+    """Return the name in storage of an upload's thumbnail."""
     return f"{width}/{name}"
 
 
-def names_of(name: str) -> list[str]:
-    """Everything that may be kept of one upload."""
-    return [name, *(name_of(name, width) for width in WIDTHS)]
+def all_names(name: str) -> list[str]:
+    """Return the names in storage of an upload and of all the thumbnails that it may have."""
+    return [name, *(thumbnail_name(name, width) for width in WIDTHS)]
 
 
-class Widths:
-    """Those who ask at once for what nobody has made yet share one making."""
+class Thumbnails:
+    """The thumbnails of all uploads. Concurrent requests for a missing one share the task that creates it."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.making: dict[str, asyncio.Task[int]] = {}
+        self.tasks: dict[str, asyncio.Task[int]] = {}
 
-    async def made(self, upload: Upload, width: int) -> tuple[str, int]:
-        """The name and the size of the picture with that width, made first if need be."""
-        name = name_of(upload.name, width)
-        making = self.making.get(name)
-        if making is None:
-            making = self.making[name] = asyncio.create_task(self.ready(upload, width), name=name)
-            making.add_done_callback(lambda made: self.making.pop(name))
-        return name, await asyncio.shield(making)
+    async def get_or_create(self, upload: Upload, width: int) -> tuple[str, int]:
+        """Return the name in storage and the size in bytes of a thumbnail. Raise `NotFound` if the upload is gone."""
+        name = thumbnail_name(upload.name, width)
+        task = self.tasks.get(name)
+        if task is None:
+            task = self.tasks[name] = asyncio.create_task(self.find_or_create(upload, name, width), name=name)
+            task.add_done_callback(lambda done: self.tasks.pop(name))
+        return name, await asyncio.shield(task)
 
-    async def ready(self, upload: Upload, width: int) -> int:
-        name = name_of(upload.name, width)
+    async def find_or_create(self, upload: Upload, name: str, width: int) -> int:
         size = await self.storage.size(name)
-        return size if size is not None else await self.make(upload, name, width)
+        if size is not None:
+            return size
+        with TemporaryFile() as original, TemporaryFile() as thumbnail:
+            await self.download(upload, original)
+            file_type = BY_MEDIA_TYPE[upload.content_type]
+            await decoding.run_in_pool(decoding.resize, original, file_type, width, thumbnail)
+            await self.storage.put(name, thumbnail)
+            return thumbnail.seek(0, 2)
 
-    async def make(self, upload: Upload, name: str, width: int) -> int:
-        with TemporaryFile() as whole, TemporaryFile() as small:
-            await self.fetch(upload, whole)
-            await decoding.in_turn(decoding.scaled, whole, OF_MEDIA_TYPE[upload.content_type], width, small)
-            await self.storage.put(name, small)
-            return small.seek(0, 2)
-
-    async def fetch(self, upload: Upload, into: BinaryIO) -> None:
-        pieces = await self.storage.open(upload.name, 0, upload.size)
-        if pieces is None:
+    async def download(self, upload: Upload, target: BinaryIO) -> None:
+        chunks = await self.storage.open(upload.name, 0, upload.size)
+        if chunks is None:
             raise NotFound.named("Upload")
-        async for piece in pieces:
-            await asyncio.to_thread(into.write, piece)
+        async for chunk in chunks:
+            await asyncio.to_thread(target.write, chunk)

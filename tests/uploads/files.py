@@ -3,10 +3,11 @@
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import httpx
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.support.accounts import Account, bearer
 
@@ -34,10 +35,10 @@ def picture(media_type: str = "image/png", size: tuple[int, int] = (64, 48), **o
     return written.getvalue()
 
 
-def animation(media_type: str = "image/webp", frames: int = 3) -> bytes:
+def animation(media_type: str = "image/webp", frames: int = 3, **options: Any) -> bytes:
     shades = [Image.new("RGB", (20, 10), (40 * index, 0, 0)) for index in range(frames)]
     written = io.BytesIO()
-    shades[0].save(written, FORMATS[media_type], save_all=True, append_images=shades[1:], duration=50)
+    shades[0].save(written, FORMATS[media_type], save_all=True, append_images=shades[1:], duration=50, **options)
     return written.getvalue()
 
 
@@ -50,13 +51,19 @@ def exif(orientation: int = 1) -> Image.Exif:
     return notes
 
 
-def located(media_type: str, **options: Any) -> bytes:
+def located(media_type: str, orientation: int = 1, **options: Any) -> bytes:
     """A picture that says where it was taken, twice."""
     if media_type == "image/png":
         notes = PngImagePlugin.PngInfo()
         notes.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=options.pop("zip", False))
-        return picture(media_type, exif=exif(), pnginfo=notes, **options)
-    return picture(media_type, exif=exif(), xmp=XMP, **options)
+        return picture(media_type, exif=exif(orientation), pnginfo=notes, **options)
+    return picture(media_type, exif=exif(orientation), xmp=XMP, **options)
+
+
+@cache
+def srgb() -> bytes:
+    """An ICC profile."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

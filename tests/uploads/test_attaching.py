@@ -12,8 +12,8 @@ from tests.uploads.files import picture, sent
 
 UNKNOWN = Refusal(
     "VALIDATION_ERROR",
-    "uploadIds: There is no such upload of yours",
-    {"uploadIds": ["There is no such upload of yours"]},
+    "uploadIds: You have no upload with this id",
+    {"uploadIds": ["You have no upload with this id"]},
 )
 SIGN_IN = Refusal("UNAUTHORIZED", "Sign in first")
 MINE = "{ uploads { totalCount nodes { id url filename contentType size sha256 createdAt } } }"

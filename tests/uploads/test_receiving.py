@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import re
+import struct
 from contextlib import suppress
 from unittest.mock import ANY
 
@@ -14,7 +15,7 @@ from gateway.server import timeouts
 from models import Upload
 from tests.live.listening import listening
 from tests.support.writing import sizes
-from tests.uploads.files import PDF, animation, form, located, picture, send, sent
+from tests.uploads.files import PDF, XMP, animation, chunk, form, located, picture, send, sent, srgb
 
 NAME = r"/uploads/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -97,36 +98,129 @@ async def test_several_files_are_kept_each_by_itself(make_server, author):
     assert await sizes(server.db, [Upload]) == {"uploads": 2}
 
 
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp", "image/avif"])
-async def test_the_place_is_taken_out_of_a_picture_and_nothing_else(make_server, author, media_type):
-    """Out of its Exif and its XMP; its pixels, its colours and its other notes stay."""
+PRIVATE = (b"GPS", b"52,31.1N", b"13,24.3E", b"2026:01:0", b"Camera", b"Ann", b"Berlin", b"x:xmpmeta")
+
+
+def insert_segments(jpeg: bytes) -> bytes:
+    """Add an IPTC block that names the city, a comment, a second image and text after the end."""
+    iptc = b"Photoshop 3.0\x008BIM\4\4\0\0\0\0\0\x0b\x1c\2\x5a\0\6Berlin"
+    segments = b"".join(
+        b"\xff" + marker + struct.pack(">H", 2 + len(content)) + content
+        for marker, content in ((b"\xed", iptc), (b"\xfe", b"Berlin"), (b"\xef", b"Berlin"))
+    )
+    return jpeg[:2] + segments + jpeg[2:] + jpeg + b"Berlin"
+
+
+def insert_chunks(png: bytes) -> bytes:
+    text = chunk(b"tEXt", b"Comment\0Berlin") + chunk(b"prVt", b"Berlin") + chunk(b"tIME", bytes(7))
+    profile = chunk(b"tEXt", b"Raw profile type iptc\0Berlin")
+    return png[:33] + text + png[33:-12] + profile + png[-12:] + b"Berlin"
+
+
+def insert_riff_chunks(webp: bytes) -> bytes:
+    content = webp[8:] + b"prVt\6\0\0\0Berlin"
+    return b"RIFF" + struct.pack("<I", len(content)) + content + b"Berlin"
+
+
+def insert_boxes(avif: bytes) -> bytes:
+    return avif + struct.pack(">I4s", 14, b"uuid") + b"Berlin"
+
+
+INSERT = {
+    "image/jpeg": insert_segments,
+    "image/png": insert_chunks,
+    "image/webp": insert_riff_chunks,
+    "image/avif": insert_boxes,
+}
+
+
+@pytest.mark.parametrize("media_type", INSERT)
+async def test_an_image_keeps_its_pixels_orientation_and_colour_profile_and_no_other_metadata(
+    make_server, author, media_type
+):
+    """Exif, XMP, IPTC, comments, unknown segments and data after the end are dropped."""
     server = await make_server(upload_types=("jpeg", "png", "webp", "avif"))
-    profile = b"a profile of colours" + bytes(200)
-    content = located(media_type, **({} if media_type == "image/avif" else {"icc_profile": profile}))
-    answer = await sent(server.anonymous, author, content, media_type)
-    kept = (await server.anonymous.get(answer["url"])).content
-    before, after = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(kept))
-    assert before.getexif().get_ifd(0x8825)
-    assert b"52,31.1N" in content
-    assert after.getexif().get_ifd(0x8825) == {}
-    assert not [word for word in (b"GPS", b"52,31.1N", b"13,24.3E", b"2026:01:02\0") if word in kept]
-    assert dict(after.getexif().get_ifd(0x8769)) == {0x9003: "2026:01:02 03:04:05"}
-    assert after.getexif()[0x010F] == "Camera & Co"
-    assert b'dc:rights="Ann"' in kept
-    assert after.info.get("icc_profile") == before.info.get("icc_profile")
+    content = INSERT[media_type](located(media_type, orientation=6, icc_profile=srgb()))
+    assert all(word in content for word in (b"52,31.1N", b"Camera", b"Ann", b"Berlin"))
+    upload = await sent(server.anonymous, author, content, media_type)
+    stored = (await server.anonymous.get(upload["url"])).content
+    before, after = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(stored))
+    assert [word for word in PRIVATE if word in stored] == []
+    assert dict(after.getexif()) == {0x0112: 6}
+    assert after.info["icc_profile"] == srgb()
     assert after.tobytes() == before.tobytes()
-    assert (len(kept), answer["size"]) == (len(content), len(content))
+    assert upload["size"] == len(stored)
+    again = await sent(server.anonymous, author, stored, media_type)
+    assert (await server.anonymous.get(again["url"])).content == stored
 
 
-async def test_notes_that_hide_the_place_go_altogether(server, author):
-    """Compressed in a PNG, where nothing could be taken out in place."""
-    answer = await sent(server.anonymous, author, located("image/png", zip=True))
-    after = Image.open(io.BytesIO((await server.anonymous.get(answer["url"])).content))
-    assert (after.info.get("xmp"), after.getexif().get_ifd(0x8825)) == (None, {})
+@pytest.mark.parametrize("media_type", ["image/gif", "image/png", "image/webp", "image/avif"])
+async def test_an_animation_loses_its_metadata_and_no_frame(make_server, author, media_type):
+    server = await make_server(upload_types=("png", "webp", "gif", "avif"))
+    options = {"image/gif": {"comment": b"Berlin", "loop": 7}, "image/png": {}}
+    content = animation(media_type, **options.get(media_type, {"xmp": XMP + b"Berlin"}))
+    if media_type == "image/png":
+        content = insert_chunks(content)
+    upload = await sent(server.anonymous, author, content, media_type)
+    stored = (await server.anonymous.get(upload["url"])).content
+    before, after = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(stored))
+    assert (b"Berlin" in content, b"Berlin" in stored, b"GPS" in stored) == (True, False, False)
+    assert (after.n_frames, after.info.get("loop")) == (before.n_frames, before.info.get("loop"))
+    for number in range(after.n_frames):
+        before.seek(number)
+        after.seek(number)
+        assert after.tobytes() == before.tobytes()
+        assert after.info.get("duration") == before.info.get("duration")
 
 
-async def test_what_is_told_is_of_what_is_kept(server, graphql, author):
-    """The digest is that of the file without its place."""
+async def test_compressed_xmp_in_a_png_is_dropped(server, author):
+    upload = await sent(server.anonymous, author, located("image/png", zip=True))
+    stored = (await server.anonymous.get(upload["url"])).content
+    assert stored == picture("image/png")
+
+
+def profile(color_space: bytes) -> bytes:
+    return srgb()[:16] + color_space + srgb()[20:]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "mode", "icc_profile", "is_kept"),
+    [
+        ("image/jpeg", "RGB", profile(b"RGB "), True),
+        ("image/jpeg", "RGB", profile(b"RGB ") + b"\0" * 3, True),
+        ("image/jpeg", "L", profile(b"GRAY"), True),
+        ("image/jpeg", "CMYK", profile(b"CMYK"), True),
+        ("image/jpeg", "CMYK", profile(b"CMYK").ljust(200_000, b"\0")[:3], False),
+        ("image/jpeg", "RGB", profile(b"CMYK"), False),
+        ("image/jpeg", "L", profile(b"RGB "), False),
+        ("image/jpeg", "RGB", profile(b"RGB ") + b"something after it", False),
+        ("image/jpeg", "RGB", profile(b"RGB ")[:-9], False),
+        ("image/jpeg", "RGB", b"no profile" * 20, False),
+        ("image/png", "RGB", profile(b"RGB "), True),
+        ("image/png", "P", profile(b"RGB "), True),
+        ("image/png", "LA", profile(b"GRAY"), True),
+        ("image/png", "L", profile(b"RGB "), False),
+        ("image/png", "RGBA", profile(b"GRAY"), False),
+        ("image/webp", "RGB", profile(b"RGB "), True),
+        ("image/webp", "RGB", profile(b"CMYK"), False),
+    ],
+)
+async def test_a_colour_profile_is_kept_if_it_fits_the_image(server, author, media_type, mode, icc_profile, is_kept):
+    content = picture(media_type, mode=mode, icc_profile=icc_profile)
+    upload = await sent(server.anonymous, author, content, media_type)
+    stored = Image.open(io.BytesIO((await server.anonymous.get(upload["url"])).content))
+    assert stored.info.get("icc_profile") == (icc_profile if is_kept else None)
+    assert stored.tobytes() == Image.open(io.BytesIO(content)).tobytes()
+
+
+async def test_a_long_colour_profile_is_kept_in_all_its_segments(server, author):
+    long = struct.pack(">I", 200_000) + profile(b"CMYK")[4:].ljust(199_996, b"\1")
+    content = picture("image/jpeg", mode="CMYK", icc_profile=long)
+    upload = await sent(server.anonymous, author, content, "image/jpeg")
+    assert (await server.anonymous.get(upload["url"])).content == content
+
+
+async def test_size_and_digest_are_those_of_the_stored_file(server, graphql, author):
     answer = await sent(server.anonymous, author, located("image/jpeg"), "image/jpeg")
     kept = (await server.anonymous.get(answer["url"])).content
     told = await graphql.one(

@@ -2,13 +2,14 @@
 
 import asyncio
 import io
-from functools import cache
+import struct
+from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from resolvers.images import decoding
-from tests.uploads.files import PDF, animation, exif, picture, send, sent
+from tests.uploads.files import PDF, animation, chunk, exif, picture, send, sent, srgb
 
 KEPT = "public, max-age=31536000, immutable"
 PNG = picture()
@@ -134,11 +135,6 @@ async def test_a_file_that_storage_lost_is_not_there(server, stored):
     assert (await server.anonymous.get(stored["url"], params={"w": "320"})).status_code == 404
 
 
-@cache
-def srgb() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp"])
 async def test_a_picture_in_a_smaller_width(server, author, media_type):
     """Upright, in its colours, and without the notes of whoever took it."""
@@ -160,19 +156,87 @@ async def test_a_picture_in_a_smaller_width(server, author, media_type):
     assert whole.headers["etag"] != answer.headers["etag"]
 
 
-@pytest.mark.parametrize("mode", ["P", "RGBA", "L", "LA", "1", "I;16", "CMYK"])
-async def test_pictures_of_every_kind_are_made_smaller(server, author, mode):
+def bars(mode: str, colors: list[Any], **options: Any) -> bytes:
+    """Return a PNG, or a JPEG for CMYK, of vertical bars that are 80 pixels wide."""
+    image = Image.new(mode, (80 * len(colors), 200))
+    for number, color in enumerate(colors):
+        image.paste(color, (80 * number, 0, 80 * number + 80, 200))
+    if mode == "P":
+        image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    file = io.BytesIO()
+    image.save(file, "JPEG" if mode == "CMYK" else "PNG", **options)
+    return file.getvalue()
+
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+CLEAR = "transparent"
+MODES = {
+    "1": (bars("1", [0, 1, 0]), "L", [0, 255, 0]),
+    "1 with a transparent colour": (bars("1", [0, 1, 0], transparency=0), "LA", [CLEAR, (255, 255), CLEAR]),
+    "L": (bars("L", [0, 64, 255]), "L", [0, 64, 255]),
+    "L with a transparent colour": (bars("L", [0, 64, 255], transparency=64), "LA", [(0, 255), CLEAR, (255, 255)]),
+    "LA": (bars("LA", [(0, 255), (64, 0), (99, 128)]), "LA", [(0, 255), CLEAR, (99, 128)]),
+    "P": (bars("P", [0, 1, 2]), "RGB", [RED, GREEN, BLUE]),
+    "P with a transparent entry": (
+        bars("P", [0, 1, 2], transparency=1),
+        "RGBA",
+        [(*RED, 255), CLEAR, (*BLUE, 255)],
+    ),
+    "P with translucent entries": (
+        bars("P", [0, 1, 2], transparency=b"\xff\x80\0"),
+        "RGBA",
+        [(*RED, 255), (*GREEN, 128), CLEAR],
+    ),
+    "RGB": (bars("RGB", [RED, GREEN, BLUE]), "RGB", [RED, GREEN, BLUE]),
+    "RGB with a transparent colour": (
+        bars("RGB", [RED, GREEN, BLUE], transparency=GREEN),
+        "RGBA",
+        [(*RED, 255), CLEAR, (*BLUE, 255)],
+    ),
+    "RGBA": (bars("RGBA", [(*RED, 255), (*GREEN, 128), (*BLUE, 0)]), "RGBA", [(*RED, 255), (*GREEN, 128), CLEAR]),
+    "I;16": (bars("I;16", [0, 16_448, 32_896, 49_087, 65_535]), "L", [0, 64, 128, 191, 255]),
+    "I;16 with a transparent value": (
+        bars("I;16", [0, 16_448, 65_535], transparency=16_448),
+        "LA",
+        [(0, 255), CLEAR, (255, 255)],
+    ),
+    "CMYK": (bars("CMYK", [(0, 0, 0, 0), (255, 0, 0, 0), (0, 0, 0, 255)]), "CMYK", None),
+}
+
+
+@pytest.mark.parametrize(("content", "mode", "pixels"), MODES.values(), ids=MODES)
+async def test_a_thumbnail_keeps_range_colours_and_transparency(server, author, content, mode, pixels):
     media_type = "image/jpeg" if mode == "CMYK" else "image/png"
-    kept = await sent(server.anonymous, author, picture(media_type, (400, 200), mode=mode), media_type)
-    answer = await server.anonymous.get(kept["url"], params={"w": "160"})
-    assert Image.open(io.BytesIO(answer.content)).size == (160, 80)
+    original = Image.open(io.BytesIO(content))
+    upload = await sent(server.anonymous, author, content, media_type)
+    response = await server.anonymous.get(upload["url"], params={"w": "160"})
+    thumbnail = Image.open(io.BytesIO(response.content))
+    count = original.width // 80
+    assert (thumbnail.mode, thumbnail.size) == (mode, (160, round(200 * 160 / original.width)))
+    for number in range(count):
+        color = thumbnail.getpixel((round(160 * (number + 0.5) / count), 10))
+        if pixels is None:  # JPEG is lossy
+            expected = original.getpixel((80 * number + 40, 100))
+            assert max(abs(a - b) for a, b in zip(color, expected, strict=True)) < 4
+        else:
+            assert (CLEAR if pixels[number] == CLEAR and color[-1] == 0 else color) == pixels[number]
+
+
+async def test_a_thumbnail_of_a_png_keeps_its_gamma_and_primaries(server, author):
+    content = picture(size=(400, 200))
+    primaries = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    content = content[:33] + chunk(b"gAMA", struct.pack(">I", 100_000)) + chunk(b"cHRM", primaries) + content[33:]
+    upload = await sent(server.anonymous, author, content)
+    response = await server.anonymous.get(upload["url"], params={"w": "160"})
+    thumbnail = Image.open(io.BytesIO(response.content))
+    assert (thumbnail.info["gamma"], thumbnail.info["chromaticity"][2:4]) == (1.0, (0.68, 0.32))
 
 
 async def test_a_width_is_made_once_however_many_ask(server, author, monkeypatch):
     """At once, and later."""
     made = []
-    scaled = decoding.scaled
-    monkeypatch.setattr(decoding, "scaled", lambda *given: (made.append(given), scaled(*given)))
+    resize = decoding.resize
+    monkeypatch.setattr(decoding, "resize", lambda *given: (made.append(given), resize(*given)))
     kept = await sent(server.anonymous, author, picture(size=(800, 400)))
     answers = await asyncio.gather(*(server.anonymous.get(kept["url"], params={"w": "320"}) for _ in range(20)))
     answers.append(await server.anonymous.get(kept["url"], params={"w": "320"}))

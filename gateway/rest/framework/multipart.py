@@ -14,8 +14,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from models.errors import PayloadTooLarge, Refusal, Unavailable, UnsupportedMediaType, ValidationError
-from resolvers.filenames import cleaned
-from resolvers.uploads import Received
+from resolvers.filenames import sanitize
+from resolvers.uploads import ReceivedFile
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings quote bytes of the client's body
 
@@ -46,8 +46,8 @@ class UploadedPart:
     """Chunks that are not yet written to `file`."""
 
     @property
-    def received(self) -> Received:
-        return Received(self.file, self.size, self.filename, self.declared_type)
+    def received(self) -> ReceivedFile:
+        return ReceivedFile(self.file, self.size, self.filename, self.declared_type)
 
 
 class UploadParser:
@@ -113,7 +113,7 @@ class UploadParser:
             raise invalid_field(name, "must be a file, with a filename")
         self.check_part_count(name)
         declared_type = self.headers.get(b"content-type", b"").decode("latin-1")
-        filename = cleaned(filename.decode(errors="replace"))
+        filename = sanitize(filename.decode(errors="replace"))
         self.parts.append(UploadedPart(name, filename, declared_type, self.create_file()))
 
     def check_part_count(self, name: str) -> None:
