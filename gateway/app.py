@@ -15,8 +15,8 @@ from gateway.http.content_negotiation import GRAPHQL_PATH
 from gateway.http.middleware.concurrency import STATE, Overload, Work
 from gateway.http.middleware.request_state import Guard, Visits
 from gateway.http.routing import Application
+from gateway.observability import instrument
 from gateway.observability.collector import GatewayCollector
-from gateway.observability.instrument import instrument
 from gateway.observability.logging import configure_logging
 from gateway.observability.metrics.multiprocess import serve_metrics
 from gateway.observability.metrics.recorder import MetricsRecorder
@@ -88,7 +88,9 @@ def lifespan(
             serve_metrics(GatewayCollector(gateway)),
         ):
             app.state.gateway = gateway
-            instrument(gateway, provider)
+            instrument.measure(gateway)
+            if provider:
+                instrument.trace(gateway, provider)
             settle()
             yield {STATE: work}
 

@@ -33,7 +33,6 @@ from gateway.http.middleware.concurrency import Work
 from gateway.limits import Limits
 from gateway.limits.open_streams import OpenStreams
 from gateway.limits.sliding_window import create_redis_client
-from gateway.observability.metrics.database import time_operations, time_reads
 from gateway.observability.metrics.recorder import MetricsRecorder
 from gateway.observability.tracing.operations import ContextExtractor, no_context
 from gateway.persisted.resolver import Persisted
@@ -116,9 +115,6 @@ async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> A
             stack.push_async_callback(following.close)
         reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, longest=longest)
         stack.push_async_callback(reads.close)
-        time_reads(reads, recorder.statements["reads"])
-        for each in {db, following}:
-            time_operations(each, recorder.statements["operations"])
         redis = create_redis_client(settings.redis_url) if settings.redis_url else None
         if redis:
             stack.push_async_callback(redis.aclose)

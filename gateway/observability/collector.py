@@ -4,15 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import PROCESS_COLLECTOR
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.graphql.database import Postgres, ReadDatabase
-from gateway.observability.metrics.histogram import Histogram
 from gateway.wiring import Gateway
-
-EMPTY_OPERATIONS = {(kind, ""): Histogram() for kind in ("mutation", "query")}
-"""Series that exist before the first operation, so that Prometheus sees it as an increase."""
 
 
 class GatewayCollector(Collector):
@@ -30,18 +26,10 @@ class GatewayCollector(Collector):
 
     def request_metrics(self) -> Iterator[Metric]:
         """Yield what has been served, and with which errors."""
-        recorder, limits = self.gateway.recorder, self.gateway.limits
-        recorder.flush()
-        requests = {(m, route, f"{digit}xx"): each for (m, route, digit), each in recorder.requests.items()}
-        yield histogram("http_request", "HTTP requests, except streams", ("method", "route", "status"), requests)
-        operations = {**EMPTY_OPERATIONS, **recorder.operations.all()}
-        yield histogram("operation", "GraphQL queries and mutations", ("type", "name"), operations)
-        yield histogram("stream", "Streams and WebSockets that have ended", ("kind",), with_label(recorder.streams))
-        yield counter("refusals", "Errors in responses of both protocols, by code", "code", recorder.errors)
-        limited = (((name, "passed" if ok else "refused"), times) for (name, ok), times in limits.outcomes.items())
+        yield from self.gateway.recorder.registry.collect()
+        outcomes = self.gateway.limits.outcomes.items()
+        limited = (((name, "passed" if ok else "refused"), times) for (name, ok), times in outcomes)
         yield counter("limit_checks", "Rate limit checks, by limit and outcome", ("limit", "outcome"), limited)
-        events = recorder.webhook_events
-        yield counter("webhook_events", "Stripe events with a valid signature, by status", "status", events)
 
     def process_metrics(self) -> Iterator[Metric]:
         """Yield what is open now, and how current the event log is."""
@@ -69,10 +57,7 @@ class GatewayCollector(Collector):
 
     def database_metrics(self) -> Iterator[Metric]:
         """Yield statements and database connections."""
-        gateway, statements = self.gateway, self.gateway.recorder.statements
-        help = "SQL statements, the wait for a connection included"
-        yield histogram("statement", help, ("by",), with_label(statements))
-        reads, pool = pool_stats(gateway.engine.reads), gateway.db.pool
+        reads, pool = pool_stats(self.gateway.engine.reads), self.gateway.db.pool
         help = "Reads that were sent to the database in one statement with others"
         yield counter("reads_coalesced", help, (), [((), reads["joined"])])
         busy = {"operations": pool.busy, "reads": reads["busy"]}
@@ -103,21 +88,9 @@ def pool_stats(reads: ReadDatabase) -> dict[str, int]:
     return {"busy": size - reads.idle.qsize(), "size": size, "waiting": 0, "joined": 0}
 
 
-def with_label(series: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
-    """Return the series with their names as tuples of one label value."""
-    return {(name,): each for name, each in series.items()}
-
-
-def histogram(name: str, help: str, labels: tuple[str, ...], series: Mapping[tuple[str, ...], Histogram]) -> Metric:
-    family = HistogramMetricFamily(f"dovetail_{name}_seconds", help, labels=labels)
-    for values, each in series.items():
-        family.add_metric(values, each.buckets(), each.total)
-    return family
-
-
 def counter(name: str, help: str, labels: str | tuple[str, ...], values: Any) -> Metric:
     if isinstance(labels, str):
-        labels, values = (labels,), with_label(values).items()
+        labels, values = (labels,), (((key,), value) for key, value in values.items())
     family = CounterMetricFamily(f"dovetail_{name}", help, labels=labels)
     for key, value in values:
         family.add_metric(key, value)

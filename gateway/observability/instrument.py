@@ -1,27 +1,62 @@
-"""Installs spans around the parts of a running server, once, when it starts."""
+"""Installs timers and spans around the parts of a running server, once, when it starts."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 from opentelemetry.trace import TracerProvider
 from sqlalchemy import make_url
 
+from gateway.graphql.database import ReadDatabase
 from gateway.observability.tracing.clients import trace_language_model, trace_service
-from gateway.observability.tracing.database import StatementTracer, trace_database, trace_reads
+from gateway.observability.tracing.database import StatementTracer
 from gateway.observability.tracing.operations import extract_context, trace_operations
 from gateway.wiring import Gateway
+from models import Database
+from models.database.pool import Answer, Connection
 
 
-def instrument(gateway: Gateway, provider: TracerProvider | None) -> None:
-    """Trace operations, statements and calls of other services; do nothing without a tracer provider."""
-    if provider is None:
-        return
+def measure(gateway: Gateway) -> None:
+    """Record how long SQL statements take."""
+    reads, operations = gateway.recorder.statements("reads"), gateway.recorder.statements("operations")
+    wrap_reads(gateway.engine.reads, lambda sql: reads.time())
+    for db in {gateway.db, gateway.following}:
+        wrap_database(db, lambda sql: operations.time())
+
+
+def trace(gateway: Gateway, provider: TracerProvider) -> None:
+    """Trace operations, statements and calls of other services."""
     settings = gateway.settings
     tracer = provider.get_tracer("dovetail", settings.app_version)
     statements = StatementTracer(tracer, make_url(settings.database_url))
-    trace_reads(gateway.engine.reads, statements)
+    wrap_reads(gateway.engine.reads, statements.span)
     for db in {gateway.db, gateway.following}:
-        trace_database(db, statements)
+        wrap_database(db, statements.span)
     trace_operations(gateway.engine, tracer, use_names=settings.trusted_documents == "require")
     trace_service(gateway.storage, "storage", tracer)
     if gateway.payments:
         trace_service(gateway.payments, "payments", tracer)
     trace_language_model(gateway.model, settings.openai_model, tracer)
     gateway.extract_context = extract_context
+
+
+def wrap_reads(reads: ReadDatabase, around: Callable[[str], AbstractContextManager[Any]]) -> None:
+    """Enter `around(sql)` for each read, the wait for a connection included."""
+    execute = reads.row
+
+    async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        with around(sql):
+            return await execute(sql, parameters)
+
+    reads.row = row
+
+
+def wrap_database(db: Database, around: Callable[[str], AbstractContextManager[Any]]) -> None:
+    """Enter `around(sql)` for each statement of a transaction."""
+    execute = db.ask
+
+    async def ask(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
+        with around(sql):
+            return await execute(connection, sql, parameters, rows=rows)
+
+    db.ask = ask

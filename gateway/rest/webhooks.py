@@ -47,7 +47,7 @@ async def stripe(request: Request, signature: Signature = None) -> Response:
     gateway, body = get_state(request), await request.body()
     gateway.signatures.verify(body, signature)
     status = await webhooks.receive(gateway.db, parse_event(body))
-    gateway.recorder.webhook_events[status.value] += 1
+    gateway.recorder.webhook_events.labels(status.value).inc()
     return json_response(RECEIPT, headers=NO_STORE)
 
 

@@ -1,9 +1,10 @@
-"""Durations by operation name. Clients choose those names, so the number of series has a bound."""
+"""Series by operation name. Clients choose those names, so the number of series has a bound."""
 
 import time
 from collections import OrderedDict
+from functools import cache
 
-from gateway.observability.metrics.histogram import Histogram
+from prometheus_client import Histogram
 
 MAX_SERIES = 100
 MAX_NAME_LENGTH = 64
@@ -12,46 +13,37 @@ IDLE_SECONDS = 3600.0
 OTHER = "other"
 """The name that all further operations share."""
 
-Key = tuple[str, str]
-"""An operation's type and name."""
-
-
-class TimestampedHistogram(Histogram):
-    """A histogram with the monotonic time of its last use."""
-
-    __slots__ = ("last_used",)
-
 
 class BoundedSeries:
-    """One histogram for each of up to `max_series` operations, and one per operation type for all others."""
+    """The series of a histogram with the labels type and name: up to `max_series` names, and `other` for the rest."""
 
-    def __init__(self, max_series: int = MAX_SERIES) -> None:
-        self.max_series = max_series
-        self.series: OrderedDict[Key, TimestampedHistogram] = OrderedDict()
-        """Least recently used first."""
-        self.others: dict[str, Histogram] = {}
+    def __init__(self, histogram: Histogram, max_series: int = MAX_SERIES) -> None:
+        self.histogram, self.max_series = histogram, max_series
+        self.get_permanent = cache(histogram.labels)
+        self.series: OrderedDict[tuple[str, str], tuple[Histogram, float]] = OrderedDict()
+        """Each series with the monotonic time of its last use, least recently used first."""
 
-    def observe(self, kind: str, name: str, seconds: float) -> None:
-        key = kind, name
-        series = self.series.get(key) or self._add(key)
-        if series is None:
-            self.others.setdefault(kind, Histogram()).observe(seconds)
+    def labels(self, type_: str, name: str) -> Histogram:
+        """Return the series of an operation, or the one that it shares. Unnamed operations have their own."""
+        key = type_, name
+        if key in self.series:
+            series, _ = self.series[key]
+        elif name and self._make_room(name):
+            series = self.histogram.labels(*key)
         else:
-            self.series.move_to_end(key)
-            series.last_used = time.monotonic()
-            series.observe(seconds)
-
-    def _add(self, key: Key) -> TimestampedHistogram | None:
-        """Return a new series, in place of an idle one if there are `max_series`; None if none is idle."""
-        if len(key[1]) > MAX_NAME_LENGTH:
-            return None
-        if len(self.series) >= self.max_series:
-            least_recent = next(iter(self.series))
-            if time.monotonic() - self.series[least_recent].last_used < IDLE_SECONDS:
-                return None
-            del self.series[least_recent]
-        series = self.series[key] = TimestampedHistogram()
+            return self.get_permanent(type_, name and OTHER)
+        self.series[key] = series, time.monotonic()
+        self.series.move_to_end(key)
         return series
 
-    def all(self) -> dict[Key, Histogram]:
-        return {**self.series, **{(kind, OTHER): series for kind, series in self.others.items()}}
+    def _make_room(self, name: str) -> bool:
+        """Return True if the name may have a series of its own; remove an idle one if there are too many."""
+        if len(name) > MAX_NAME_LENGTH:
+            return False
+        if len(self.series) >= self.max_series:
+            key, (_, last_used) = next(iter(self.series.items()))
+            if time.monotonic() - last_used < IDLE_SECONDS:
+                return False
+            del self.series[key]
+            self.histogram.remove(*key)
+        return True

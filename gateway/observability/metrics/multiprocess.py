@@ -2,6 +2,17 @@
 
 Each worker listens on a Unix socket in a directory that the parent process created. Every series has a `worker` label
 with its process id: sums would fall when a worker is replaced, and Prometheus takes that for a counter reset.
+
+`prometheus_client` has a multiprocess mode of its own, in which workers write their values to memory-mapped files. With
+version 0.26 it cannot keep what `/metrics` promises:
+
+- Custom collectors, gauges with a function and `process_*` metrics are missing. Pools, caches, streams and the age of
+  the event log are read at the time of the scrape; as values they would have to be written at every change.
+- `remove` is not implemented: an operation name that made room for another (`bounded_labels`) stays forever.
+- A gauge of a killed worker keeps its last value until the parent reports the death. Each worker that ever started
+  leaves 128 KiB of files.
+- Counters and histograms have no `worker` label.
+- It adds 2 µs to T's 97 µs of CPU.
 """
 
 import asyncio

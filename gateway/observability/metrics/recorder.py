@@ -1,73 +1,73 @@
-"""Counts and durations of this process's requests, operations, streams, errors and statements."""
+"""The metrics of this process that are counted as things happen: requests, operations, streams, errors, statements."""
 
-import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from gateway.http.errors import OF_CODE
 from gateway.http.request_state import Visit
 from gateway.observability.metrics.bounded_labels import OTHER, BoundedSeries
-from gateway.observability.metrics.histogram import STREAM_BUCKETS, Histogram
 from models import WebhookStatus
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 SUBSCRIPTION = "subscription"
-FLUSH_SIZE = 200
-"""Requests that are counted in one batch: half the cost of counting each one as it ends."""
+REQUEST_BUCKETS = 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
+"""Upper bounds in seconds, for requests, operations and statements."""
+STREAM_BUCKETS = 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0
+"""Upper bounds in seconds, for streams and WebSockets."""
 
-
-def zero_counter(labels: Iterable[Any]) -> Counter[Any]:
-    """Return a counter that has every label at 0: Prometheus sees no increase in a series that starts at 1."""
-    return Counter(dict.fromkeys(labels, 0))
+disable_created_metrics()  # a second series for each series, which no rule and no panel reads
 
 
 class MetricsRecorder:
     """The counts of one process since it started."""
 
     def __init__(self) -> None:
-        self.pending: list[tuple[str, Any, Visit, float]] = []
-        """Requests that have ended but are not counted yet."""
-        self.requests: defaultdict[tuple[str, str, int], Histogram] = defaultdict(Histogram)
-        """Durations by method, route and first digit of the status."""
-        self.streams: defaultdict[str, Histogram] = defaultdict(partial(Histogram, STREAM_BUCKETS))
-        """Durations by kind of the streams that have ended."""
-        self.operations = BoundedSeries()
-        self.errors = zero_counter(OF_CODE)
-        """Errors by code, in either protocol."""
-        self.webhook_events = zero_counter(status.value for status in WebhookStatus)
-        self.statements = {"reads": Histogram(), "operations": Histogram()}
+        self.registry = CollectorRegistry()
+        requests = self._histogram("http_request", "HTTP requests, except streams", ("method", "route", "status"))
+        operations = self._histogram("operation", "GraphQL queries and mutations", ("type", "name"))
+        streams = self._histogram("stream", "Streams and WebSockets that have ended", ("kind",), STREAM_BUCKETS)
+        statements = self._histogram("statement", "SQL statements, the wait for a connection included", ("by",))
+        # `labels` takes a lock; its cache saves 4 of T's 97 µs.
+        self.requests, self.streams, self.statements = cache(requests.labels), cache(streams.labels), statements.labels
+        self.operations = BoundedSeries(operations)
+        self.errors = self._counter("refusals", "Errors in responses of both protocols, by code", "code", OF_CODE)
+        self.webhook_events = self._counter(
+            "webhook_events",
+            "Stripe events with a valid signature, by status",
+            "status",
+            (status.value for status in WebhookStatus),
+        )
+        for type_ in ("mutation", "query"):
+            operations.labels(type_, "")
+
+    def _histogram(
+        self, name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...] = REQUEST_BUCKETS
+    ) -> Histogram:
+        return Histogram(f"dovetail_{name}_seconds", help, labels, buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, help: str, label: str, values: Iterable[str]) -> Counter:
+        """Create a counter with all its series at 0: Prometheus sees no increase in a series that starts at 1."""
+        counter = Counter(f"dovetail_{name}", help, (label,), registry=self.registry)
+        for value in values:
+            counter.labels(value)
+        return counter
 
     def record_request(self, scope: Any, visit: Visit, seconds: float) -> None:
-        self.pending.append((scope["method"], scope.get("route"), visit, seconds))
-        if len(self.pending) >= FLUSH_SIZE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Count the pending requests."""
-        for method, route, visit, seconds in self.pending:
-            if visit.stream:
-                self.streams[visit.stream].observe(seconds)
-            else:
-                labels = method if method in METHODS else OTHER, route.path if route else OTHER
-                self.requests[*labels, visit.status // 100].observe(seconds)
-            self.record_operation(visit, seconds)
-        self.pending.clear()
-
-    @contextmanager
-    def time_stream(self, kind: str) -> Iterator[None]:
-        """Record the duration of a stream that is not an HTTP request, such as a WebSocket."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.streams[kind].observe(time.perf_counter() - started)
+        """Record an HTTP request, or the stream that was its response, and its GraphQL operation."""
+        if visit.stream:
+            self.streams(visit.stream).observe(seconds)
+        else:
+            method, route = scope["method"], scope.get("route")
+            labels = method if method in METHODS else OTHER, route.path if route else OTHER
+            self.requests(*labels, f"{visit.status // 100}xx").observe(seconds)
+        self.record_operation(visit, seconds)
 
     def record_operation(self, visit: Visit, seconds: float) -> None:
         """Record a GraphQL operation and the codes of its errors. Subscriptions are recorded as streams only."""
         if visit.kind and visit.kind != SUBSCRIPTION:
-            self.operations.observe(visit.kind, visit.operation or "", seconds)
+            self.operations.labels(visit.kind, visit.operation or "").observe(seconds)
         for code in visit.codes:
-            self.errors[code] += 1
+            self.errors.labels(code).inc()

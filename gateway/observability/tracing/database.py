@@ -3,17 +3,12 @@
 Statements outside a request, such as those that read the event log, have no span.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from sqlalchemy import URL
-
-from gateway.graphql.database import ReadDatabase
-from models import Database
-from models.database.pool import Answer, Connection
 
 MAX_QUERY_TEXT_LENGTH = 4_096
 
@@ -55,23 +50,3 @@ def record_error(span: Span, error: BaseException) -> None:
     """Mark the span as failed, without the error's message: a database's message contains values."""
     span.set_attribute("error.type", type(error).__qualname__)
     span.set_status(StatusCode.ERROR)
-
-
-def trace_reads(reads: ReadDatabase, statements: StatementTracer) -> None:
-    execute = reads.row
-
-    async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        with statements.span(sql):
-            return await execute(sql, parameters)
-
-    reads.row = row
-
-
-def trace_database(db: Database, statements: StatementTracer) -> None:
-    execute = db.ask
-
-    async def ask(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
-        with statements.span(sql):
-            return await execute(connection, sql, parameters, rows=rows)
-
-    db.ask = ask

@@ -41,7 +41,7 @@ async def begin(websocket: WebSocket, visit: Visit) -> None:
     """Speak the protocol; without it, say so in the one way that there is then."""
     if PROTOCOL in websocket.scope["subprotocols"]:
         await websocket.accept(PROTOCOL)
-        with get_state(websocket).recorder.time_stream("websocket"):
+        with get_state(websocket).recorder.streams("websocket").time():
             await Socket(websocket, visit).run()
     else:
         await websocket.accept()
