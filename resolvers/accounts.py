@@ -1,7 +1,7 @@
-"""Accounts: what can be asked about them, and how one signs in and out.
+"""Accounts and sessions: registration, login, refresh and logout.
 
-A session is a family of refresh tokens, each of which is exchanged once for the next. Its id is the `sid` of every
-access token given out along the way, so a session that ends takes them with it.
+A session is a family of refresh tokens, each of which is exchanged once for the next. Its id is the `sid` of all its
+access tokens, so they end with it.
 """
 
 from collections.abc import Collection
@@ -27,16 +27,16 @@ from resolvers.ports import Sessions
 from resolvers.tokens import Claims, IssuedTokens, Tokens, hash_token, new_refresh_token
 
 WRONG_CREDENTIALS = "Wrong email address or password"
-"""Said of a wrong password and of an unknown address alike."""
-REFRESH_REUSED = "The refresh token was used before; sign in again"
-REFRESH_JUST_USED = "The refresh token has just been used; go on with what it was exchanged for"
+"""The same for a wrong password and an unknown address, so that the message does not tell which accounts exist."""
+REFRESH_REUSED = "The refresh token has already been used; sign in again"
+REFRESH_JUST_USED = "The refresh token has just been used; use the tokens that it was exchanged for"
 REUSE_GRACE = timedelta(seconds=10)
-"""How far apart two uses of a refresh token may be one exchange: two tabs share it, or an answer was lost and asked for
-again. Whoever comes second gets nothing, so a thief gains nothing either; the first one's tokens stay good."""
+"""A second use within this time is no theft: two tabs share the token, or a response was lost and the request repeated.
+The second use gets no tokens, so a thief gains nothing; the tokens of the first use stay valid."""
 
 
 def normalize_email(text: str) -> str:
-    """An email address in lower case; whether it receives mail is not asked, and `.test` is as good as any."""
+    """Return an email address in lower case, or raise `ValueError`. Does not check that it receives mail."""
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
     except EmailNotValidError as error:
@@ -44,7 +44,7 @@ def normalize_email(text: str) -> str:
 
 
 def normalize_email_or_raw(text: str) -> str:
-    """How an address is kept, however somebody spells it now; what is no address nobody has."""
+    """Return an address as it is stored. A text that is no address is returned as well: no account has it."""
     try:
         return normalize_email(text) if len(text) <= LONGEST_ADDRESS else text
     except ValueError:
@@ -67,34 +67,34 @@ class Login(Input):
 
 
 def viewer(viewer: Viewer | None) -> Select[User]:
-    """The viewer's own account, if somebody is signed in."""
+    """The viewer's account, or null for an anonymous request."""
     return select(User).where(User.id == viewer.id if viewer else false())
 
 
 def user(viewer: Viewer | None, id: UUID) -> Select[User]:
-    """One user."""
+    """The user with an id."""
     return select(User).where(User.id == id)
 
 
 def email(viewer: Viewer | None, user: type[User]) -> ColumnElement[str | None]:
-    """The address, shown to its owner and to admins."""
+    """The email address, visible to its owner and to admins."""
     if viewer is None:
         return null()
     return user.email if viewer.is_admin else case((user.id == viewer.id, user.email))
 
 
 async def register(ctx: RequestContext, input: Register) -> IssuedTokens:
-    """Make an account and sign in to it."""
+    """Create an account and sign in to it."""
     password_hash = await passwords.hash_password(input.password)
     user = User(name=input.name, email=input.email, password_hash=password_hash)
     try:
         async with ctx.db.writing() as session:
             session.add(user)
             await session.flush()
-            opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+            issued = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
     except IntegrityError as error:
         raise Conflict("That email address is already registered") from error
-    return ctx.enter(opened)
+    return ctx.enter(issued)
 
 
 async def login(ctx: RequestContext, input: Login) -> IssuedTokens:
@@ -104,15 +104,18 @@ async def login(ctx: RequestContext, input: Login) -> IssuedTokens:
     if not await passwords.verify_password(input.password, user and user.password_hash):
         raise Unauthorized(WRONG_CREDENTIALS)
     async with ctx.db.writing() as session:
-        opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
-    return ctx.enter(opened)
+        issued = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
+    return ctx.enter(issued)
 
 
 async def refresh(ctx: RequestContext, refresh_token: str) -> IssuedTokens:
-    """Exchange a refresh token for new tokens, once. Used again later it ends the session: somebody stole it."""
+    """Exchange a refresh token for new tokens.
+
+    Each is valid once. A later second use means that it was stolen, and ends the session.
+    """
     async with ctx.db.writing() as session:
-        wanted = select(RefreshToken).where(RefreshToken.token_hash == hash_token(refresh_token)).with_for_update()
-        token = await session.scalar(wanted)
+        query = select(RefreshToken).where(RefreshToken.token_hash == hash_token(refresh_token)).with_for_update()
+        token = await session.scalar(query)
         now = utcnow()
         if token is None or token.revoked_at is not None or token.expires_at <= now:
             raise Unauthorized("The refresh token is not valid or has expired")
@@ -120,27 +123,30 @@ async def refresh(ctx: RequestContext, refresh_token: str) -> IssuedTokens:
         if used_at is None:
             token.used_at = now
             user = await session.get_one(User, token.user_id)
-            opened = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
+            issued = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), token.family_id)
         elif now - used_at > REUSE_GRACE:
             await end_session(session, token.family_id)
     if used_at is not None:
         raise Unauthorized(REFRESH_REUSED if now - used_at > REUSE_GRACE else REFRESH_JUST_USED)
-    return ctx.enter(opened)
+    return ctx.enter(issued)
 
 
 async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
-    """End the session of the access token, and that of the refresh token."""
+    """End the session of the access token and that of the refresh token."""
     async with ctx.db.writing() as session:
         if ctx.session_id is not None:
             await end_session(session, ctx.session_id)
         if refresh_token is not None:
-            held = select(RefreshToken.family_id).where(RefreshToken.token_hash == hash_token(refresh_token))
-            if family_id := await session.scalar(held):
+            query = select(RefreshToken.family_id).where(RefreshToken.token_hash == hash_token(refresh_token))
+            if family_id := await session.scalar(query):
                 await end_session(session, family_id)
 
 
 async def authenticate(sessions: Sessions, tokens: Tokens, access_token: str) -> Claims:
-    """What an access token says of its viewer, session and end, with the viewer's role of this moment."""
+    """Return the claims of an access token, with the viewer's current role.
+
+    Raise `Unauthorized` if the token is not valid or its session has ended.
+    """
     claims = tokens.verify(access_token)
     role = await sessions.role(claims.viewer.id, claims.session_id)
     if role is None:
@@ -151,13 +157,13 @@ async def authenticate(sessions: Sessions, tokens: Tokens, access_token: str) ->
 def active_session_role(
     user_id: UUID | BindParameter[UUID], session_id: UUID | BindParameter[UUID]
 ) -> Select[tuple[Role]]:
-    """The role of an account, while it and its session are there."""
+    """Select the role of an account if it exists and its session has not ended."""
     family = RefreshToken.family_id == session_id, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
     return select(User.role).where(User.id == user_id, exists().where(*family))
 
 
 def active_sessions(sessions: Collection[UUID]) -> CompoundSelect:
-    """Of some sessions, identities and API keys those that live, each with its account's role."""
+    """Select those of some sessions, identities and API keys that have not ended, each with its account's role."""
     family = RefreshToken.family_id.in_(sessions), RefreshToken.revoked_at.is_(None)
     accounts = select(RefreshToken.family_id, User.role).join(User, User.id == RefreshToken.user_id).where(*family)
     identities = select(Identity.id, User.role).join(User, User.id == Identity.user_id)
@@ -166,19 +172,19 @@ def active_sessions(sessions: Collection[UUID]) -> CompoundSelect:
 
 
 async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
-    """Give an account a role, from now on."""
+    """Set the role of an account. Applies at once, also to its open sessions."""
     async with db.writing() as session:
-        change = update_rows(User).where(User.email == normalize_email_or_raw(email.strip())).values(role=role)
-        if not (await session.execute(change)).rowcount:
-            raise NotFound(f"No account has the address {email}")
+        statement = update_rows(User).where(User.email == normalize_email_or_raw(email.strip())).values(role=role)
+        if not (await session.execute(statement)).rowcount:
+            raise NotFound(f"No account has the email address {email}")
         touch_everything(session)
 
 
 def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:
-    """Tokens for a session, new or going on."""
+    """Return tokens for a new or a continued session, and add the refresh token to the transaction."""
     refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_life
-    kept = {"user_id": viewer.id, "family_id": session_id, "token_hash": hash_token(refresh_token)}
-    session.add(RefreshToken(**kept, expires_at=expires_at))
+    token_hash = hash_token(refresh_token)
+    session.add(RefreshToken(user_id=viewer.id, family_id=session_id, token_hash=token_hash, expires_at=expires_at))
     expires_in = int(tokens.access_life.total_seconds())
     return IssuedTokens(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
 

@@ -1,7 +1,7 @@
-"""API keys: what machines show instead of signing in. Each acts as an account, within its scopes, until it is revoked.
+"""API keys: credentials for machines. Each acts as an account, within its scopes, until it expires or is revoked.
 
-A key is `dvt_`, 32 characters of chance, and 6 that are a checksum of all before: so one that leaked is found by its
-form, and one that was mistyped is refused without a look at the database.
+A key is `dvt_`, 32 random characters and a checksum of 6. Secret scanners recognise a leaked key by this pattern, and a
+mistyped key is rejected without a database query.
 """
 
 import re
@@ -29,7 +29,7 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_LENGTH, CHECKSUM_LENGTH = 32, 6
 PATTERN = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}")
 USE_RESOLUTION = timedelta(minutes=1)
-"""How often it is noted at most that a key was used."""
+"""`last_used_at` is written once in this time at most."""
 INVALID_KEY = "The API key is not valid, has expired or was revoked"
 
 
@@ -39,7 +39,7 @@ class Scope(Enum):
 
 
 class NewKey(Input):
-    """What a key is for, what it may do, and how long."""
+    """The name, scopes and lifetime of a new API key."""
 
     name: PersonName
     scopes: frozenset[Scope]
@@ -52,7 +52,7 @@ def new_key() -> str:
 
 
 def checksum(body: str) -> str:
-    """The CRC-32 of a key's other characters, in six of base 62."""
+    """Return the CRC-32 of a key's other characters as six digits of base 62."""
     number, digits = zlib.crc32(body.encode()), ""
     for _ in range(CHECKSUM_LENGTH):
         number, digit = divmod(number, len(ALPHABET))
@@ -65,18 +65,26 @@ def is_well_formed(key: str) -> bool:
 
 
 async def create(db: Database, input: NewKey, email: str | None = None) -> str:
-    """A key for the account that has the address, or else for an account of its own. It cannot be shown again."""
+    """Create a key for the account with an email address, or for a new account of its own.
+
+    Return the key. Only its hash is stored, so it cannot be shown again.
+    """
     key, life = new_key(), input.life
     async with db.writing() as session:
         user_id = await resolve_account(session, input.name, email)
         scopes = ",".join(scope.value for scope in Scope if scope in input.scopes | {Scope.READ})
-        kept = {"name": input.name, "user_id": user_id, "key_hash": hash_token(key), "scopes": scopes}
-        session.add(ApiKey(**kept, expires_at=life and utcnow() + life))
+        expires_at = life and utcnow() + life
+        session.add(
+            ApiKey(name=input.name, user_id=user_id, key_hash=hash_token(key), scopes=scopes, expires_at=expires_at)
+        )
     return key
 
 
 async def resolve_account(session: Transaction, name: str, email: str | None) -> UUID:
-    """Whom a key acts as. An account of its own has no address, so nobody signs in to it."""
+    """Return the id of the account that a key acts as.
+
+    Without an email address, create one. It has no address either, so it cannot log in.
+    """
     if email is None:
         user = User(name=name)
         session.add(user)
@@ -84,57 +92,57 @@ async def resolve_account(session: Transaction, name: str, email: str | None) ->
         return user.id
     found = await session.scalar(select(User.id).where(User.email == normalize_email_or_raw(email.strip())))
     if found is None:
-        raise NotFound(f"No account has the address {email}")
+        raise NotFound(f"No account has the email address {email}")
     return found
 
 
 async def list_keys(db: Database) -> Sequence[Any]:
-    """All keys with their accounts, the newest first; `(ApiKey, User)` each."""
+    """Return all keys with their accounts, newest first, as rows of `(ApiKey, User)`."""
     async with db.reading() as session:
         keys = select(ApiKey, User).join(User, User.id == ApiKey.user_id).order_by(ApiKey.id.desc())
         return (await session.execute(keys)).all()
 
 
-async def revoke(db: Database, named: str) -> None:
-    """End a key at once. It is named by its id, or by itself, as who found a leaked one knows no more."""
+async def revoke(db: Database, id_or_key: str) -> None:
+    """Revoke a key at once, by its id or by its text: whoever finds a leaked key knows only that."""
     async with db.writing() as session:
-        change = update(ApiKey).where(match_key(named), ApiKey.revoked_at.is_(None)).values(revoked_at=utcnow())
-        if not (await session.execute(change)).rowcount:
-            raise NotFound("No API key that still works is named so")
+        statement = update(ApiKey).where(match_key(id_or_key), ApiKey.revoked_at.is_(None)).values(revoked_at=utcnow())
+        if not (await session.execute(statement)).rowcount:
+            raise NotFound("No active API key has that id")
 
 
-def match_key(named: str) -> ColumnElement[bool]:
+def match_key(id_or_key: str) -> ColumnElement[bool]:
     try:
-        return ApiKey.id == UUID(named)
+        return ApiKey.id == UUID(id_or_key)
     except ValueError:
-        return ApiKey.key_hash == hash_token(named)
+        return ApiKey.key_hash == hash_token(id_or_key)
 
 
 async def authenticate(sessions: Sessions, key: str) -> Claims:
-    """Whom a key acts as, with the role of this moment."""
+    """Return the claims of a key, with its account's current role, or raise `Unauthorized`."""
     found = await sessions.key(hash_token(key)) if is_well_formed(key) else None
     if found is None or (found.expires_at is not None and found.expires_at <= utcnow()):
         raise Unauthorized(INVALID_KEY)
-    ends = None if found.expires_at is None else int(found.expires_at.timestamp())
+    expires_at = None if found.expires_at is None else int(found.expires_at.timestamp())
     reads_only = Scope.WRITE.value not in found.scopes.split(",")
-    return Claims(found.viewer, found.id, ends, key_id=found.id, reads_only=reads_only)
+    return Claims(found.viewer, found.id, expires_at, key_id=found.id, reads_only=reads_only)
 
 
 def active_key(key_hash: str | BindParameter[str]) -> Select[Any]:
-    """The key with that hash, unless it was revoked: as `WorkingKey` has it, with its account and the role of that."""
+    """Select the columns of `WorkingKey` for the key with a hash, unless it is revoked."""
     columns = ApiKey.id, ApiKey.user_id, User.role, ApiKey.scopes, ApiKey.expires_at
-    wanted = select(*columns).join(User, User.id == ApiKey.user_id)
-    return wanted.where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None))
+    query = select(*columns).join(User, User.id == ApiKey.user_id)
+    return query.where(ApiKey.key_hash == key_hash, ApiKey.revoked_at.is_(None))
 
 
-async def record_use(db: Database, moments: Mapping[UUID, datetime]) -> None:
-    """Keep when keys were used, unless another server just did."""
+async def record_use(db: Database, used_at: Mapping[UUID, datetime]) -> None:
+    """Write when keys were used, unless another server has just done so."""
     async with db.writing() as session:
-        for id, moment in moments.items():
-            stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= moment - USE_RESOLUTION)
-            await session.execute(update(ApiKey).where(ApiKey.id == id, stale).values(last_used_at=moment))
+        for id, timestamp in used_at.items():
+            stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= timestamp - USE_RESOLUTION)
+            await session.execute(update(ApiKey).where(ApiKey.id == id, stale).values(last_used_at=timestamp))
 
 
 def parse_scopes(names: Iterable[str]) -> frozenset[Scope]:
-    """Raises `ValueError` for a name that is none."""
+    """Raise `ValueError` for an unknown scope."""
     return frozenset(Scope(name) for name in names)

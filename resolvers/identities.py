@@ -1,7 +1,7 @@
-"""People whom others vouch for: known by their issuer's name for them, and given an account at first sight.
+"""Users of external issuers: identified by issuer and subject, with an account created at their first request.
 
-An address is never a way in. Whoever is told of with an address that an account here has already gets an account of
-their own, without one: our own accounts prove no address, so neither could be trusted to be the other.
+An email address gives no access to an existing account: registration does not verify addresses. If another account has
+the user's address, the new account gets none.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MAX_SUBJECT_LENGTH, MAX_NAME_LENGTH, MAX_IMAGE_URL_LENGTH = 255, 100, 2_048
 
 @dataclass(frozen=True, slots=True)
 class ExternalUser:
-    """Somebody, as an issuer tells of them. Whatever may be None is used only to make an account."""
+    """A user as described by an issuer. The optional fields are used only to create the account."""
 
     issuer: str
     subject: str
@@ -32,11 +32,11 @@ class ExternalUser:
     name: str | None = None
     image: str | None = None
     known_by_email: bool = False
-    """Whether the issuer may name one person differently each time, and means the same by the same address."""
+    """Whether the subject may change at each sign-in, so that the email address identifies the user."""
 
 
 def parse_claims(issuer: str, subject: str, claims: dict[str, Any], *, known_by_email: bool = False) -> ExternalUser:
-    """The same from claims in OpenID Connect's words; what is not usable is left out."""
+    """Read a user from OpenID Connect's standard claims (OpenID Connect Core 1.0, 5.1). Unusable claims are ignored."""
     email = None if claims.get("email_verified") is False else parse_email(claims.get("email"))
     name = next(
         (name for key in ("name", "preferred_username", "nickname") if (name := clean_name(claims.get(key)))), None
@@ -52,7 +52,7 @@ def parse_email(value: Any) -> str | None:
 
 
 def clean_name(value: Any) -> str | None:
-    """Text as a name may be: on one line, and not too long."""
+    """Return a name on one line, shortened to `MAX_NAME_LENGTH`, or None if nothing is left."""
     text = " ".join("".join(c if c.isprintable() else " " for c in value).split()) if isinstance(value, str) else ""
     return text[:MAX_NAME_LENGTH].strip() or None
 
@@ -62,52 +62,52 @@ def parse_image_url(value: Any) -> str | None:
     return value if usable and value.lower().startswith(("https://", "http://")) else None
 
 
-async def resolve_account(db: Database, sessions: Sessions, somebody: ExternalUser, expires_at: int) -> Claims:
-    """Whose account it is, with the role of this moment; made now, if they have not been seen before."""
-    known = await sessions.identity(somebody.issuer, somebody.subject)
-    if known is None:
+async def resolve_account(db: Database, sessions: Sessions, external: ExternalUser, expires_at: int) -> Claims:
+    """Return the claims of a user's account, with its current role. Create the account at the first request."""
+    identity = await sessions.identity(external.issuer, external.subject)
+    if identity is None:
         async with db.writing() as session:
-            await create_account(session, somebody)
-        known = await sessions.identity(somebody.issuer, somebody.subject)
-    identity_id, viewer = known
+            await create_account(session, external)
+        identity = await sessions.identity(external.issuer, external.subject)
+    identity_id, viewer = identity
     return Claims(viewer, identity_id, expires_at)
 
 
 def identity_query(
     issuer: str | BindParameter[str], subject: str | BindParameter[str]
 ) -> Select[tuple[UUID, UUID, Role]]:
-    """An identity, its account, and the role of that."""
-    wanted = select(Identity.id, Identity.user_id, User.role).join(User, User.id == Identity.user_id)
-    return wanted.where(Identity.issuer == issuer, Identity.subject == subject)
+    """Select the id, account id and role of an identity."""
+    query = select(Identity.id, Identity.user_id, User.role).join(User, User.id == Identity.user_id)
+    return query.where(Identity.issuer == issuer, Identity.subject == subject)
 
 
-async def create_account(session: Transaction, somebody: ExternalUser) -> None:
-    """Write down who it is. Of requests that come at once the first does, and what the others made goes again."""
-    user = User(name=somebody.name or (somebody.email or DEFAULT_NAME).partition("@")[0], image=somebody.image)
-    user_id = await get_or_create_user(session, somebody, user)
-    identity = Identity(user_id=user_id, issuer=somebody.issuer, subject=somebody.subject, email=somebody.email)
-    written = await session.execute(insert_or_nothing(session, Identity, identity.model_dump()))
-    if user_id == user.id and not written.rowcount:
+async def create_account(session: Transaction, external: ExternalUser) -> None:
+    """Insert the identity and its account. Of concurrent requests the first wins; the others delete their account."""
+    user = User(name=external.name or (external.email or DEFAULT_NAME).partition("@")[0], image=external.image)
+    user_id = await get_or_create_user(session, external, user)
+    identity = Identity(user_id=user_id, issuer=external.issuer, subject=external.subject, email=external.email)
+    inserted = await session.execute(insert_or_nothing(session, Identity, identity.model_dump()))
+    if user_id == user.id and not inserted.rowcount:
         await session.execute(delete(User).where(User.id == user.id))
 
 
-async def get_or_create_user(session: Transaction, somebody: ExternalUser, new: User) -> UUID:
-    """Whose account it is: one that they have already, or a new one, with the address unless another has that."""
-    if user_id := await find_by_email(session, somebody):
+async def get_or_create_user(session: Transaction, external: ExternalUser, new: User) -> UUID:
+    """Return the id of the user's account, or insert `new`, with the email address unless another account has it."""
+    if user_id := await find_by_email(session, external):
         return user_id
-    with_address = insert_or_nothing(session, User, new.model_dump() | {"email": somebody.email})
+    with_address = insert_or_nothing(session, User, new.model_dump() | {"email": external.email})
     if (await session.execute(with_address)).rowcount:
         return new.id
-    if user_id := await find_by_email(session, somebody):  # who came at the same time was quicker
+    if user_id := await find_by_email(session, external):  # a concurrent request was faster
         return user_id
     session.add(new)
     await session.flush()
     return new.id
 
 
-async def find_by_email(session: Transaction, somebody: ExternalUser) -> UUID | None:
-    """The account of whom the same issuer told of by another name, where it means one person by one address."""
-    if not (somebody.known_by_email and somebody.email):
+async def find_by_email(session: Transaction, external: ExternalUser) -> UUID | None:
+    """Return the account of an identity of the same issuer and address, if the address identifies the user."""
+    if not (external.known_by_email and external.email):
         return None
-    same = Identity.issuer == somebody.issuer, Identity.email == somebody.email
-    return await session.scalar(select(Identity.user_id).where(*same).order_by(Identity.created_at).limit(1))
+    matches = Identity.issuer == external.issuer, Identity.email == external.email
+    return await session.scalar(select(Identity.user_id).where(*matches).order_by(Identity.created_at).limit(1))

@@ -233,7 +233,7 @@ async def test_promote_makes_an_admin(gateway, database_url, author):
 def test_promote_says_when_there_is_no_such_account(gateway, new_file):
     gateway("migrate", database_url=new_file)
     ended = gateway("user", "promote", "nobody@example.com", database_url=new_file)
-    assert (ended.exit_code, ended.stderr) == (1, "No account has the address nobody@example.com\n")
+    assert (ended.exit_code, ended.stderr) == (1, "No account has the email address nobody@example.com\n")
 
 
 def test_keys_are_made_listed_and_revoked(gateway, new_file):
@@ -251,7 +251,7 @@ def test_keys_are_made_listed_and_revoked(gateway, new_file):
     assert gateway("keys", "revoke", id, **here).stdout == "The key is revoked\n"
     assert "revoked" in gateway("keys", "list", **here).stdout
     again = gateway("keys", "revoke", id, **here)
-    assert (again.exit_code, again.stderr) == (1, "No API key that still works is named so\n")
+    assert (again.exit_code, again.stderr) == (1, "No active API key has that id\n")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_keys_are_made_listed_and_revoked(gateway, new_file):
         (("--name", " "), 2, "--name: String should have at least 1 character"),
         (("--name", "x", "--scopes", "all"), 2, "--scopes is `read` or `read,write`, not 'all'"),
         (("--name", "x", "--expires", "soon"), 2, "--expires must be a duration such as 90s, 30m, 12h or 7d"),
-        (("--name", "x", "--user", "nobody@example.com"), 1, "No account has the address nobody@example.com"),
+        (("--name", "x", "--user", "nobody@example.com"), 1, "No account has the email address nobody@example.com"),
     ],
 )
 def test_a_key_that_cannot_be_made_is_said_in_a_sentence(gateway, new_file, arguments, code, words):
