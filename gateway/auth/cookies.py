@@ -6,7 +6,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from gateway.http.client_address import own_origin
-from gateway.http.cookies import parse_cookies
+from gateway.http.cookies import get_cookies
 from gateway.http.request_state import Visit
 from gateway.settings import Settings
 from models.errors import Forbidden
@@ -29,7 +29,7 @@ def get_trusted_cookie(connection: HTTPConnection, name: str, settings: Settings
 
     Raise `Forbidden` if the cookie is present and the request must not use cookies (`check_origin`).
     """
-    value = parse_cookies(connection).get(cookie_name(name, settings))
+    value = get_cookies(connection).get(cookie_name(name, settings))
     if value:
         check_origin(connection, settings)
     return value or None
@@ -46,7 +46,9 @@ def check_origin(connection: HTTPConnection, settings: Settings) -> None:
     A WebSocket handshake has no method in its ASGI scope, and a socket may write.
     """
     if connection.scope.get("method") not in SAFE_METHODS and not is_same_or_allowed_origin(connection, settings):
-        raise Forbidden("A cookie counts for a write, or a WebSocket, only from this server's pages or CORS_ORIGINS")
+        raise Forbidden(
+            "Cookies are accepted for writes and WebSockets only if Origin is this server or in CORS_ORIGINS"
+        )
 
 
 def is_same_or_allowed_origin(connection: HTTPConnection, settings: Settings) -> bool:

@@ -15,8 +15,8 @@ from gateway.auth.cookies import (
 )
 from gateway.http.client_address import client_address
 from gateway.http.conditional import CREDENTIALS
-from gateway.http.cookies import parse_cookies
-from gateway.http.request_state import visit_of
+from gateway.http.cookies import get_cookies
+from gateway.http.request_state import Visit, visit_of
 from gateway.limits import Limits, rate_limit_key
 from gateway.settings import Settings
 from models.errors import Refusal, Unauthorized
@@ -45,10 +45,8 @@ async def authenticate_and_limit(
     A request with invalid credentials counts against its client's address. Raise `Unauthorized`, `Forbidden`,
     `Unavailable` (the identity provider's keys cannot be fetched) or `RateLimited`.
     """
-    state, visit = get_server_state(connection), visit_of(connection.scope)
+    state, visit = get_server_state(connection), identify_client(connection)
     ctx = state.context(visit.request_id)
-    address = client_address(connection, state.settings.trusted_proxies)
-    visit.stranger = rate_limit_key(None, address)
     try:
         if not CREDENTIALS.isdisjoint(visit.given):
             await authenticate(ctx, connection, cookies=cookies)
@@ -58,11 +56,20 @@ async def authenticate_and_limit(
         raise
     connection.scope[CONTEXT_KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
-    visit.caller = rate_limit_key(ctx.viewer, address, ctx.key_id) if ctx.viewer else visit.stranger
+    if ctx.viewer:
+        visit.caller = rate_limit_key(ctx.viewer, "", ctx.key_id)
     ctx.charge = partial(state.limits.charge_cost, visit)
     if limit:
         await state.limits.check(limit, visit.caller, visit)
     return ctx
+
+
+def identify_client(connection: HTTPConnection) -> Visit:
+    """Count a request by its client's address in the rate limits, until it is authenticated."""
+    visit = visit_of(connection.scope)
+    address = client_address(connection, get_server_state(connection).settings.trusted_proxies)
+    visit.caller = visit.stranger = rate_limit_key(None, address)
+    return visit
 
 
 async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
@@ -108,7 +115,7 @@ async def authenticate_cookie(ctx: RequestContext, connection: HTTPConnection) -
             return ctx.recognise(await authenticator.authenticate_session(token))
         except Unauthorized:
             clear_cookie(visit_of(connection.scope), SESSION_COOKIE, settings)
-    cookies = parse_cookies(connection)
+    cookies = get_cookies(connection)
     if authenticator.has_external_session(cookies):
         check_origin(connection, settings)
         if claims := await authenticator.authenticate_external_session(cookies):

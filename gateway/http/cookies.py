@@ -4,19 +4,31 @@ Browsers protect names that begin with `__Host-` byte by byte. Starlette strips 
 it would take `\\xa0__Host-name`, which a sibling domain can set, for the protected name.
 """
 
+from collections.abc import Iterable, Mapping
+
 from starlette.requests import HTTPConnection
+
+from gateway.http.request_state import visit_of
 
 WHITESPACE = " \t"
 """The only characters that browsers strip from both ends of a name or a value (section 5.6)."""
 
 
-def parse_cookies(connection: HTTPConnection) -> dict[str, str]:
-    """Return the values by name, decoded as latin-1: one character for each byte.
+def get_cookies(connection: HTTPConnection) -> Mapping[str, str]:
+    """Return the cookies of a request, parsed once."""
+    visit = visit_of(connection.scope)
+    if visit.cookies is None:
+        visit.cookies = parse_cookies(connection.headers.getlist("cookie"))
+    return visit.cookies
+
+
+def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
+    """Return the values by name, from `Cookie` headers that are decoded as latin-1: one character for each byte.
 
     A name that occurs twice gets the empty value: two parties set it, and nothing tells which one is this server.
     """
     cookies: dict[str, str] = {}
-    for line in connection.headers.getlist("cookie"):
+    for line in lines:
         for pair in line.split(";"):
             name, equals, value = pair.partition("=")
             if equals:  # without one it is the value of a cookie without a name

@@ -35,6 +35,8 @@ class Visit:
     stream: str = ""
     """What kind of stream its answer is, where it is one."""
     viewer: UUID | None = None
+    cookies: Mapping[str, str] | None = None
+    """The parsed cookies, once `http.cookies.get_cookies` was called."""
     wants_body: bool = True
     """Not for a HEAD, which is answered as a GET otherwise."""
     caller: str = ""

@@ -1,26 +1,36 @@
-"""How often a document signs in: each of its aliases is a guess at a password."""
+"""Login attempts in GraphQL documents: each alias of `login` or `register` is a guess at a password."""
+
+from collections.abc import Iterable
 
 from gateway.graphql.documents.limits import fields_of
 from gateway.graphql.documents.operation import Operation
 from gateway.graphql.engine import Engine, GraphQLRequest
+from gateway.http.request_state import Visit
+from gateway.limits import AUTH
+from gateway.wiring import Gateway
 
-SIGN_INS = ("login", "register")
+LOGIN_FIELDS = ("login", "register")
 
 
-async def sign_ins(engine: Engine, asked: GraphQLRequest) -> int:
-    """The number of sign-ins that a request asks for. The engine reads its document, aside: that may take a while."""
-    if "login" not in asked.query and "register" not in asked.query:
+async def limit_login_attempts(gateway: Gateway, requests: Iterable[GraphQLRequest], visit: Visit) -> None:
+    """Count every login attempt of the requests in the `auth` limit, or raise `RateLimited`."""
+    if attempts := sum([await count_login_attempts(gateway.engine, request) for request in requests]):
+        await gateway.limits.check(AUTH, visit.caller, visit, attempts)
+
+
+async def count_login_attempts(engine: Engine, request: GraphQLRequest) -> int:
+    if not any(name in request.query for name in LOGIN_FIELDS):
         return 0
     try:
-        operation = await engine.operation(asked)
+        operation = await engine.operation(request)
     except Exception:
-        return 0  # `answer` says why it is refused
-    return len(sign_in_keys(operation))
+        return 0  # the engine rejects the document when it executes it
+    return len(login_response_keys(operation))
 
 
-def sign_in_keys(operation: Operation) -> set[str]:
-    """The response keys, whatever is skipped or included; what has the same key is done once."""
+def login_response_keys(operation: Operation) -> set[str]:
+    """Return the response keys of all login fields, skipped ones included. Fields with the same key run once."""
     if not operation.is_mutation:
         return set()
     fields = fields_of(operation.definition.selection_set, operation.fragments)
-    return {(field.alias or field.name).value for field in fields if field.name.value in SIGN_INS}
+    return {(field.alias or field.name).value for field in fields if field.name.value in LOGIN_FIELDS}

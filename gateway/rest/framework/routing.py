@@ -15,15 +15,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.auth.cookies import SAFE_METHODS
-from gateway.auth.request import attach_session_cookies, authenticate_and_limit
-from gateway.http.client_address import client_address
+from gateway.auth.request import attach_session_cookies, authenticate_and_limit, identify_client
 from gateway.http.content_negotiation import is_json
 from gateway.http.idempotency import HEADER, check_unnamed, once
 from gateway.http.json_request import Asked
 from gateway.http.middleware.request_state import announced
 from gateway.http.request_state import visit_of
 from gateway.http.routing import Direct
-from gateway.limits import API, EXPENSIVE, UPLOAD, rate_limit_key
+from gateway.limits import API, EXPENSIVE, UPLOAD
 from gateway.rest.framework.openapi import (
     IDEMPOTENCY_KEY_PARAMETER,
     RATE_LIMIT_HEADERS,
@@ -252,9 +251,7 @@ class FastEndpoint(Direct):
 
     async def respond_from_cache(self, scope: Scope, body: JsonBody, points: int) -> Response:
         """Count and charge an anonymous request like any other, then return the cached body."""
-        gateway, visit = get_state(connection := HTTPConnection(scope)), visit_of(scope)
-        address = client_address(connection, gateway.settings.trusted_proxies)
-        visit.caller = visit.stranger = rate_limit_key(None, address)
+        gateway, visit = get_state(connection := HTTPConnection(scope)), identify_client(connection)
         if self.limit:
             await gateway.limits.check(self.limit, visit.caller, visit)
         await gateway.limits.charge_cost(visit, points)

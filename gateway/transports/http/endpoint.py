@@ -30,7 +30,7 @@ from gateway.http.json_request import Asked
 from gateway.http.request_state import Visit, visit_of
 from gateway.http.responses import Ready, written
 from gateway.http.routing import Direct
-from gateway.limits import API, AUTH
+from gateway.limits import API
 from gateway.pages import graphiql_page
 from gateway.persisted.client_info import client_of
 from gateway.transports.http.batching import entries, in_turn
@@ -38,7 +38,7 @@ from gateway.transports.http.idempotency import FORM, may_repeat, meant
 from gateway.transports.http.parsing import from_query_string, parsed, request_of
 from gateway.transports.http.stream_formats import FORMS, single
 from gateway.transports.http.streaming import Streamed
-from gateway.transports.login_attempts import sign_ins
+from gateway.transports.login_attempts import limit_login_attempts
 from gateway.wiring import get_state
 from models.errors import MethodNotAllowed, NotAcceptable, Refusal, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext
@@ -80,8 +80,7 @@ async def respond(request: Request) -> ASGIApp:
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
     media_type = media_type or EVENT_STREAM
-    if cost := await sign_ins(gateway.engine, asked):
-        await gateway.limits.check(AUTH, visit.caller, visit, cost)
+    await limit_login_attempts(gateway, [asked], visit)
     answer = partial(gateway.engine.answer, asked, ctx)
     if HEADER in visit.given and await may_repeat(gateway.engine, [asked]):
         answer = partial(once, request, ctx, meant(asked), answer, FORM)
@@ -107,9 +106,7 @@ async def batched(
     if others := len(requests) - 1:
         await gateway.limits.check(API, visit.caller, visit, others)
     requests = [await resolved(request, asked, ctx) for asked in requests]
-    texts = [asked for asked in requests if isinstance(asked, GraphQLRequest)]
-    if cost := sum([await sign_ins(gateway.engine, asked) for asked in texts]):
-        await gateway.limits.check(AUTH, visit.caller, visit, cost)
+    await limit_login_attempts(gateway, [asked for asked in requests if isinstance(asked, GraphQLRequest)], visit)
     answer = partial(in_turn, gateway.engine, requests, ctx)
     if HEADER in visit.given and await may_repeat(gateway.engine, requests):
         answer = partial(once, request, ctx, meant(requests), answer, FORM)

@@ -10,7 +10,7 @@ from gateway.graphql.engine import Answer, Engine, GraphQLRequest
 from gateway.graphql.request import CostReport
 from gateway.http.errors import OF_CODE
 from gateway.http.idempotency import NAME, Form, Kept
-from gateway.transports.login_attempts import SIGN_INS
+from gateway.transports.login_attempts import LOGIN_FIELDS
 from models.errors import ValidationError
 
 Requests = Sequence[GraphQLRequest | Answer]
@@ -22,7 +22,7 @@ async def may_repeat(engine: Engine, requests: Requests) -> bool:
     never kept, so that a name would not count for what is written beside them: that is refused.
     """
     fields = {name for asked in requests for name in await written(engine, asked)}
-    beside = fields - set(SIGN_INS)
+    beside = fields - set(LOGIN_FIELDS)
     if beside and beside != fields:
         raise ValidationError.of(**{NAME: "does not count where somebody signs in; send that by itself"})
     return bool(beside)

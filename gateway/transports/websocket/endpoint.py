@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.http.client_address import client_address
+from gateway.auth.request import identify_client
 from gateway.http.errors import refused
 from gateway.http.request_state import Visit, begun
 from gateway.http.responses import read
-from gateway.limits import API, rate_limit_key
+from gateway.limits import API
 from gateway.limits.headers import build_headers
 from gateway.transports.websocket.connection import GOING, Socket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
@@ -53,7 +53,7 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
     gateway = get_state(websocket)
     if gateway.streams.is_draining:
         raise Unavailable(GOING)
-    visit.caller = visit.stranger = rate_limit_key(None, client_address(websocket, gateway.settings.trusted_proxies))
+    identify_client(websocket)
     await gateway.limits.check(API, visit.caller, visit)
 
 

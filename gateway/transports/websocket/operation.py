@@ -8,11 +8,11 @@ from gateway.graphql.engine import Answer, GraphQLRequest
 from gateway.graphql.request import answered
 from gateway.http.errors import OF_CODE
 from gateway.http.request_state import Visit, present
-from gateway.limits import API, AUTH
+from gateway.limits import API
 from gateway.limits.open_streams import RETRY_AFTER_SECONDS
 from gateway.observability.logging import log_request
 from gateway.persisted.client_info import Client
-from gateway.transports.login_attempts import sign_ins
+from gateway.transports.login_attempts import limit_login_attempts
 from gateway.transports.websocket.messages import Envelope
 from gateway.wiring import Gateway
 from models import Viewer
@@ -57,7 +57,7 @@ class Operating:
         try:
             await self.line.gateway.limits.check(API, self.visit.caller, self.visit)
             await self.resolve()
-            await self.count_sign_ins()
+            await limit_login_attempts(self.line.gateway, [self.request], self.visit)
             self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
             self.visit.status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
         except Refusal as refusal:
@@ -73,11 +73,6 @@ class Operating:
         persisted = self.line.gateway.persisted
         if self.request.reference or persisted.heeds_texts:
             self.request = await persisted.resolved(self.request, self.line.client)
-
-    async def count_sign_ins(self) -> None:
-        gateway = self.line.gateway
-        if cost := await sign_ins(gateway.engine, self.request):
-            await gateway.limits.check(AUTH, self.visit.caller, self.visit, cost)
 
     async def answer(self, ctx: RequestContext) -> int:
         gateway, self.may_write = self.line.gateway, True
