@@ -52,7 +52,7 @@ class Window(NamedTuple):
 
 
 class LimitStatus(NamedTuple):
-    """What a key has left of one window."""
+    """The state of one key in one window."""
 
     window: Window
     remaining: int
