@@ -1,1 +1,1 @@
-"""What who runs a server is told of it."""
+"""Tests of logs, metrics and traces."""

@@ -1,4 +1,4 @@
-"""A fault of ours, on every way to a client: told in no words of its own, and found in the log by the id that was."""
+"""Internal errors on every transport: the response hides the cause, and the log has it under the request id."""
 
 import asyncio
 import json
@@ -21,44 +21,44 @@ LIST = "{ posts { nodes { title } } }"
 WRITE = 'mutation { createPost(input: {title: "A post", content: "Long enough to be one."}) { id } }'
 FOLLOW = "subscription { postEvents { post { title } } }"
 EVENTS, PARTS = "text/event-stream", "multipart/mixed;subscriptionSpec=1.0"
-GRIEF = "headline", "title", "uploads", "webhook_events", "no such", "does not exist", "Traceback", "confidence"
-"""Of the cause, and of what we know of it."""
+SECRET_WORDS = "headline", "title", "uploads", "webhook_events", "no such", "does not exist", "Traceback", "confidence"
+"""Words that occur in the causes of the errors."""
 CODES = {"INTERNAL_ERROR", "UNAVAILABLE", "UPSTREAM_ERROR"}
 
 
 @dataclass
-class Told:
-    """What a client heard, and the id that it would complain with."""
+class Received:
+    """A response with an error, and its request id."""
 
     text: str
     request_id: str
 
 
-async def broken(live: Listening) -> None:
-    """Columns and tables that were there are not, as after a migration that went wrong."""
+async def break_database(live: Listening) -> None:
+    """Rename columns and tables, as a failed migration would."""
     async with live.db.engine.begin() as connection:
         await connection.execute(text("alter table posts rename column title to headline"))
         for table in ("uploads", "webhook_events"):
             await connection.execute(text(f"alter table {table} rename to {table}_elsewhere"))
 
 
-async def liked(live: Listening, viewer: Account, post_id: str) -> None:
-    """Something happens to a post, which no client could bring about now."""
+async def add_event(live: Listening, viewer: Account, post_id: str) -> None:
+    """Add an event directly: no client can cause one while the database is broken."""
     async with live.db.writing() as session:
         id = UUID(post_id)
         session.add(Event(type="post.liked", post_id=id, entity_id=id, actor_id=UUID(viewer.id)))
 
 
-async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Told]:
+async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Received]:
     http, headers = live.http, viewer.headers
     post = {"title": "A post", "content": "Long enough to be one."}
-    ask = {"headers": headers, "json": {"query": LIST}}
-    for answer in [
+    options = {"headers": headers, "json": {"query": LIST}}
+    for response in [
         await http.get("/api/posts"),
         await http.get("/api/posts", headers=headers),
         await http.post("/api/posts", json=post, headers=headers),
         await http.post("/api/posts", json=post, headers={**headers, "Idempotency-Key": "once"}),
-        await http.post("/graphql", **ask),
+        await http.post("/graphql", **options),
         await http.post("/graphql", json=[{"query": LIST}], headers=headers),
         await http.get("/graphql", params={"query": LIST}),
         await http.post("/graphql", json={"query": WRITE}, headers=headers),
@@ -69,49 +69,49 @@ async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Told]:
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Hello?"}]}, headers=headers),
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Go on."}]}, headers=headers),
     ]:
-        yield Told(answer.text, answer.headers["X-Request-ID"])
+        yield Received(response.text, response.headers["X-Request-ID"])
 
 
-async def over_a_stream(live: Listening, viewer: Account, accept: str, post_id: str) -> Told:
+async def over_a_stream(live: Listening, viewer: Account, accept: str, post_id: str) -> Received:
     headers = {**viewer.headers, "Accept": accept}
     async with live.http.stream("POST", "/graphql", json={"query": FOLLOW}, headers=headers) as response:
-        said = ""
-        happening = asyncio.create_task(liked(live, viewer, post_id))
+        body = ""
+        adding = asyncio.create_task(add_event(live, viewer, post_id))
         async with asyncio.timeout(10):
-            async for piece in response.aiter_text():
-                said += piece
-                if "errors" in said:
+            async for chunk in response.aiter_text():
+                body += chunk
+                if "errors" in body:
                     break
-        await happening
-        return Told(said, response.headers["X-Request-ID"])
+        await adding
+        return Received(body, response.headers["X-Request-ID"])
 
 
-async def over_a_socket(live: Listening, viewer: Account, post_id: str) -> AsyncIterator[Told]:
+async def over_a_socket(live: Listening, viewer: Account, post_id: str) -> AsyncIterator[Received]:
     async with socket(live.address, viewer) as client:
         for query in (LIST, WRITE, FOLLOW):
             id = await client.subscribe(query)
             if query is FOLLOW:
                 await live.subscribed()
-                await liked(live, viewer, post_id)
+                await add_event(live, viewer, post_id)
             message = await client.heard()
             assert (message["id"], message["type"]) == (id, "next")
-            yield Told(json.dumps(message), message["payload"]["errors"][0]["extensions"]["requestId"])
+            yield Received(json.dumps(message), message["payload"]["errors"][0]["extensions"]["requestId"])
             if query is not FOLLOW:
                 await client.heard()
 
 
-async def of_the_feed(live: Listening, viewer: Account) -> Told:
-    """It asks the database for nothing, but where it stands to one who comes back from somewhere unknown."""
+async def over_the_feed(live: Listening, viewer: Account) -> Received:
+    """Resume the feed from an unknown id, the only case in which it reads the database."""
     async with live.db.engine.begin() as connection:
         await connection.execute(text("alter table events rename to events_elsewhere"))
-    answer = await live.http.get("/api/events", params={"since": 999_999}, headers=viewer.headers)
-    return Told(answer.text, answer.headers["X-Request-ID"])
+    response = await live.http.get("/api/events", params={"since": 999_999}, headers=viewer.headers)
+    return Received(response.text, response.headers["X-Request-ID"])
 
 
-async def failing(call: Call) -> None:
-    """The first time at once; then midway."""
+async def fail(call: Call) -> None:
+    """Reject the first request at once, and cut the second response off in the middle."""
     if call.body["messages"][0]["content"] == "Hello?":
-        return await call.refuse(500, "told in confidence")
+        return await call.refuse(500, "said in confidence")
     await call.head()
     await call.say("As I said")
     call.cut()
@@ -119,22 +119,22 @@ async def failing(call: Call) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
-async def test_every_fault_is_masked_and_found_by_its_id(unused_database, dialect, capsys):
+async def test_every_internal_error_is_masked_and_is_logged_with_its_request_id(unused_database, dialect, capsys):
     url = await unused_database(dialect)
     production = {"environment": "production", "graphql_max_batch": 2, "stripe_webhook_secret": SECRET}
-    async with language_model(failing) as model:
+    async with language_model(fail) as model:
         chat = {"openai_api_key": "key", "openai_base_url": model.address}
         async with listening(url, **production, **chat) as live:
             viewer = await live.account()
             post = await live.graphql.one(WRITE, viewer)
-            await broken(live)
-            told = [each async for each in over_http(live, viewer)]
-            told += [await over_a_stream(live, viewer, accept, post["id"]) for accept in (EVENTS, PARTS)]
-            told += [each async for each in over_a_socket(live, viewer, post["id"])]
-            told.append(await of_the_feed(live, viewer))
+            await break_database(live)
+            received = [each async for each in over_http(live, viewer)]
+            received += [await over_a_stream(live, viewer, accept, post["id"]) for accept in (EVENTS, PARTS)]
+            received += [each async for each in over_a_socket(live, viewer, post["id"])]
+            received.append(await over_the_feed(live, viewer))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    for each in told:
+    for each in received:
         assert any(code in each.text for code in CODES), each
-        assert not [word for word in GRIEF if word in each.text], each
+        assert not [word for word in SECRET_WORDS if word in each.text], each
         found = [line for line in lines if line.get("requestId") == each.request_id and line["message"] != "request"]
         assert any("exception" in line or line["level"] == "warning" for line in found), each

@@ -1,4 +1,4 @@
-"""`/metrics`: everything that happens is counted once, under names that strangers cannot multiply."""
+"""`/metrics` counts every request, operation, error and stream once, with a bounded number of series."""
 
 import asyncio
 import os
@@ -20,26 +20,26 @@ from tests.support.scraping import Scrape, scrape
 from tests.support.servers import serving
 
 TITLES = "query Titles { posts { nodes { title } } }"
-TOKEN = "a token for Prometheus alone"
+TOKEN = "a token for Prometheus only"
 
 
 @pytest.fixture
 async def fresh(make_server):
-    """A server that has counted nothing yet."""
+    """A server whose metrics are all zero."""
     return await make_server()
 
 
-async def ask(server, query: str, **more) -> httpx.Response:
+async def post_query(server, query: str, **more) -> httpx.Response:
     return await server.anonymous.post("/graphql", json={"query": query, **more})
 
 
-async def test_requests_are_counted_by_route_and_class_of_status(fresh, author):
+async def test_requests_are_counted_by_route_and_status_class(fresh, author):
     await fresh.anonymous.get("/api/posts?page=1")
     await fresh.anonymous.get("/api/posts/one-thing")
     await fresh.anonymous.get("/api/posts/another")
     await fresh.anonymous.get("/wp-admin/setup.php")
     await fresh.anonymous.request("BREW", "/api/posts")
-    await ask(fresh, TITLES)
+    await post_query(fresh, TITLES)
     found = await scrape(fresh.anonymous)
     assert {
         tuple(each.labels.values()): each.value
@@ -57,13 +57,13 @@ async def test_requests_are_counted_by_route_and_class_of_status(fresh, author):
 
 async def test_operations_are_counted_by_type_and_name(fresh, author):
     post = "mutation Write($input: CreatePostInput!) { createPost(input: $input) { id } }"
-    given = {"input": {"title": "A post", "content": "Long enough to be one."}}
+    variables = {"input": {"title": "A post", "content": "Long enough to be one."}}
     for _ in range(2):
-        await ask(fresh, TITLES)
-    await ask(fresh, "{ __typename }")
-    await ask(fresh, "query Broken { nothing }")
+        await post_query(fresh, TITLES)
+    await post_query(fresh, "{ __typename }")
+    await post_query(fresh, "query Broken { nothing }")
     headers = author.headers
-    await fresh.anonymous.post("/graphql", json={"query": post, "variables": given}, headers=headers)
+    await fresh.anonymous.post("/graphql", json={"query": post, "variables": variables}, headers=headers)
     found = await scrape(fresh.anonymous)
     assert found.by("name", "operation_seconds_count") == {"Titles": 2, "": 1, "Write": 1}
     assert found.by("type", "operation_seconds_count") == {"query": 3, "mutation": 1}
@@ -72,9 +72,9 @@ async def test_operations_are_counted_by_type_and_name(fresh, author):
     assert found.by("code", "refusals_total") == {"VALIDATION_ERROR": 1}
 
 
-async def test_names_that_strangers_make_up_share_one_series(fresh):
+async def test_operation_names_beyond_the_maximum_share_one_series(fresh):
     for number in range(bounded_labels.MAX_SERIES + 20):
-        await ask(fresh, f"query Made{number} {{ __typename }}")
+        await post_query(fresh, f"query Invented{number} {{ __typename }}")
     found = await scrape(fresh.anonymous)
     series = found.by("name", "operation_seconds_count")
     assert len(series) == bounded_labels.MAX_SERIES + 1
@@ -104,8 +104,7 @@ def test_a_name_that_was_not_used_for_an_hour_makes_room_for_another(monkeypatch
     assert counts() == {"busy": 2, "late": 1, "other": 2}
 
 
-async def test_streams_are_counted_while_they_are_open_and_when_they_end(sqlite_url):
-    """How long they lasted is told apart from how long requests take."""
+async def test_streams_are_counted_while_open_and_after_their_end_apart_from_requests(sqlite_url):
     async with listening(sqlite_url) as live:
         async with socket(live.address) as client, streaming(live.http, "subscription { postEvents { id } }"):
             await client.asked("query Over { __typename }")
@@ -139,47 +138,51 @@ async def test_limits_and_webhooks_are_counted(make_server):
         ("production", TOKEN, f"Bearer {TOKEN}", 200),
     ],
 )
-async def test_strangers_are_told_nothing_in_production(sqlite_url, environment, token, sent, status):
+async def test_metrics_require_the_token_and_are_absent_in_production_without_one(
+    sqlite_url, environment, token, sent, status
+):
     async with serving(sqlite_url, environment=environment, metrics_token=token) as server:
-        answer = await server.anonymous.get("/metrics", headers={"Authorization": sent} if sent else {})
-        assert answer.status_code == status
+        response = await server.anonymous.get("/metrics", headers={"Authorization": sent} if sent else {})
+        assert response.status_code == status
 
 
-async def test_any_worker_tells_of_all(unused_database, tmp_path: Path):
+async def test_any_worker_returns_the_metrics_of_all_workers(unused_database, tmp_path: Path):
     url = await unused_database("sqlite")
-    with started("--workers", "2", folder=tmp_path, database_url=url) as (_, address, _said):
+    with started("--workers", "2", folder=tmp_path, database_url=url) as (_, address, _output):
 
-        async def once() -> Scrape:
-            async with httpx.AsyncClient(base_url=address) as http:  # whichever takes the connection
+        async def scrape_any() -> Scrape:
+            async with httpx.AsyncClient(base_url=address) as http:  # a new connection reaches any worker
                 await http.get("/api/health/live")
                 return await scrape(http)
 
         async with asyncio.timeout(30):
-            while len((found := await once()).by("worker", "http_request_seconds_count")) < 2:
+            while len((found := await scrape_any()).by("worker", "http_request_seconds_count")) < 2:
                 pass
         before = found.value("http_request_seconds_count", route="/api/health/live")
-        after = (await once()).value("http_request_seconds_count", route="/api/health/live")
+        after = (await scrape_any()).value("http_request_seconds_count", route="/api/health/live")
         assert after == before + 1
 
 
 @pytest.fixture
-def one_of_several(monkeypatch, tmp_path: Path) -> Path:
-    """The folder where this process would meet other workers."""
-    folder = tmp_path / "meeting"
+def worker_directory(monkeypatch, tmp_path: Path) -> Path:
+    """The directory where this process, as one of several workers, has its socket."""
+    folder = tmp_path / "workers"
     folder.mkdir()
     monkeypatch.setenv(WORKER_DIR_ENV, str(folder))
     return folder
 
 
-async def test_a_worker_whose_folder_is_gone_tells_of_itself(one_of_several, make_server):
-    """Some systems clean their folders for what is temporary while programs run."""
+async def test_a_worker_returns_its_own_metrics_after_its_directory_was_removed(worker_directory, make_server):
+    """Some systems clean their temporary directories while programs run."""
     server = await make_server()
-    shutil.rmtree(one_of_several)
+    shutil.rmtree(worker_directory)
     assert (await scrape(server.anonymous)).by("worker", "info") == {str(os.getpid()): 1}
 
 
-async def test_a_worker_whose_folder_is_too_deep_for_sockets_tells_of_itself(monkeypatch, one_of_several, make_server):
-    deep = one_of_several / ("x" * 110)
+async def test_a_worker_returns_its_own_metrics_if_its_path_is_too_long_for_a_socket(
+    monkeypatch, worker_directory, make_server
+):
+    deep = worker_directory / ("x" * 110)
     deep.mkdir()
     monkeypatch.setenv(WORKER_DIR_ENV, str(deep))
     server = await make_server()

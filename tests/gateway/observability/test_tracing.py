@@ -1,4 +1,4 @@
-"""Spans, as a collector gets them from a server that the `OTEL_*` variables tell of it."""
+"""Spans, as a collector receives them from a server that `OTEL_*` variables configure."""
 
 import logging
 from collections.abc import Iterator
@@ -27,61 +27,61 @@ def collector(monkeypatch) -> Iterator[Collector]:
         yield collector
 
 
-def below(collector: Collector, span: Span) -> list[str]:
+def child_names(collector: Collector, span: Span) -> list[str]:
     return sorted(each.name for each in collector.spans if each.parent_id == span.span_id)
 
 
 async def test_a_request_is_one_trace_from_its_caller_to_its_statements(collector, database_url, author, capsys):
     async with serving(database_url) as server:
         database = database_url.rpartition("/")[2].partition("?")[0]
-        headers = {**author.headers, "traceparent": TRACEPARENT, "X-Request-ID": "asked-by-a-test"}
-        asked = {"query": TITLES, "variables": {"q": "a secret"}}
-        assert (await server.anonymous.post("/graphql?a=secret", json=asked, headers=headers)).status_code == 200
+        headers = {**author.headers, "traceparent": TRACEPARENT, "X-Request-ID": "sent-by-a-test"}
+        body = {"query": TITLES, "variables": {"q": "a secret"}}
+        assert (await server.anonymous.post("/graphql?a=secret", json=body, headers=headers)).status_code == 200
         assert (await server.anonymous.post("/graphql", json={"query": WRITE}, headers=headers)).status_code == 200
         await server.anonymous.get("/api/posts/none", headers=headers)
         await server.anonymous.get("/api/health")
     assert {each.trace_id for each in collector.spans} == {TRACE}
     assert "secret title" not in str(collector.spans)
     assert "a secret" not in str(collector.spans)
-    queried, wrote = collector.named("POST /graphql")
+    query_request, mutation_request = collector.named("POST /graphql")
     assert {each.name for each in collector.spans if each.parent_id == CALLER} == {
         "POST /graphql",
         "GET /api/posts/{id}",
     }
-    assert queried.kind == "server"
-    assert queried.about["http.route"] == "/graphql"
-    assert queried.about["url.query"] == "REDACTED"
-    assert queried.about["dovetail.request_id"] == "asked-by-a-test"
+    assert query_request.kind == "server"
+    assert query_request.about["http.route"] == "/graphql"
+    assert query_request.about["url.query"] == "REDACTED"
+    assert query_request.about["dovetail.request_id"] == "sent-by-a-test"
     query, mutation = collector.one("query"), collector.one("mutation")
-    assert query.parent_id == queried.span_id
+    assert query.parent_id == query_request.span_id
     assert query.about == {"graphql.operation.type": "query", "graphql.operation.name": "Titles"}
-    assert mutation.parent_id == wrote.span_id
-    assert below(collector, query) == [f"SELECT {database}"]
+    assert mutation.parent_id == mutation_request.span_id
+    assert child_names(collector, query) == [f"SELECT {database}"]
     statement = next(each for each in collector.spans if each.parent_id == query.span_id)
     system = "sqlite" if database_url.startswith("sqlite") else "postgresql"
     assert statement.kind == "client"
     assert (statement.about["db.system.name"], statement.about["db.operation.name"]) == (system, "SELECT")
     assert statement.about["db.query.text"].startswith("SELECT")
-    assert {f"INSERT {database}", f"SELECT {database}"} <= set(below(collector, mutation))
+    assert {f"INSERT {database}", f"SELECT {database}"} <= set(child_names(collector, mutation))
     assert [each["service.name"] for each in collector.resources] == ["dovetail"] * len(collector.resources)
     lines = [line for line in capsys.readouterr().out.splitlines() if "POST /graphql Titles" in line]
-    assert f"traceId={TRACE} spanId={queried.span_id}" in lines[0]
+    assert f"traceId={TRACE} spanId={query_request.span_id}" in lines[0]
 
 
-async def test_what_is_the_clients_fault_fails_no_span(collector, sqlite_url):
+async def test_a_client_error_does_not_mark_the_span_as_failed(collector, sqlite_url):
     async with serving(sqlite_url) as server:
         await server.anonymous.post("/graphql", json={"query": "query Wrong { nothing }"})
     span = collector.one("GraphQL Operation")
     assert (span.failed, span.about) == (False, {"dovetail.codes": ["VALIDATION_ERROR"]})
 
 
-async def test_names_are_in_the_names_of_spans_where_only_trusted_documents_run(collector, sqlite_url):
+async def test_span_names_contain_operation_names_if_trusted_documents_are_required(collector, sqlite_url):
     async with serving(sqlite_url, trusted_documents="require", graphiql=True) as server:
         await server.anonymous.post("/graphql", json={"query": "query Explore { __typename }"})
     assert collector.one("query Explore").about["graphql.operation.name"] == "Explore"
 
 
-async def test_operations_over_sockets_and_streams_are_spans(collector, sqlite_url):
+async def test_operations_over_websockets_and_streams_have_spans(collector, sqlite_url):
     async with listening(sqlite_url) as live:
         async with socket(live.address) as client:
             payload = {"query": "query Plain { posts { totalCount } }", "extensions": {"traceparent": TRACEPARENT}}
@@ -99,30 +99,30 @@ async def test_operations_over_sockets_and_streams_are_spans(collector, sqlite_u
     assert len(collector.named("POST /graphql")) == 1
 
 
-async def test_calls_of_other_services_are_spans(collector, sqlite_url):
+async def test_calls_to_other_services_have_spans(collector, sqlite_url):
     async with language_model() as model:
         with stripe_like() as stripe:
             settings = {"openai_api_key": "key", "openai_base_url": model.address, **stripe.settings}
             async with serving(sqlite_url, **settings) as server:
                 viewer = await server.account()
                 await sent(server.anonymous, viewer, picture())
-                said = {"messages": [{"role": "user", "content": "A secret question"}]}
-                assert (await server.anonymous.post("/api/chat", json=said, headers=viewer.headers)).status_code == 200
+                chat_request = {"messages": [{"role": "user", "content": "A secret question"}]}
+                response = await server.anonymous.post("/api/chat", json=chat_request, headers=viewer.headers)
+                assert response.status_code == 200
                 urls = '{priceId: "price_once", successUrl: "https://a.example", cancelUrl: "https://a.example"}'
-                paid = {"query": f"mutation {{ createCheckout(input: {urls}) {{ url }} }}"}
-                assert (
-                    "errors" not in (await server.anonymous.post("/graphql", json=paid, headers=viewer.headers)).json()
-                )
+                checkout = {"query": f"mutation {{ createCheckout(input: {urls}) {{ url }} }}"}
+                response = await server.anonymous.post("/graphql", json=checkout, headers=viewer.headers)
+                assert "errors" not in response.json()
     assert collector.one("storage put").kind == "client"
     assert collector.one("payments open").parent_id == collector.one("mutation").span_id
-    chat = collector.one("chat gpt-5-mini")
-    assert chat.about["gen_ai.request.model"] == "gpt-5-mini"
+    chat_span = collector.one("chat gpt-5-mini")
+    assert chat_span.about["gen_ai.request.model"] == "gpt-5-mini"
     assert "secret question" not in str(collector.spans)
 
 
-async def test_a_collector_that_is_away_keeps_nobody(monkeypatch, sqlite_url, caplog):
+async def test_an_unreachable_collector_does_not_disturb_requests(monkeypatch, sqlite_url, caplog):
     with collecting() as collector:
-        pass  # nobody listens there any more
+        pass  # the port is closed again
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
     with caplog.at_level(logging.CRITICAL, "opentelemetry"):
         async with serving(sqlite_url) as server:
@@ -138,7 +138,7 @@ async def test_a_collector_that_is_away_keeps_nobody(monkeypatch, sqlite_url, ca
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
     ],
 )
-async def test_without_a_collector_nothing_is_in_the_way(monkeypatch, sqlite_url, environment):
+async def test_requests_run_no_tracing_code_without_an_exporter(monkeypatch, sqlite_url, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     async with serving(sqlite_url) as server:
