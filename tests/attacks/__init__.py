@@ -15,14 +15,15 @@
 | invalid UTF-8, keys given twice, depth of JSON | 400; the last one counts | here, `test_bodies`; `behaviour/test_bad_input` |
 | a wrong `Content-Length`, smuggling by two lengths, extensions of chunks | 400 and closed | here, `test_lines` |
 | a socket asked for before an answer has come | 400 and closed | here, `test_lines` |
-| finding out who has an account, by words or by time | the same for both | here, `test_accounts`; `behaviour/test_accounts` |
+| finding out which accounts exist, by message or response time | the same for both | `security/test_accounts`, `gateway/auth/test_accounts` |
 | guessing passwords, by alias too | the limit `auth`; each guess counts | `edge/test_limits`, `behaviour/test_limits` |
-| a stolen refresh token | its session ends | here, `test_accounts`; `behaviour/test_accounts` |
-| a token that is forged, of another algorithm, or of somebody gone | 401 | `behaviour/test_accounts`, `edge/test_viewers` |
-| writing from another site by cookie | 403 | `behaviour/test_cookies`, `edge/test_viewers`, `uploads/test_refusals` |
+| using a stolen refresh token | the session ends | `security/test_accounts`, `gateway/auth/test_accounts` |
+| forged access tokens, other algorithms, tokens of deleted accounts | 401 | `gateway/auth/test_access_tokens`, `gateway/auth/test_oidc`, `gateway/auth/test_accounts` |
+| writing from another site by cookie | 403 | `security/test_cross_site`, `gateway/auth/test_cookies`, `uploads/test_refusals` |
+| cookies set by a sibling domain | ignored | `security/test_sibling_domains` |
 | a socket that never introduces itself, or says nothing, or talks nonsense | 4408, 4499, 4400 | here, `test_lines`; `live/test_websocket`, `live/test_websocket_nonsense` |
 | a reader that never reads | disconnected; memory stays | here, `test_lines`; `live/test_websocket`, `live/test_feed_at_scale` |
 | ten thousand idle connections | others are answered; memory returns | here, `test_crowds`; `edge/test_crowds`; all of them in `make chaos` |
 | more requests than can be answered | 503 for the surplus, at once | `edge/test_overload`; measured in `make chaos` |
-| secrets in the log | none | here, `test_secrets`; `edge/test_requests` |
+| reading secrets in the log | none | `security/test_secrets`, `edge/test_requests` |
 """  # noqa: E501 - a table's rows are as long as they are

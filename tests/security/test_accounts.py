@@ -1,4 +1,4 @@
-"""Who is after accounts: asking which there are, and using what was stolen."""
+"""Attacks on accounts: finding out which exist, and using stolen tokens."""
 
 import pytest
 
@@ -12,45 +12,45 @@ PASSWORD = "a long password"
 WRONG = Refusal("UNAUTHORIZED", "Wrong email address or password")
 
 
-class Counted:
-    """Argon2 as it is, and how often it was asked, with the parameters of each hash."""
+class CountingHasher:
+    """The real argon2 hasher, which records the parameters of each hash that it verifies."""
 
     def __init__(self, hasher) -> None:
-        self.hasher, self.asked = hasher, []
+        self.hasher, self.parameters = hasher, []
 
     def verify(self, hash: str, password: str) -> bool:
-        self.asked.append(hash.rsplit("$", 2)[0])
+        self.parameters.append(hash.rsplit("$", 2)[0])
         return self.hasher.verify(hash, password)
 
     def __getattr__(self, name: str):
         return getattr(self.hasher, name)
 
 
-async def test_an_unknown_address_costs_what_a_wrong_password_costs(api, server, monkeypatch) -> None:
-    """One argon2 with the same parameters, and the same words: neither they nor the time tell them apart."""
+async def test_an_unknown_address_costs_the_same_as_a_wrong_password(api, server, monkeypatch) -> None:
+    """One argon2 hash with the same parameters and the same message, so neither tells them apart."""
     await api.register(name="Ann", email="ann@example.com", password=PASSWORD)
     await server.account("Ollie Outside")
-    counted = Counted(passwords.HASHER)
+    counted = CountingHasher(passwords.HASHER)
     monkeypatch.setattr(passwords, "HASHER", counted)
     costs = []
     for email in ("ann@example.com", "nobody@example.com", "no address", "ANN@example.com"):
-        counted.asked.clear()
+        counted.parameters.clear()
         assert await api.login(email=email, password="not the password") == WRONG
-        costs.append(list(counted.asked))
+        costs.append(list(counted.parameters))
     assert len(costs[0]) == 1
     assert costs == [costs[0]] * 4
 
 
-async def test_too_many_passwords_at_once_are_turned_away(server, monkeypatch) -> None:
-    """They would wait for seconds, and so would everyone behind them."""
+async def test_too_many_concurrent_password_checks_get_503(server, monkeypatch) -> None:
+    """They would wait for seconds, and so would all later ones."""
     monkeypatch.setattr(passwords, "MAX_QUEUED", 0)
     body = {"email": "ann@example.com", "password": PASSWORD}
     answer = await server.anonymous.post("/api/auth/login", json=body)
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
 
 
-async def test_a_stolen_refresh_token_ends_the_session_of_both(rest, server, api) -> None:
-    """Whoever uses it second, thief or owner; the access tokens of that session end with it, and no other session."""
+async def test_the_second_use_of_a_stolen_refresh_token_ends_the_session(rest, server, api) -> None:
+    """For owner and thief, access tokens included. Other sessions continue."""
     owner = await rest.register(name="Ann", email="ann@example.com", password=PASSWORD)
     elsewhere = await rest.login(email="ann@example.com", password=PASSWORD)
     http = server.anonymous
@@ -63,7 +63,7 @@ async def test_a_stolen_refresh_token_ends_the_session_of_both(rest, server, api
     third = await http.post("/api/auth/refresh", json={"refreshToken": thief["refreshToken"]})
     assert third.status_code == 401
     statuses = [
-        (await http.get("/api/auth/me", headers={"Authorization": f"Bearer {told['accessToken']}"})).status_code
-        for told in (owner, thief, elsewhere)
+        (await http.get("/api/auth/me", headers={"Authorization": f"Bearer {issued['accessToken']}"})).status_code
+        for issued in (owner, thief, elsewhere)
     ]
     assert statuses == [401, 401, 200]
