@@ -26,6 +26,8 @@ from gateway.pages import page_routes
 from gateway.rest import auth, chat, events, files, health, metrics, posts, uploads, webhooks
 from gateway.rest.framework import openapi
 from gateway.rest.framework.multipart import max_body_bytes
+from gateway.rest.framework.queries import STATIC_QUERIES
+from gateway.rest.framework.request_cache import RequestCache
 from gateway.server.supervisor import heed_parent
 from gateway.settings import Settings
 from gateway.transports.http.endpoint import METHODS, GraphQLEndpoint
@@ -88,6 +90,8 @@ def lifespan(
             serve_metrics(GatewayCollector(gateway)),
         ):
             app.state.gateway = gateway
+            app.state.request_cache = RequestCache(gateway.engine.answers)
+            gateway.engine.prepare(STATIC_QUERIES)
             instrument.measure(gateway)
             if provider:
                 instrument.trace(gateway, provider)

@@ -38,8 +38,6 @@ from gateway.observability.tracing.operations import ContextExtractor, no_contex
 from gateway.persisted.resolver import Persisted
 from gateway.persisted.trusted_documents import TrustedDocuments
 from gateway.persisted.usage_log import Ledger
-from gateway.rest.framework.queries import RestQueries, compile_queries
-from gateway.rest.framework.request_cache import RequestCache
 from gateway.server.shutdown import heeding
 from gateway.settings import Settings
 from gateway.tasks.cleanup import housekeeping
@@ -69,8 +67,6 @@ class Gateway:
     following: Database
     """For the log, the watch over streams and health checks: operations that wait for each other cannot keep it."""
     engine: Engine
-    documents: RestQueries
-    known: RequestCache
     persisted: Persisted
     tokens: Tokens
     authenticator: Authenticator
@@ -146,8 +142,6 @@ async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> A
             db=db,
             following=following,
             engine=engine,
-            documents=compile_queries(engine),
-            known=RequestCache(answers),
             tokens=tokens,
             payments=payments,
             signatures=signatures(settings),

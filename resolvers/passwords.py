@@ -13,6 +13,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from models.errors import Unavailable
 
 HASHER = PasswordHasher()
+HASH_COST = 50
+"""Cost points of an operation that hashes a password."""
 POOL = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="passwords")
 MAX_QUEUED = 8 * (os.cpu_count() or 1)
 """Hashes running and waiting; one more would wait for half a second or longer."""

@@ -3,20 +3,18 @@
 from uuid import UUID
 
 from resolvers import accounts, comments, payments, posts
+from resolvers.passwords import HASH_COST
 from resolvers.stripe import webhooks
 from schema.fields import answered, does
 from schema.types import AuthPayload, Checkout, Comment, Post, WebhookEvent
-
-SIGNING_IN = 50
-"""Points for a password's hash, which is meant to be dear."""
 
 
 @answered
 class Mutation:
     """What can be done. Each field is a transaction of its own; they run one after another."""
 
-    register: AuthPayload = does(accounts.register, points=SIGNING_IN)
-    login: AuthPayload = does(accounts.login, points=SIGNING_IN)
+    register: AuthPayload = does(accounts.register, points=HASH_COST)
+    login: AuthPayload = does(accounts.login, points=HASH_COST)
 
     create_post: Post = does(posts.create)
     update_post: Post = does(posts.update)

@@ -3,7 +3,7 @@
 `str → Operation → Fields → Select → Plan` once per document and shape; `values → parameters → row → bytes` per request.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,9 +40,9 @@ from gateway.graphql.request import (
 )
 from models import Viewer
 from models.errors import MethodNotAllowed, NotAcceptable
-from resolvers.context import RequestContext
+from resolvers.context import RequestContext, for_free
 
-__all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "Named"]
+__all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "StaticQuery"]
 
 MOST_DOCUMENTS, DOCUMENT_TOKENS = 1_000, 200_000
 """A token takes 400 bytes of memory once it has been read, however few it has of text."""
@@ -53,13 +53,13 @@ STREAMS = "A subscription is answered as text/event-stream or multipart/mixed;su
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A document of ours, valid since the start."""
+class StaticQuery:
+    """A query of the server's own, which `Engine.prepare` compiles at start."""
 
-    operation: Operation
+    source: str
 
-    def asked(self, variables: dict[str, Any], make: Callable[..., Any]) -> Hashable:
-        """Stands for what is made of its answer."""
+    def cache_key(self, variables: dict[str, Any], make: Callable[..., Any]) -> Hashable:
+        """Return the key of what `make` builds from the result."""
         return self, make, orjson.dumps(variables)
 
 
@@ -98,6 +98,7 @@ class Engine:
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
         self.subscriptions = Subscriptions(self.mutations, reads)
+        self.static_operations: dict[StaticQuery, Operation] = {}
 
     @property
     def caches(self) -> dict[str, Bounded]:
@@ -183,31 +184,41 @@ class Engine:
         except Exception as error:
             return answered(None, [error], name, ctx.request_id)
 
-    def named(self, source: str) -> Named:
-        """A document that the server itself asks; one that is not valid stops the start."""
-        return Named(read(self.schema, DocumentLimits(), source))
+    def prepare(self, queries: Iterable[StaticQuery]) -> None:
+        """Compile the server's own queries. An invalid one raises `RequestRefused`, which stops the start."""
+        for query in queries:
+            self.static_operations[query] = read(self.schema, DocumentLimits(), query.source)
 
     async def read(
         self,
-        named: Named,
+        query: StaticQuery,
         variables: dict[str, Any],
         viewer: Viewer | None,
         make: Callable[[dict[str, bytes], Reuse], Made] = as_it_is,
+        charge: Callable[[int], Awaitable[None]] = for_free,
     ) -> Made:
-        """What is made of the JSON text of each root field. The first refusal is raised; a missing root is `null`."""
-        asked = named.asked(variables, make)
-        if known := self.answers.given(asked, viewer):
-            return known
+        """Return what `make` builds from the JSON text of each root field; a missing root is `null`.
+
+        `charge` gets the cost before the query runs, from the cache too. Raises the first error of the result.
+        """
+        key = query.cache_key(variables, make)
+        if cached := self.answers.given(key, viewer):
+            made, cost = cached
+            await charge(cost)
+            return made
+        operation = self.static_operations[query]
         try:
-            values = named.operation.coerced(variables)
+            values = operation.coerced(variables)
         except RequestRefused as refused:
             raise refusal_of(refused.errors[0]) from refused
-        outcome, reading = await self.queried(named.operation, values, viewer)
+        cost = operation.points(values)
+        await charge(cost)
+        outcome, reading = await self.queried(operation, values, viewer)
         for error in outcome.errors:
             raise refusal_of(error).with_traceback(None) from error
         texts = {key: text.encode() for key, text in outcome.texts.items()}
         made = make(texts, reading.reuse)
-        self.answers.give(asked, reading, made, sum(map(len, texts.values())))
+        self.answers.give(key, reading, (made, cost), sum(map(len, texts.values())))
         return made
 
     async def operation(self, request: GraphQLRequest) -> Operation:

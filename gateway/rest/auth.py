@@ -12,7 +12,7 @@ from gateway import limits
 from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, clear_cookie, get_trusted_cookie
 from gateway.auth.request import authenticate_cookie, get_context
 from gateway.http.request_state import visit_of
-from gateway.rest.framework import reads
+from gateway.rest.framework import queries
 from gateway.rest.framework.openapi import (
     IF_NONE_MATCH_PARAMETER,
     LOGIN_OPTIONAL,
@@ -21,16 +21,19 @@ from gateway.rest.framework.openapi import (
     etag_responses,
 )
 from gateway.rest.framework.responses import NO_STORE, get_response, json_response, wrap_data
-from gateway.rest.framework.routing import create_router, ignore_cookies, raises
+from gateway.rest.framework.routing import cost, create_router, ignore_cookies, raises
 from gateway.rest.framework.schemas import Data, Session, User
 from gateway.wiring import get_state
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
 from resolvers.accounts import Login, Register
 from resolvers.inputs import Input
+from resolvers.passwords import HASH_COST
 from resolvers.tokens import IssuedTokens
 
 router = create_router("/api/auth", "Accounts")
+
+LOGIN_COST = 2 + HASH_COST
 
 EMAIL, PASSWORD = "robin@example.com", "a long password"
 NewAccount = Annotated[Register, Body(examples=[{"name": "Robin", "email": EMAIL, "password": PASSWORD}])]
@@ -47,6 +50,7 @@ class RefreshToken(Input):
     "/register", status_code=201, response_model=Data[Session], response_description="The new account's session."
 )
 @limits.auth
+@cost(LOGIN_COST)
 @ignore_cookies
 @raises(Conflict)
 async def register(request: Request, input: NewAccount) -> Response:
@@ -56,6 +60,7 @@ async def register(request: Request, input: NewAccount) -> Response:
 
 @router.post("/login", response_model=Data[Session], response_description="The new session.")
 @limits.auth
+@cost(LOGIN_COST)
 @ignore_cookies
 async def login(request: Request, input: Credentials) -> Response:
     """Log in with an email address and a password."""
@@ -104,7 +109,7 @@ async def logout(request: Request, body: RefreshToken | None = None) -> Response
 @limits.auth
 async def me(request: Request) -> Response:
     """Return the account of the viewer."""
-    return get_response(request.scope, await reads.fetch_viewer(request))
+    return get_response(request.scope, await queries.fetch_viewer(request))
 
 
 def get_refresh_token(request: Request, body: RefreshToken | None) -> str | None:
@@ -120,6 +125,6 @@ async def session_response(request: Request, issued: IssuedTokens, status: int =
         "accessToken": issued.access_token,
         "refreshToken": issued.refresh_token,
         "expiresIn": issued.expires_in,
-        "user": orjson.Fragment(await reads.fetch_viewer_json(request)),
+        "user": orjson.Fragment(await queries.fetch_viewer_json(request)),
     }
     return json_response(wrap_data(orjson.dumps(session)), status, NO_STORE)

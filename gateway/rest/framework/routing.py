@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.auth.cookies import SAFE_METHODS
 from gateway.auth.request import attach_session_cookies, authenticate_and_limit, identify_client
+from gateway.graphql.documents.cost import ACTION
 from gateway.http.content_negotiation import is_json
 from gateway.http.idempotency import HEADER, check_unnamed, once
 from gateway.http.json_request import Asked
@@ -45,8 +46,8 @@ from models.errors import (
     ValidationError,
 )
 
-READ_COST, WRITE_COST = 2, 12
-"""Cost points of an endpoint that declares none: those of a GraphQL operation on one object."""
+WRITE_COST = 2 + ACTION
+"""Cost points of a write: those of a GraphQL mutation that returns one object. A read is charged by its query."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -73,7 +74,7 @@ def raises(*errors: type[Refusal]) -> Callable[[Endpoint], Endpoint]:
 
 
 def cost(points: int) -> Callable[[Endpoint], Endpoint]:
-    """Declare the cost of an endpoint, in points; 0 if it charges by itself."""
+    """Declare the cost of an endpoint in points, beside that of its query."""
 
     def declare(endpoint: Endpoint) -> Endpoint:
         endpoint.cost = points
@@ -140,7 +141,7 @@ class RoutePolicy:
             has_body=is_write and methods != ["DELETE"],
             requires_login={} not in openapi_extra.get("security", [{}]),
             reads_cookies=getattr(endpoint, "reads_cookies", True),
-            cost=getattr(endpoint, "cost", WRITE_COST if is_write else READ_COST),
+            cost=getattr(endpoint, "cost", WRITE_COST if is_write else 0),
         )
 
     @property
@@ -238,14 +239,15 @@ def is_plain(endpoint: Callable[..., Any]) -> bool:
 class FastEndpoint(Direct):
     """An ASGI application for an endpoint without parameters, which bypasses FastAPI's router and dependencies.
 
-    It also sends the cached response of an anonymous request without running the endpoint.
+    That saves 100 µs of 330 for a post, and 60 of 165 if it is cached. The cached response to an anonymous request is
+    sent without running the endpoint.
     """
 
     def __init__(self, handle: Handler, limit: str | None) -> None:
         self.handle, self.limit = handle, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        cached = scope["app"].state.gateway.known.get(scope)
+        cached = scope["app"].state.request_cache.get(scope)
         response = await (self.respond_from_cache(scope, *cached) if cached else self.handle(Asked(scope, receive)))
         await response(scope, receive, send)
 

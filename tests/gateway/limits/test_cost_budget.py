@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
+from gateway.rest.framework.queries import POST_PAGE_QUERY, POST_QUERY
 from tests.support.accounts import Account
 from tests.support.addresses import unique_address
 from tests.support.servers import Server
@@ -18,6 +19,7 @@ MakeServer: TypeAlias = Callable[..., Awaitable[Server]]
 
 PAGE = "query($n: Int) { posts(first: $n) { nodes { id } } }"
 """Costs 2 points, and 1 for each row."""
+POST = {"title": "A post", "content": CONTENT, "status": "PUBLISHED"}
 RATE_LIMIT_ITEM = re.compile(r'"(\w+)";r=(\d+);t=(\d+)')
 
 
@@ -33,7 +35,7 @@ async def test_graphql_and_rest_draw_on_one_budget(make_server: MakeServer, stor
         body = {"query": PAGE, "variables": {"n": 28}}
         responses = [
             await client.post("/graphql", json=body),
-            await client.get("/api/posts?limit=10"),
+            await client.get("/api/posts?limit=8"),
             await client.post("/graphql", json=body),
             await client.post("/graphql", json=body),
             await client.get("/api/posts?limit=50"),
@@ -41,10 +43,10 @@ async def test_graphql_and_rest_draw_on_one_budget(make_server: MakeServer, stor
         assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
         assert [get_remaining(response) for response in responses] == [
             {"api": 49, "cost": 70},
-            {"api": 48, "cost": 36},
-            {"api": 47, "cost": 6},
-            {"api": 46, "cost": 6},
-            {"api": 45, "cost": 6},
+            {"api": 48, "cost": 31},
+            {"api": 47, "cost": 1},
+            {"api": 46, "cost": 1},
+            {"api": 45, "cost": 1},
         ]
         for rejected in responses[3:]:
             assert 1 <= int(rejected.headers["retry-after"]) <= 61
@@ -55,21 +57,45 @@ async def test_graphql_and_rest_draw_on_one_budget(make_server: MakeServer, stor
 
 
 async def test_text_search_costs_more_in_both_protocols(make_server: MakeServer):
-    """Once to find the rows of a page, and once more to count all matches."""
+    """20 points for each of: finding a page's rows, counting all matches, and counting the pages of REST."""
     server = await make_server(rate_limit_cost="300/minute")
     client, search = server.anonymous, '{ posts(first: 8, filter: {q: "a"}) { nodes { id } totalCount } }'
     assert get_remaining(await client.post("/graphql", json={"query": search}))["cost"] == 300 - (2 + 8 + 10 + 2 * 20)
     for times in (1, 2):
         response = await client.get("/api/posts?limit=8&q=a")
-        assert get_remaining(response)["cost"] == 240 - times * (14 + 2 * 8 + 2 * 20)
-    assert get_remaining(await client.get("/api/posts?limit=8"))["cost"] == 100 - (14 + 2 * 8)
+        assert get_remaining(response)["cost"] == 240 - times * (23 + 2 * 8 + 3 * 20)
+    assert get_remaining(await client.get("/api/posts?limit=8"))["cost"] == 42 - (23 + 2 * 8)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_a_rest_read_costs_as_much_as_its_graphql_query(make_server: MakeServer, cached: bool):
+    """For an anonymous caller and for a viewer, with and without a cached response."""
+    server = await make_server(rate_limit_cost="1000/minute", response_cache=cached)
+    author = await server.account("Ann")
+    created = await server.anonymous.post("/api/posts", json=POST, headers=author.headers)
+    id = created.json()["data"]["id"]
+
+    async def spend(method: str, path: str, headers: dict[str, str], **options: Any) -> int:
+        before = get_remaining(await server.anonymous.get("/api/posts?limit=1", headers=headers))["cost"]
+        response = await server.anonymous.request(method, path, headers=headers, **options)
+        assert response.status_code == 200
+        return before - get_remaining(response)["cost"]
+
+    for headers in ({}, author.headers):
+        for path, query, variables in (
+            ("/api/posts?limit=3&q=a", POST_PAGE_QUERY, {"limit": 3, "filter": {"q": "a"}}),
+            (f"/api/posts/{id}", POST_QUERY, {"id": id}),
+        ):
+            body = {"query": query.source, "variables": variables}
+            cost = await spend("POST", "/graphql", headers, json=body)
+            assert [await spend("GET", path, headers) for _ in range(2)] == [cost, cost]
 
 
 async def test_a_write_beyond_the_budget_is_not_done(make_server: MakeServer):
     """In either protocol. Each viewer has a budget."""
     server = await make_server(rate_limit_cost="15/minute")
     author, client = await server.account("Ann"), server.anonymous
-    post = {"title": "A post", "content": CONTENT}
+    post = POST
     mutation = "mutation($input: CreatePostInput!) { createPost(input: $input) { id } }"
 
     async def create_over_graphql(viewer: Account) -> int:
