@@ -17,6 +17,7 @@ from gateway.cli import app
 from gateway.settings import Settings
 from models import errors
 from tests.house.processes import started
+from tests.project.shell_examples import find_examples, run_examples
 from tests.support.language_models import language_model_beside
 from tests.support.payments import KEY, stripe_like
 from tests.support.servers import environment_for
@@ -30,10 +31,9 @@ PAGES = {
 TOUR = [
     example
     for page in ("README.md", "docs/tour.md", "docs/errors.md", "docs/rate-limits.md")
-    for example in re.findall(r"<!-- tour -->\n```sh\n(.*?)```\n```json\n(.*?)```", PAGES[ROOT / page], re.DOTALL)
+    for example in find_examples(PAGES[ROOT / page], "tour")
 ]
-"""Commands and their expected output, in reading order: later commands use the results of earlier ones."""
-MARK = "=== next ==="
+"""In reading order: later examples use the results of earlier ones."""
 SETTING_NAMES = {name.upper() for name in Settings.model_fields}
 
 
@@ -49,14 +49,7 @@ def first_cells(text: str) -> list[str]:
     return re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
 
 
-def matches(expected: str, output: str) -> bool:
-    """Compare without white space; `…` matches any text."""
-    parts = (re.escape(re.sub(r"\s+", "", part)) for part in expected.split("…"))
-    return re.fullmatch(".*?".join(parts), re.sub(r"\s+", "", output), re.DOTALL) is not None
-
-
 def test_every_command_of_the_tour_has_the_output_that_the_page_shows(tmp_path):
-    script = f"\necho '{MARK}'\n".join(commands for commands, _ in TOUR)
     database_url = f"sqlite+aiosqlite:///{tmp_path}/tour.db"
     with (
         language_model_beside() as model,
@@ -72,17 +65,7 @@ def test_every_command_of_the_tour_has_the_output_that_the_page_shows(tmp_path):
             STRIPE_WEBHOOK_SECRET="whsec_demo",
         ) as (_, address, log),
     ):
-        completed = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", address)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert completed.returncode == 0, completed.stderr
-        outputs = completed.stdout.split(MARK)
-        wrong = [pair for pair in zip((text for _, text in TOUR), outputs, strict=True) if not matches(*pair)]
-        assert wrong == []
+        assert run_examples(TOUR, address, tmp_path) == []
         assert "Traceback" not in log.read_text()
 
 

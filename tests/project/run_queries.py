@@ -1,6 +1,6 @@
 """Runs GraphQL queries on a copy of the code that has the changes of `docs/adding-an-entity.md`, in its own process.
 
-python walk.py DATABASE_URL < queries.json      → the results, as JSON
+python run_queries.py DATABASE_URL < queries.json      → the results, as JSON
 """
 
 import asyncio

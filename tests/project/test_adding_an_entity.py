@@ -14,13 +14,12 @@ import pytest
 
 from tests.conftest import DATABASES
 from tests.house.processes import started
-from tests.house.test_readme import MARK, matches
+from tests.project.shell_examples import find_examples, run_examples
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-an-entity.md").read_text()
-RUN_QUERIES = Path(__file__).with_name("walk.py")
+RUN_QUERIES = Path(__file__).with_name("run_queries.py")
 CODE_BLOCK = re.compile(r"(?:<!-- (\w+): (\S+) -->\n)?```(\w+)([^\n]*)\n(.*?)```", re.DOTALL)
-REST = re.findall(r"<!-- run -->\n```sh\n(.*?)```\n```json\n(.*?)```", PAGE, re.DOTALL)
 
 
 def changes() -> Iterator[tuple[str, str, str]]:
@@ -93,20 +92,9 @@ async def test_the_graphql_examples_return_what_the_page_shows(
 
 
 def test_the_rest_examples_return_what_the_page_shows(project: Path, tmp_path: Path) -> None:
-    script = f"\necho '{MARK}'\n".join(commands for commands, _ in REST)
     database_url = f"sqlite+aiosqlite:///{tmp_path}/bookmarks.db"
     with started("--demo", folder=tmp_path, database_url=database_url, code=project) as (_, address, log):
-        completed = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", address)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert completed.returncode == 0, completed.stderr
-        outputs = completed.stdout.split(MARK)
-        wrong = [pair for pair in zip((text for _, text in REST), outputs, strict=True) if not matches(*pair)]
-        assert wrong == []
+        assert run_examples(find_examples(PAGE, "run"), address, tmp_path) == []
         assert "Traceback" not in log.read_text()
 
 
