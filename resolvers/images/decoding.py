@@ -34,8 +34,8 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 """By Pillow's name of the format, for those that thumbnails are made of."""
 DECODE_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError),
-    *(struct.error, zlib.error, UnidentifiedImageError),
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError, MemoryError),
+    *(RuntimeError, struct.error, zlib.error, UnidentifiedImageError),
 )
 """Exceptions that Pillow and the walkers in `structure` raise for malformed files."""
 

@@ -8,36 +8,31 @@ Pillow can drop metadata only by encoding the pixels again, which for JPEG loses
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from mmap import mmap
 from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
+from resolvers.images.avif import strip_avif
 from resolvers.images.file_types import FileType
+from resolvers.images.icc import ICC_HEADER, decompress_profile, has_fitting_jpeg_profile, is_fitting_profile
 from resolvers.images.structure import (
     EOI,
     FRAME_MARKERS,
-    MAX_BOXES,
     SOI,
     SOS,
-    Buffer,
-    Segment,
-    iter_boxes,
     iter_gif_blocks,
     iter_jpeg_segments,
     iter_png_chunks,
     iter_riff_chunks,
 )
 
-JPEG_SEGMENTS = FRAME_MARKERS | {SOI, EOI, SOS, b"\xc4", b"\xcc", b"\xdb", b"\xdc", b"\xdd"}
-"""Frames, scans, and the tables and numbers that decoding them needs: DHT, DAC, DQT, DNL and DRI."""
-JFIF_HEADER, EXIF_HEADER, ICC_HEADER, ADOBE_HEADER = b"JFIF\0", b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe"
+JPEG_SEGMENTS = FRAME_MARKERS | {SOI, EOI, SOS, b"\xc4", b"\xcc", b"\xdb", b"\xdd"}
+"""Frames, scans, and the tables that decoding them needs: DHT, DAC, DQT and DRI."""
+JFIF_HEADER, EXIF_HEADER, ADOBE_HEADER = b"JFIF\0", b"Exif\0\0", b"Adobe"
 JPEG_HEADERS = {b"\xe0": JFIF_HEADER, b"\xe1": EXIF_HEADER, b"\xe2": ICC_HEADER, b"\xee": ADOBE_HEADER}
 """Application segments of which a part is kept: APP0, APP1, APP2 and APP14."""
-JPEG_COLOR_SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}
-"""The ICC colour space by the number of components."""
-
 PNG_CHUNKS = {
     b"IHDR": 13,
     b"PLTE": 768,
@@ -58,9 +53,6 @@ PNG_CHUNKS = {
     b"fdAT": sys.maxsize,
 }
 """Chunks that affect how an image is shown, with their maximum length in bytes."""
-MAX_ICC_PROFILE_BYTES = 2**20
-"""Of a compressed profile; Pillow reads no more."""
-
 WEBP_CHUNKS = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM")
 VP8X_ICC, VP8X_EXIF, VP8X_KEPT = 0x20, 0x08, 0x12
 """Flags of a WebP's header; kept are those for transparency and animation."""
@@ -68,17 +60,6 @@ VP8X_ICC, VP8X_EXIF, VP8X_KEPT = 0x20, 0x08, 0x12
 GIF_BLOCKS = {b"GIF": sys.maxsize, b",": sys.maxsize, b";": 1, b"!\xf9": 8}
 """Blocks that affect how an image is shown, with their maximum length in bytes."""
 GIF_LOOPS = (b"!\xff\x0bNETSCAPE2.0\3\1", b"!\xff\x0bANIMEXTS1.0\3\1")
-
-BOX_CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0}
-"""Boxes that consist of boxes, with the size in bytes of what precedes these."""
-BOXES = {
-    *(*BOX_CONTAINERS, b"ftyp", b"mdat", b"hdlr", b"pitm", b"iloc", b"iinf", b"iref", b"idat", b"ipma"),
-    *(b"av1C", b"colr", b"ispe", b"pixi", b"pasp", b"clap", b"irot", b"imir", b"auxC", b"a1op", b"a1lx", b"lsel"),
-    *(b"clli", b"mdcv", b"mvhd", b"tkhd", b"edts", b"tref", b"mdhd", b"vmhd", b"dinf"),
-    *(b"stsd", b"stts", b"stss", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"ctts"),
-}
-AVIF_ITEMS = (b"av01", b"grid", b"iovl", b"iden")
-"""Types of items that are images: coded, or made from others."""
 
 Piece = bytes | slice
 """New bytes, or a part of the file as it is."""
@@ -132,12 +113,6 @@ def minimal_exif(exif: bytes) -> bytes:
     return b""
 
 
-def is_fitting_profile(profile: bytes, *color_spaces: bytes) -> bool:
-    """Return whether an ICC profile is complete and describes one of these colour spaces (ICC.1:2022, section 7.2)."""
-    padding = len(profile) - int.from_bytes(profile[:4], "big")
-    return len(profile) >= 128 and 0 <= padding < 4 and profile[36:40] == b"acsp" and profile[16:20] in color_spaces
-
-
 def strip_jpeg(data: mmap) -> int:
     segments = list(iter_jpeg_segments(data))
     keeps_profile = has_fitting_jpeg_profile(data, segments)
@@ -168,14 +143,6 @@ def jpeg_segment(marker: bytes, content: bytes) -> bytes:
     return b"\xff" + marker + struct.pack(">H", 2 + len(content)) + content
 
 
-def has_fitting_jpeg_profile(data: Buffer, segments: list[Segment]) -> bool:
-    """Return whether the parts of an ICC profile are complete, in order, and fit the frame's number of components."""
-    components = next(data[s.content][5] for s in segments if s.type in FRAME_MARKERS)
-    parts = [data[s.content] for s in segments if s.type == b"\xe2" and data[s.content].startswith(ICC_HEADER)]
-    in_order = [part[12:14] for part in parts] == [bytes((n, len(parts))) for n in range(1, len(parts) + 1)]
-    return in_order and is_fitting_profile(b"".join(part[14:] for part in parts), JPEG_COLOR_SPACES[components])
-
-
 def strip_png(data: mmap) -> int:
     pieces: list[Piece] = [slice(0, 8)]
     color_space = b"RGB " if data[25] & 2 else b"GRAY"
@@ -192,16 +159,6 @@ def strip_png(data: mmap) -> int:
             pieces.append(struct.pack(">I", len(exif)) + chunk.type + exif + checksum)
         seen.add(chunk.type)
     return move_to_front(data, pieces)
-
-
-def decompress_profile(content: bytes) -> bytes:
-    """Return the ICC profile of an `iCCP` chunk; `b""` if it is damaged or too long."""
-    decompressor = zlib.decompressobj()
-    try:
-        profile = decompressor.decompress(content.partition(b"\0")[2][1:], MAX_ICC_PROFILE_BYTES)
-    except zlib.error:
-        return b""
-    return profile if decompressor.eof and not decompressor.unused_data else b""
 
 
 def strip_webp(data: mmap) -> int:
@@ -245,91 +202,6 @@ def strip_gif(data: mmap) -> int:
         if is_loop or length_of(block.whole) <= GIF_BLOCKS.get(block.type, 0):
             pieces.append(block.whole)
     return move_to_front(data, pieces)
-
-
-def strip_avif(data: mmap) -> int:
-    """Overwrite metadata with zeros: an AVIF refers to its parts by their offsets, so none of them may move."""
-    waiting, count = [(0, len(data))], 0
-    while waiting:
-        for box in iter_boxes(data, *waiting.pop()):
-            count += 1
-            if count > MAX_BOXES:
-                raise ValueError("too many boxes")
-            if box.type not in BOXES or (box.type == b"colr" and not is_kept_color(data[box.content])):
-                data[box.whole.start + 4 : box.whole.start + 8] = b"free"
-                fill_with_zeros(data, box.content.start, box.content.stop)
-            elif box.type == b"hdlr":
-                fill_with_zeros(data, box.content.start + 24, box.content.stop)  # its name
-            elif box.type == b"meta":
-                strip_avif_items(data, box)
-            if box.type in BOX_CONTAINERS:
-                waiting.append((box.content.start + BOX_CONTAINERS[box.type], box.content.stop))
-    return len(data)
-
-
-def is_kept_color(colr: bytes) -> bool:
-    """Return whether a `colr` box has a fitting ICC profile, or code points of fixed length instead of one."""
-    if colr[:4] == b"nclx":
-        return len(colr) == 11
-    return colr[:4] in (b"prof", b"rICC") and is_fitting_profile(colr[4:], b"RGB ", b"GRAY")
-
-
-def fill_with_zeros(data: mmap, start: int, stop: int) -> None:
-    if start < stop:
-        data[start:stop] = bytes(stop - start)
-
-
-def strip_avif_items(data: mmap, meta: Segment) -> None:
-    """Overwrite the items of a `meta` box that are no images, and the names of all (ISO/IEC 14496-12, section 8.11)."""
-    boxes = {box.type: box.content for box in iter_boxes(data, meta.content.start + 4, meta.content.stop)}
-    entries, dropped = boxes[b"iinf"], set()
-    for entry in iter_boxes(data, entries.start + (8 if data[entries.start] else 6), entries.stop):
-        start, id_size = entry.content.start + 4, {2: 2, 3: 4}[data[entry.content.start]]
-        item_type = slice(start + id_size + 2, start + id_size + 6)
-        if data[item_type] not in AVIF_ITEMS:
-            dropped.add(int.from_bytes(data[start : start + id_size], "big"))
-            data[item_type] = b"free"
-        fill_with_zeros(data, item_type.stop, entry.content.stop)
-    extents = []
-    for item, method, offset, length in iter_avif_extents(data[boxes[b"iloc"]]):
-        start = offset + (boxes[b"idat"].start if method == 1 else 0)
-        if method > 1 or not length or start + length > len(data):
-            raise ValueError("an item lies outside of the file")
-        extents.append((start, start + length, item in dropped))
-    overwritten = used = 0
-    for start, stop, is_dropped in sorted(extents):
-        if start < (used if is_dropped else overwritten):
-            raise ValueError("an image and metadata overlap")
-        if is_dropped:
-            fill_with_zeros(data, max(start, overwritten), stop)
-            overwritten = max(overwritten, stop)
-        else:
-            used = max(used, stop)
-
-
-def iter_avif_extents(iloc: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the item, construction method, offset and length of each extent that an `iloc` box lists."""
-    position, version = 6, iloc[0]
-
-    def read(size: int) -> int:
-        nonlocal position
-        position += size
-        if position > len(iloc):
-            raise ValueError("truncated box")
-        return int.from_bytes(iloc[position - size : position], "big")
-
-    offset_size, length_size, base_size, index_size = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4, iloc[5] & 15
-    if not length_size:  # without it a short box could list any number of extents
-        raise ValueError("extents without a length")
-    id_size = 4 if version == 2 else 2
-    for _ in range(read(id_size)):
-        item = read(id_size)
-        method = read(2) & 15 if version else 0
-        read(2)  # the data reference
-        base = read(base_size)
-        for _ in range(read(2)):
-            read(index_size if version else 0)
-            yield item, method, base + read(offset_size), read(length_size)
 
 
 STRIPPERS: dict[str, Callable[[mmap], int]] = {

@@ -60,8 +60,8 @@ def iter_jpeg_segments(data: Buffer) -> Iterator[Segment]:
             following = JPEG_MARKER.search(data, position)
             position = following.start() if following else len(data)
         yield Segment(marker, slice(start, position), slice(start + 4, position))
-    if not counts["scans"]:
-        raise ValueError("no scan")
+    if not counts["scans"] or not counts["frames"]:
+        raise ValueError("no frame or no scan")
 
 
 def iter_png_chunks(data: Buffer) -> Iterator[Segment]:
