@@ -20,8 +20,8 @@ from tests.support.api_keys import READ_ONLY, create_machine
 from tests.support.patience import PATIENCE
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
+from tests.support.uploads import make_image
 from tests.support.writing import CONTENT, facts, sizes
-from tests.uploads.files import picture
 
 CREATE = """mutation($input: CreatePostInput!) {
     createPost(input: $input) { id slug content tags { name } comments { totalCount } } }"""
@@ -136,7 +136,9 @@ async def test_a_name_is_refused_where_it_would_keep_nothing_from_being_done_twi
     """Files are kept twice, and a model is asked twice."""
     headers, talk = {**author.headers, **NAME}, {"messages": [{"role": "user", "content": "Hello"}]}
     for answer in (
-        await server.anonymous.post("/api/upload", files={"file": ("a.png", picture(), "image/png")}, headers=headers),
+        await server.anonymous.post(
+            "/api/upload", files={"file": ("a.png", make_image(), "image/png")}, headers=headers
+        ),
         await server.anonymous.post("/api/chat", json=talk, headers=headers),
     ):
         assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")

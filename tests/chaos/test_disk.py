@@ -19,7 +19,7 @@ from tests.support.accounts import sign_up
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET
 from tests.support.stores import unavailable
-from tests.uploads.files import picture
+from tests.support.uploads import make_image
 
 pytestmark = pytest.mark.anyio
 
@@ -53,13 +53,13 @@ async def test_the_disk_is_full(disk: Path, tmp_path: Path) -> None:
             (disk / "ballast").write_bytes(b"\0" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
         await asyncio.sleep(3)
         async with httpx.AsyncClient(base_url=server.address, timeout=30) as http:
-            files = {"file": ("a.png", picture(), "image/png")}
+            files = {"file": ("a.png", make_image(), "image/png")}
             refused = await http.post("/api/upload", files=files, headers=author.headers)
             assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
             assert (await http.get("/api/posts")).status_code == 200
         (disk / "ballast").unlink()
         await scene.mended()
         async with httpx.AsyncClient(base_url=server.address, timeout=30) as http:
-            files = {"file": ("a.png", picture(), "image/png")}
+            files = {"file": ("a.png", make_image(), "image/png")}
             assert (await http.post("/api/upload", files=files, headers=author.headers)).status_code == 201
     await scene.judge(codes={"503 UNAVAILABLE", "UNAVAILABLE"})

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.api_keys import READ_ONLY, READ_WRITE, create_machine
 from tests.support.servers import ORIGIN, Server
+from tests.support.uploads import make_image, post_files
 from tests.support.writing import CONTENT
-from tests.uploads.files import picture, send
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,9 @@ async def test_uploads_by_cookie_need_an_allowed_origin(make_server, tmp_path):
     cookie = {"Cookie": f"dovetail_session={author.access_token}"}
 
     async def status(headers: dict[str, str]) -> int:
-        return (await send(server.anonymous, None, ("a.png", picture(), "image/png"), headers=headers)).status_code
+        return (
+            await post_files(server.anonymous, None, ("a.png", make_image(), "image/png"), headers=headers)
+        ).status_code
 
     for origin in ("https://evil.example", "null", f"{ORIGIN}.evil.example"):
         assert await status({**cookie, "Origin": origin}) == 403

@@ -1,1 +1,1 @@
-"""Files: received, refused, kept, served, attached to posts and swept away."""
+"""Tests of uploads: validation, storage, downloads, attachments and cleanup."""

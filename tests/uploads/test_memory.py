@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.processes import ServerProcess
-from tests.uploads.files import PDF
+from tests.support.uploads import PDF
 
 SIZE = int(os.environ.get("UPLOAD_TEST_BYTES", 200 * 2**20))
 """Bytes of the file that is sent."""
@@ -15,7 +15,7 @@ PIECE = os.urandom(2**16)
 
 
 def memory(process: int, kind: str) -> int:
-    """KiB that a process takes, or took at most."""
+    """Return the memory in KiB that a process uses, or used at most."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind))
 
@@ -27,8 +27,8 @@ async def body():
     yield PDF[-6:] + b"\r\n--limit--\r\n"
 
 
-async def test_a_large_file_goes_in_and_out_in_little_memory(tmp_path, sqlite_url):
-    """Less than 20 MB more than a small one, at the worst moment."""
+async def test_a_large_file_is_uploaded_and_downloaded_in_bounded_memory(tmp_path, sqlite_url):
+    """The peak is less than 20 MB above that of a small file."""
     async with (
         ServerProcess(tmp_path, sqlite_url, UPLOAD_MAX_BYTES=str(2**31 - 1)) as server,
         httpx.AsyncClient(base_url=server.address, timeout=300) as http,
@@ -42,13 +42,13 @@ async def test_a_large_file_goes_in_and_out_in_little_memory(tmp_path, sqlite_ur
         await asyncio.to_thread(Path(f"/proc/{process}/clear_refs").write_text, "5")  # forget the highest so far
         before = memory(process, "VmRSS")
         headers["Content-Type"] = "multipart/form-data; boundary=limit"
-        answer = await http.post("/api/upload", content=body(), headers=headers)
-        assert answer.status_code == 201, answer.text
+        response = await http.post("/api/upload", content=body(), headers=headers)
+        assert response.status_code == 201, response.text
         received = 0
-        async with http.stream("GET", answer.json()["url"]) as served:
+        async with http.stream("GET", response.json()["url"]) as served:
             async for piece in served.aiter_raw():
                 received += len(piece)
         grown = memory(process, "VmHWM") - before
         print(f"\n{SIZE:,} bytes: {before:,} KiB before, {grown:,} KiB more at most")
-    assert received == answer.json()["size"] == SIZE // len(PIECE) * len(PIECE) + len(PDF)
+    assert received == response.json()["size"] == SIZE // len(PIECE) * len(PIECE) + len(PDF)
     assert grown < 20_000_000 / 1024

@@ -15,7 +15,7 @@ from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.language_models import Call, language_model
 from tests.support.payments import SECRET, deliver, event
-from tests.uploads.files import picture, send
+from tests.support.uploads import make_image, post_files
 
 LIST = "{ posts { nodes { title } } }"
 WRITE = 'mutation { createPost(input: {title: "A post", content: "Long enough to be one."}) { id } }'
@@ -63,8 +63,8 @@ async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Received]
         await http.get("/graphql", params={"query": LIST}),
         await http.post("/graphql", json={"query": WRITE}, headers=headers),
         await http.post("/graphql", json={"query": LIST}, headers={"Accept": EVENTS}),
-        await send(http, viewer, ("a.png", picture(), "image/png")),
-        await send(http, viewer, ("a.png", picture(), "image/png"), name="files"),
+        await post_files(http, viewer, ("a.png", make_image(), "image/png")),
+        await post_files(http, viewer, ("a.png", make_image(), "image/png"), name="files"),
         await deliver(http, event("customer.created", {"object": "customer", "id": "cus_1"})),
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Hello?"}]}, headers=headers),
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Go on."}]}, headers=headers),

@@ -12,7 +12,7 @@ from tests.support.collector import Collector, Span, collecting
 from tests.support.language_models import language_model
 from tests.support.payments import stripe_like
 from tests.support.servers import serving
-from tests.uploads.files import picture, sent
+from tests.support.uploads import make_image, upload_file
 
 TITLES = "query Titles($q: String) { posts(filter: {q: $q}) { nodes { title } } }"
 WRITE = 'mutation Write { createPost(input: {title: "A secret title", content: "Long enough to be one."}) { id } }'
@@ -105,7 +105,7 @@ async def test_calls_to_other_services_have_spans(collector, sqlite_url):
             settings = {"openai_api_key": "key", "openai_base_url": model.address, **stripe.settings}
             async with serving(sqlite_url, **settings) as server:
                 viewer = await server.account()
-                await sent(server.anonymous, viewer, picture())
+                await upload_file(server.anonymous, viewer, make_image())
                 chat_request = {"messages": [{"role": "user", "content": "A secret question"}]}
                 response = await server.anonymous.post("/api/chat", json=chat_request, headers=viewer.headers)
                 assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""What is sent is kept, byte for byte, under a name of ours."""
+"""Uploads that are accepted, and what is stored of them."""
 
 import asyncio
 import hashlib
@@ -14,39 +14,52 @@ from PIL import Image
 from gateway.server import timeouts
 from models import Upload
 from tests.live.listening import listening
+from tests.support.uploads import (
+    PDF,
+    XMP,
+    make_animation,
+    make_form,
+    make_image,
+    make_private_image,
+    png_chunk,
+    post_files,
+    srgb_profile,
+    upload_file,
+)
 from tests.support.writing import sizes
-from tests.uploads.files import PDF, XMP, animation, chunk, form, located, picture, send, sent, srgb
 
 NAME = r"/uploads/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 @pytest.mark.parametrize(
-    ("filename", "content", "claimed", "type", "suffix"),
+    ("filename", "content", "declared_type", "type", "suffix"),
     [
-        ("a.jpg", picture("image/jpeg"), "image/jpeg", "image/jpeg", "jpg"),
-        ("a.jpeg", picture("image/jpeg"), "image/jpg", "image/jpeg", "jpg"),
-        ("a.png", picture("image/png"), "image/png", "image/png", "png"),
-        ("a.webp", picture("image/webp"), "image/webp", "image/webp", "webp"),
-        ("moving.webp", animation("image/webp"), "image/webp", "image/webp", "webp"),
+        ("a.jpg", make_image("image/jpeg"), "image/jpeg", "image/jpeg", "jpg"),
+        ("a.jpeg", make_image("image/jpeg"), "image/jpg", "image/jpeg", "jpg"),
+        ("a.png", make_image("image/png"), "image/png", "image/png", "png"),
+        ("a.webp", make_image("image/webp"), "image/webp", "image/webp", "webp"),
+        ("moving.webp", make_animation("image/webp"), "image/webp", "image/webp", "webp"),
         ("a.pdf", PDF, "application/pdf", "application/pdf", "pdf"),
-        ("no ending", picture("image/png"), "application/octet-stream", "image/png", "png"),
+        ("no ending", make_image("image/png"), "application/octet-stream", "image/png", "png"),
     ],
 )
-async def test_a_file_is_kept_and_served_as_it_was(server, author, filename, content, claimed, type, suffix):
-    """Its type is what its bytes say."""
-    answer = await send(server.anonymous, author, (filename, content, claimed))
-    assert (answer.status_code, answer.json()) == (
+async def test_a_file_without_metadata_is_stored_unchanged(
+    server, author, filename, content, declared_type, type, suffix
+):
+    """Its type is detected from its content."""
+    response = await post_files(server.anonymous, author, (filename, content, declared_type))
+    assert (response.status_code, response.json()) == (
         201,
         {"success": True, "id": ANY, "url": ANY, "filename": filename, "size": len(content), "type": type},
     )
-    url = answer.json()["url"]
+    url = response.json()["url"]
     assert re.fullmatch(rf"{NAME}\.{suffix}", url)
     served = await server.anonymous.get(url)
     assert (served.status_code, served.headers["content-type"], served.content) == (200, type, content)
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("filename", "expected"),
     [
         ("日本語 📷.png", "日本語 📷.png"),
         ("../../etc/passwd", "passwd"),
@@ -61,37 +74,36 @@ async def test_a_file_is_kept_and_served_as_it_was(server, author, filename, con
         ("e\u0301.png", "é.png"),
     ],
 )
-async def test_a_filename_is_data(server, author, given, kept):
-    """In any script; never a path, nor anything that could break a header or a page's direction."""
-    escaped = given.replace('"', "%22") if '"' in given else given
+async def test_filenames_are_sanitized(server, author, filename, expected):
+    """Any script is kept; paths, and what could break a header or the direction of text, are not."""
+    escaped = filename.replace('"', "%22")
     part = f'Content-Disposition: form-data; name="file"; filename="{escaped}"'.replace("\\", "\\\\")
-    body = form((part, picture()))
+    body = make_form((part, make_image()))
     headers = {**author.headers, "Content-Type": "multipart/form-data; boundary=limit"}
-    answer = await server.anonymous.post("/api/upload", content=body, headers=headers)
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["filename"] == kept.replace('"', "%22")
-    served = await server.anonymous.get(answer.json()["url"])
+    response = await server.anonymous.post("/api/upload", content=body, headers=headers)
+    assert response.status_code == 201, response.text
+    assert response.json()["filename"] == expected.replace('"', "%22")
+    served = await server.anonymous.get(response.json()["url"])
     assert re.fullmatch(
         r'inline; filename="[A-Za-z0-9._ -]+"(; filename\*=UTF-8\'\'[A-Za-z0-9!#$&+.^_`|~%-]+)?',
         served.headers["content-disposition"],
     )
 
 
-async def test_several_files_are_kept_each_by_itself(make_server, author):
-    """One that is refused is told among the others."""
+async def test_each_of_several_files_is_accepted_or_rejected_separately(make_server, author):
     server = await make_server(upload_max_bytes=2_000)
-    answer = await send(
+    response = await post_files(
         server.anonymous,
         author,
-        ("a.png", picture(), "image/png"),
+        ("a.png", make_image(), "image/png"),
         ("b.txt", b"Only words.", "text/plain"),
         ("c.pdf", PDF + b"\n" * 2_000, "application/pdf"),
         ("d.pdf", PDF, "application/pdf"),
         name="files",
     )
-    assert answer.status_code == 201
-    first, second, third, fourth = answer.json()["files"]
-    assert first == {"id": ANY, "url": ANY, "filename": "a.png", "size": len(picture()), "type": "image/png"}
+    assert response.status_code == 201
+    first, second, third, fourth = response.json()["files"]
+    assert first == {"id": ANY, "url": ANY, "filename": "a.png", "size": len(make_image()), "type": "image/png"}
     assert second == {"filename": "b.txt", "error": ANY, "code": "UNSUPPORTED_MEDIA_TYPE"}
     assert third == {"filename": "c.pdf", "error": "A file may have at most 2,000 bytes", "code": "PAYLOAD_TOO_LARGE"}
     assert (fourth["filename"], fourth["type"]) == ("d.pdf", "application/pdf")
@@ -112,8 +124,8 @@ def insert_segments(jpeg: bytes) -> bytes:
 
 
 def insert_chunks(png: bytes) -> bytes:
-    text = chunk(b"tEXt", b"Comment\0Berlin") + chunk(b"prVt", b"Berlin") + chunk(b"tIME", bytes(7))
-    profile = chunk(b"tEXt", b"Raw profile type iptc\0Berlin")
+    text = png_chunk(b"tEXt", b"Comment\0Berlin") + png_chunk(b"prVt", b"Berlin") + png_chunk(b"tIME", bytes(7))
+    profile = png_chunk(b"tEXt", b"Raw profile type iptc\0Berlin")
     return png[:33] + text + png[33:-12] + profile + png[-12:] + b"Berlin"
 
 
@@ -140,17 +152,17 @@ async def test_an_image_keeps_its_pixels_orientation_and_colour_profile_and_no_o
 ):
     """Exif, XMP, IPTC, comments, unknown segments and data after the end are dropped."""
     server = await make_server(upload_types=("jpeg", "png", "webp", "avif"))
-    content = INSERT[media_type](located(media_type, orientation=6, icc_profile=srgb()))
+    content = INSERT[media_type](make_private_image(media_type, orientation=6, icc_profile=srgb_profile()))
     assert all(word in content for word in (b"52,31.1N", b"Camera", b"Ann", b"Berlin"))
-    upload = await sent(server.anonymous, author, content, media_type)
+    upload = await upload_file(server.anonymous, author, content, media_type)
     stored = (await server.anonymous.get(upload["url"])).content
     before, after = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(stored))
     assert [word for word in PRIVATE if word in stored] == []
     assert dict(after.getexif()) == {0x0112: 6}
-    assert after.info["icc_profile"] == srgb()
+    assert after.info["icc_profile"] == srgb_profile()
     assert after.tobytes() == before.tobytes()
     assert upload["size"] == len(stored)
-    again = await sent(server.anonymous, author, stored, media_type)
+    again = await upload_file(server.anonymous, author, stored, media_type)
     assert (await server.anonymous.get(again["url"])).content == stored
 
 
@@ -158,10 +170,10 @@ async def test_an_image_keeps_its_pixels_orientation_and_colour_profile_and_no_o
 async def test_an_animation_loses_its_metadata_and_no_frame(make_server, author, media_type):
     server = await make_server(upload_types=("png", "webp", "gif", "avif"))
     options = {"image/gif": {"comment": b"Berlin", "loop": 7}, "image/png": {}}
-    content = animation(media_type, **options.get(media_type, {"xmp": XMP + b"Berlin"}))
+    content = make_animation(media_type, **options.get(media_type, {"xmp": XMP + b"Berlin"}))
     if media_type == "image/png":
         content = insert_chunks(content)
-    upload = await sent(server.anonymous, author, content, media_type)
+    upload = await upload_file(server.anonymous, author, content, media_type)
     stored = (await server.anonymous.get(upload["url"])).content
     before, after = Image.open(io.BytesIO(content)), Image.open(io.BytesIO(stored))
     assert (b"Berlin" in content, b"Berlin" in stored, b"GPS" in stored) == (True, False, False)
@@ -174,13 +186,13 @@ async def test_an_animation_loses_its_metadata_and_no_frame(make_server, author,
 
 
 async def test_compressed_xmp_in_a_png_is_dropped(server, author):
-    upload = await sent(server.anonymous, author, located("image/png", zip=True))
+    upload = await upload_file(server.anonymous, author, make_private_image("image/png", zip=True))
     stored = (await server.anonymous.get(upload["url"])).content
-    assert stored == picture("image/png")
+    assert stored == make_image("image/png")
 
 
 def profile(color_space: bytes) -> bytes:
-    return srgb()[:16] + color_space + srgb()[20:]
+    return srgb_profile()[:16] + color_space + srgb_profile()[20:]
 
 
 @pytest.mark.parametrize(
@@ -206,8 +218,8 @@ def profile(color_space: bytes) -> bytes:
     ],
 )
 async def test_a_colour_profile_is_kept_if_it_fits_the_image(server, author, media_type, mode, icc_profile, is_kept):
-    content = picture(media_type, mode=mode, icc_profile=icc_profile)
-    upload = await sent(server.anonymous, author, content, media_type)
+    content = make_image(media_type, mode=mode, icc_profile=icc_profile)
+    upload = await upload_file(server.anonymous, author, content, media_type)
     stored = Image.open(io.BytesIO((await server.anonymous.get(upload["url"])).content))
     assert stored.info.get("icc_profile") == (icc_profile if is_kept else None)
     assert stored.tobytes() == Image.open(io.BytesIO(content)).tobytes()
@@ -215,29 +227,31 @@ async def test_a_colour_profile_is_kept_if_it_fits_the_image(server, author, med
 
 async def test_a_long_colour_profile_is_kept_in_all_its_segments(server, author):
     long = struct.pack(">I", 200_000) + profile(b"CMYK")[4:].ljust(199_996, b"\1")
-    content = picture("image/jpeg", mode="CMYK", icc_profile=long)
-    upload = await sent(server.anonymous, author, content, "image/jpeg")
+    content = make_image("image/jpeg", mode="CMYK", icc_profile=long)
+    upload = await upload_file(server.anonymous, author, content, "image/jpeg")
     assert (await server.anonymous.get(upload["url"])).content == content
 
 
 async def test_size_and_digest_are_those_of_the_stored_file(server, graphql, author):
-    answer = await sent(server.anonymous, author, located("image/jpeg"), "image/jpeg")
-    kept = (await server.anonymous.get(answer["url"])).content
-    told = await graphql.one(
-        "query($id: ID!) { node(id: $id) { ... on Upload { sha256 size } } }", author, id=answer["id"]
+    response = await upload_file(server.anonymous, author, make_private_image("image/jpeg"), "image/jpeg")
+    stored = (await server.anonymous.get(response["url"])).content
+    node = await graphql.one(
+        "query($id: ID!) { node(id: $id) { ... on Upload { sha256 size } } }", author, id=response["id"]
     )
-    assert told == {"sha256": hashlib.sha256(kept).hexdigest(), "size": len(kept)}
+    assert node == {"sha256": hashlib.sha256(stored).hexdigest(), "size": len(stored)}
 
 
 @pytest.mark.parametrize("path", ["/api/upload", "/api/posts"])
 async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypatch, path):
-    """With nothing kept of what it sent, and nobody left who waits for the rest."""
+    """Nothing is stored, and no task keeps waiting for the rest."""
     monkeypatch.setattr(timeouts, "PERIOD", 0.3)
-    part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + picture()
+    part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + make_image()
     async with listening(sqlite_url) as live:
         ann = await live.account()
-        kind, begun = ("multipart/form-data; boundary=limit", part) if "upload" in path else ("application/json", b"{")
-        lines = [f"POST {path} HTTP/1.1", "Host: a", f"Content-Type: {kind}", "Content-Length: 100000"]
+        content_type, begun = (
+            ("multipart/form-data; boundary=limit", part) if "upload" in path else ("application/json", b"{")
+        )
+        lines = [f"POST {path} HTTP/1.1", "Host: a", f"Content-Type: {content_type}", "Content-Length: 100000"]
         head = "\r\n".join([*lines, f"Authorization: Bearer {ann.access_token}", "", ""])
         reader, writer = await asyncio.open_connection("127.0.0.1", int(live.address.rpartition(":")[2]))
         writer.write(head.encode() + begun)

@@ -15,7 +15,7 @@ from resolvers.images.decoding import DECODE_ERRORS
 from resolvers.images.file_types import BY_MEDIA_TYPE
 from resolvers.images.metadata import minimal_exif, strip_metadata
 from resolvers.images.structure import iter_jpeg_segments, iter_png_chunks
-from tests.uploads.files import animation, chunk, located, picture, send
+from tests.support.uploads import make_animation, make_image, make_private_image, png_chunk, post_files
 
 
 def measure_cpu_time(work: Callable[..., object], *arguments: object) -> float:
@@ -79,7 +79,7 @@ def nested(name: bytes, size: int) -> bytes:
 
 def after_header(media_type: str, length: int, repeated: bytes) -> Callable[[int], bytes]:
     """Return a function that inserts so many bytes of a repeated text after the first `length` bytes of an image."""
-    image = picture(media_type)
+    image = make_image(media_type)
     return lambda size: image[:length] + repeated * (size // len(repeated)) + image[length:]
 
 
@@ -97,16 +97,19 @@ HOSTILE_FILES: dict[str, tuple[str, Callable[[int], bytes]]] = {
         "image/jpeg",
         after_header("image/jpeg", 2, b"\xff\xe2\xff\xffICC_PROFILE\0\1\1" + bytes(65_519)),
     ),
-    "PNG chunks": ("image/png", after_header("image/png", 33, chunk(b"prVt", b""))),
-    "PNG image data": ("image/png", after_header("image/png", 33, chunk(b"IDAT", b""))),
-    "PNG Exif": ("image/png", lambda size: picture()[:33] + chunk(b"eXIf", overlapping_ifds(size)) + picture()[33:]),
+    "PNG chunks": ("image/png", after_header("image/png", 33, png_chunk(b"prVt", b""))),
+    "PNG image data": ("image/png", after_header("image/png", 33, png_chunk(b"IDAT", b""))),
+    "PNG Exif": (
+        "image/png",
+        lambda size: make_image()[:33] + png_chunk(b"eXIf", overlapping_ifds(size)) + make_image()[33:],
+    ),
     "WebP chunks": ("image/webp", lambda size: webp(riff(b"VP8X", bytes(10)) + b"EXIF\0\0\0\0" * (size // 8))),
     "WebP frames": ("image/webp", lambda size: webp(riff(b"ANMF", bytes(16)) * (size // 24))),
     "WebP chunks in a frame": ("image/webp", lambda size: webp(riff(b"ANMF", bytes(16) + bytes(8) * (size // 8)))),
-    "GIF extensions": ("image/gif", lambda size: picture("image/gif")[:-1] + b"!\xfe\0" * (size // 3) + b";"),
+    "GIF extensions": ("image/gif", lambda size: make_image("image/gif")[:-1] + b"!\xfe\0" * (size // 3) + b";"),
     "GIF sub-blocks": (
         "image/gif",
-        lambda size: picture("image/gif")[:-1] + b"!\xfe" + b"\1a" * (size // 2) + b"\0;",
+        lambda size: make_image("image/gif")[:-1] + b"!\xfe" + b"\1a" * (size // 2) + b"\0;",
     ),
     "AVIF boxes": ("image/avif", lambda size: box(b"free", b"") * (size // 8)),
     "AVIF boxes within boxes": ("image/avif", lambda size: nested(b"moov", size)),
@@ -167,22 +170,22 @@ DAMAGED_EXIF = {
 
 @pytest.mark.parametrize("exif", DAMAGED_EXIF.values(), ids=DAMAGED_EXIF)
 def test_of_damaged_exif_only_the_orientation_is_kept(exif):
-    original = Image.open(io.BytesIO(picture("image/jpeg", exif=b"Exif\0\0" + exif)))
+    original = Image.open(io.BytesIO(make_image("image/jpeg", exif=b"Exif\0\0" + exif)))
     assert original.getexif().get_ifd(0x8825)
-    stripped = Image.open(io.BytesIO(strip(picture("image/jpeg", exif=b"Exif\0\0" + exif), "image/jpeg")))
+    stripped = Image.open(io.BytesIO(strip(make_image("image/jpeg", exif=b"Exif\0\0" + exif), "image/jpeg")))
     assert dict(stripped.getexif()) == {0x0112: 6}
 
 
 ORDINARY = [
-    ("image/jpeg", located("image/jpeg")),
-    ("image/jpeg", picture("image/jpeg", progressive=True)),
-    ("image/jpeg", picture("image/jpeg", mode="CMYK")),
-    ("image/png", located("image/png")),
-    ("image/png", picture("image/png", mode="P")),
-    ("image/png", animation("image/png", 30)),
-    ("image/webp", animation("image/webp", 30)),
-    ("image/gif", animation("image/gif", 30)),
-    ("image/avif", animation("image/avif", 3)),
+    ("image/jpeg", make_private_image("image/jpeg")),
+    ("image/jpeg", make_image("image/jpeg", progressive=True)),
+    ("image/jpeg", make_image("image/jpeg", mode="CMYK")),
+    ("image/png", make_private_image("image/png")),
+    ("image/png", make_image("image/png", mode="P")),
+    ("image/png", make_animation("image/png", 30)),
+    ("image/webp", make_animation("image/webp", 30)),
+    ("image/gif", make_animation("image/gif", 30)),
+    ("image/avif", make_animation("image/avif", 3)),
 ]
 
 
@@ -197,20 +200,20 @@ def test_ordinary_images_are_within_the_limits(media_type, content):
 @pytest.mark.parametrize("name", [b"http://ns.adobe.com/xmp/extension/\0", b"Exif\0\0"])
 def test_metadata_may_be_long_and_are_not_decoded(name):
     """Phones store whole depth maps in XMP, over many segments. Pillow would copy all Exif again for each segment."""
-    image = picture("image/jpeg")
+    image = make_image("image/jpeg")
     segment = b"\xff\xe1\xff\xff" + name.ljust(65_533, b"\1")
     assert strip(image[:2] + segment * 40 + image[2:], "image/jpeg") == image
 
 
 def test_the_walkers_read_nothing_after_the_end_of_an_image():
-    jpeg, png = picture("image/jpeg"), picture("image/png")
+    jpeg, png = make_image("image/jpeg"), make_image("image/png")
     assert [*iter_jpeg_segments(jpeg + jpeg)] == [*iter_jpeg_segments(jpeg)]
     assert [*iter_png_chunks(png + png)] == [*iter_png_chunks(png)]
 
 
 async def test_data_after_the_end_of_an_image_are_accepted_and_dropped(server, author):
     """Here a chunk that claims to be longer than the file."""
-    content = picture() + b"\xff\xff\xff\xffeXIf" + bytes(20)
-    response = await send(server.anonymous, author, ("a.png", content, "image/png"))
-    assert (response.status_code, response.json()["size"]) == (201, len(picture()))
-    assert (await server.anonymous.get(response.json()["url"])).content == picture()
+    content = make_image() + b"\xff\xff\xff\xffeXIf" + bytes(20)
+    response = await post_files(server.anonymous, author, ("a.png", content, "image/png"))
+    assert (response.status_code, response.json()["size"]) == (201, len(make_image()))
+    assert (await server.anonymous.get(response.json()["url"])).content == make_image()

@@ -1,4 +1,4 @@
-"""Uploads of a post: given by their ids, in an order, and only one's own."""
+"""Attaching uploads to posts."""
 
 from unittest.mock import ANY
 from uuid import UUID
@@ -7,8 +7,8 @@ import pytest
 
 from models import PostUpload, Upload
 from tests.support.callers import Refusal
+from tests.support.uploads import make_image, upload_file
 from tests.support.writing import CONTENT, NOBODY, facts, sizes
-from tests.uploads.files import picture, sent
 
 UNKNOWN = Refusal(
     "VALIDATION_ERROR",
@@ -21,16 +21,16 @@ MINE = "{ uploads { totalCount nodes { id url filename contentType size sha256 c
 
 @pytest.fixture
 async def files(server, author) -> list[str]:
-    """Three uploads of the author's."""
-    return [(await sent(server.anonymous, author, picture(size=(20, 10 + n))))["id"] for n in range(3)]
+    """Upload three files as the author, and return their ids."""
+    return [(await upload_file(server.anonymous, author, make_image(size=(20, 10 + n))))["id"] for n in range(3)]
 
 
 async def attached(api, viewer, post) -> list[str]:
     return [upload["id"] for upload in (await api.post(viewer, post["id"]))["uploads"]]
 
 
-async def test_a_post_shows_its_uploads_in_the_order_given(server, api, author, files):
-    """To whoever sees the post; however often one was named."""
+async def test_a_post_returns_its_uploads_in_the_order_of_upload_ids(server, api, author, files):
+    """Everyone who can see the post can see them. A repeated id counts once."""
     wanted = [files[2], files[0], files[2]]
     post = await api.create(author, title="With pictures", content=CONTENT, status="PUBLISHED", uploadIds=wanted)
     assert [upload["id"] for upload in post["uploads"]] == [files[2], files[0]]
@@ -41,20 +41,20 @@ async def test_a_post_shows_its_uploads_in_the_order_given(server, api, author, 
         "url": ANY,
         "filename": "a.png",
         "contentType": "image/png",
-        "size": len(picture(size=(20, 12))),
+        "size": len(make_image(size=(20, 12))),
         "sha256": ANY,
         "createdAt": ANY,
     }
-    assert (await server.anonymous.get(seen["uploads"][0]["url"])).content == picture(size=(20, 12))
+    assert (await server.anonymous.get(seen["uploads"][0]["url"])).content == make_image(size=(20, 12))
 
 
-async def test_a_change_is_an_edit_of_the_post(server, api, author, files):
-    """Another version and an event; the same again is no change. Null and none at all clear."""
+async def test_changing_the_uploads_is_an_edit_of_the_post(server, api, author, files):
+    """It bumps the version and records an event, unless nothing changed. Null and an empty list remove all uploads."""
     post = await api.create(author, title="With pictures", content=CONTENT, uploadIds=files[:2])
     versions = []
-    for given in (files[:2], files[1::-1], files, None, [files[0]], []):
-        versions.append((await api.update(author, post["id"], uploadIds=given))["version"])
-        assert await attached(api, author, post) == (given or [])
+    for ids in (files[:2], files[1::-1], files, None, [files[0]], []):
+        versions.append((await api.update(author, post["id"], uploadIds=ids))["version"])
+        assert await attached(api, author, post) == (ids or [])
     assert versions == [1, 2, 3, 4, 5, 6]
     assert await facts(server.db) == ["post.created", *["post.updated"] * 5]
     await api.update(author, post["id"], title="Another title", uploadIds=[files[0]])
@@ -62,25 +62,25 @@ async def test_a_change_is_an_edit_of_the_post(server, api, author, files):
     assert await attached(api, author, post) == [files[0]]
 
 
-async def test_a_put_resets_them(server, rest, author, files):
+async def test_a_put_without_upload_ids_removes_the_uploads(server, rest, author, files):
     post = await rest.create(author, title="With pictures", content=CONTENT, uploadIds=files)
-    assert (await rest.replace(author, post["id"], title="Anew", content=CONTENT))["uploads"] == []
+    assert (await rest.replace(author, post["id"], title="Another title", content=CONTENT))["uploads"] == []
 
 
-async def test_only_ones_own_may_be_attached(server, api, author, stranger, files):
-    """What is somebody else's is as unknown as what is not there, and nothing is changed."""
+async def test_users_can_attach_only_their_own_uploads(server, api, author, stranger, files):
+    """An upload of another user is rejected like an unknown id, and nothing changes."""
     post = await api.create(stranger, title="Theirs", content=CONTENT)
-    theirs = (await sent(server.anonymous, stranger, picture()))["id"]
-    for given in ([files[0]], [theirs, files[0]], [NOBODY], ["not an id"], [theirs, post["id"]]):
-        assert await api.update(stranger, post["id"], uploadIds=given) == UNKNOWN
-        assert await api.create(stranger, title="Another", content=CONTENT, uploadIds=given) == UNKNOWN
+    theirs = (await upload_file(server.anonymous, stranger, make_image()))["id"]
+    for ids in ([files[0]], [theirs, files[0]], [NOBODY], ["not an id"], [theirs, post["id"]]):
+        assert await api.update(stranger, post["id"], uploadIds=ids) == UNKNOWN
+        assert await api.create(stranger, title="Another", content=CONTENT, uploadIds=ids) == UNKNOWN
     assert await attached(api, stranger, post) == []
     assert await sizes(server.db, [PostUpload]) == {"post_uploads": 0}
 
 
-async def test_an_admin_may_attach_any_and_its_author_may_keep_it(server, api, author, stranger, admin, files):
-    """What stands there already is not refused to who edits the rest."""
-    theirs = (await sent(server.anonymous, stranger, picture()))["id"]
+async def test_admins_can_attach_any_upload_and_the_author_can_keep_it(server, api, author, stranger, admin, files):
+    """An upload that is attached already is accepted from everyone who may edit the post."""
+    theirs = (await upload_file(server.anonymous, stranger, make_image()))["id"]
     post = await api.create(author, title="With pictures", content=CONTENT, uploadIds=files[:1])
     await api.update(admin, post["id"], uploadIds=[theirs, files[0]])
     await api.update(author, post["id"], uploadIds=[files[1], theirs])
@@ -89,21 +89,21 @@ async def test_an_admin_may_attach_any_and_its_author_may_keep_it(server, api, a
     assert await api.update(author, post["id"], uploadIds=[theirs]) == UNKNOWN
 
 
-async def test_at_most_twenty(api, author, files):
+async def test_a_post_has_at_most_twenty_uploads(api, author, files):
     refused = await api.create(author, title="Many", content=CONTENT, uploadIds=[NOBODY] * 21)
     assert (refused.code, list(refused.details)) == ("VALIDATION_ERROR", ["uploadIds"])
 
 
-async def test_one_upload_in_two_posts(server, api, author, files):
+async def test_an_upload_can_be_attached_to_several_posts(server, api, author, files):
     posts = [await api.create(author, title="A title", content=CONTENT, uploadIds=[files[0]]) for _ in range(2)]
     await api.update(author, posts[0]["id"], uploadIds=[])
     assert await attached(api, author, posts[1]) == [files[0]]
 
 
-async def test_ones_uploads_are_ones_own_to_list(server, graphql, author, stranger, admin, files):
-    """Latest first; strangers are refused, admins see their own."""
-    told = (await graphql.one(MINE, author))["nodes"]
-    assert [upload["id"] for upload in told] == files[::-1]
+async def test_the_uploads_query_lists_only_the_viewers_uploads(server, graphql, author, stranger, admin, files):
+    """Newest first. Anonymous callers are rejected, and admins see only their own."""
+    nodes = (await graphql.one(MINE, author))["nodes"]
+    assert [upload["id"] for upload in nodes] == files[::-1]
     assert await graphql.one(MINE, stranger) == {"totalCount": 0, "nodes": []}
     assert await graphql.one(MINE, admin) == {"totalCount": 0, "nodes": []}
     assert await graphql.one(MINE) == SIGN_IN
@@ -115,8 +115,8 @@ async def test_ones_uploads_are_ones_own_to_list(server, graphql, author, strang
     assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)
 
 
-async def test_an_upload_is_seen_by_who_sees_a_post_of_it(server, graphql, author, stranger, admin, files):
-    """By its id: its owner and admins always, others with a published post."""
+async def test_an_upload_is_visible_with_a_post_that_has_it(server, graphql, author, stranger, admin, files):
+    """Its owner and admins always see it by its id, others only if it is attached to a published post."""
     document = "query($id: ID!) { node(id: $id) { __typename id ... on Upload { url } } }"
 
     async def seen() -> list[bool]:
@@ -132,14 +132,14 @@ async def test_an_upload_is_seen_by_who_sees_a_post_of_it(server, graphql, autho
     assert await seen() == [True, True, False, False]
 
 
-async def test_a_deleted_post_keeps_its_uploads_for_when_it_is_restored(server, graphql, author, admin, files):
+async def test_a_restored_post_has_its_uploads_again(server, graphql, author, admin, files):
     post = await graphql.create(author, title="Kept", content=CONTENT, status="PUBLISHED", uploadIds=files)
     await graphql.delete(author, post["id"])
     assert await attached(graphql, admin, await graphql.restore(admin, post["id"])) == files
 
 
-async def test_letting_go_of_an_upload_starts_its_day(server, graphql, author, files):
-    """Those that no post points at are removed a day later."""
+async def test_detaching_an_upload_restarts_its_grace_period(server, graphql, author, files):
+    """The cleanup deletes uploads that have not been attached for a day."""
     post = await graphql.create(author, title="A title", content=CONTENT, uploadIds=files[:2])
 
     async def since() -> list:
