@@ -72,7 +72,7 @@ def detect(head: bytes, allowed: Sequence[FileType]) -> FileType:
         media_type = ""
     file_type = BY_MEDIA_TYPE.get(media_type)
     if file_type not in allowed:
-        raise unsupported(f"{media_type or 'This type of file'} is not accepted", allowed)
+        raise unsupported_type(f"{media_type or 'This type of file'} is not accepted", allowed)
     return file_type
 
 
@@ -82,7 +82,7 @@ def check_declared_type(file_type: FileType, filename: str, declared_type: str, 
         media_type = declared.partition(";")[0].strip().lower()
         if media_type not in UNSPECIFIED and ALIASES.get(media_type, media_type) != file_type.media_type:
             message = f"The file is declared as {media_type[:100]}, but its content is {file_type.media_type}"
-            raise unsupported(message, allowed)
+            raise unsupported_type(message, allowed)
 
 
 def type_by_extension(filename: str) -> str:
@@ -108,7 +108,7 @@ def reject_polyglots(file_type: FileType, file: BinaryIO, size: int, allowed: Se
     elif has_zip_directory(tail, size - len(tail)):
         other = "a ZIP archive"
     if other:
-        raise unsupported(f"The file is both {file_type.media_type} and {other}", allowed)
+        raise unsupported_type(f"The file is both {file_type.media_type} and {other}", allowed)
     if file_type.name == "pdf" and b"%%EOF" not in tail[-2048:]:
         raise ValidationError.of(file="The document is truncated")
 
@@ -125,7 +125,7 @@ def has_zip_directory(tail: bytes, tail_offset: int) -> bool:
     return False
 
 
-def unsupported(message: str, allowed: Sequence[FileType]) -> UnsupportedMediaType:
+def unsupported_type(message: str, allowed: Sequence[FileType]) -> UnsupportedMediaType:
     """Build an error that lists the accepted media types."""
     names = [file_type.media_type for file_type in allowed]
     return UnsupportedMediaType(f"{message}. Accepted types: {', '.join(names)}", {"accepted": names})

@@ -20,7 +20,7 @@ def thumbnail_name(name: str, width: int) -> str:
 
 
 def all_names(name: str) -> list[str]:
-    """Return the names in storage of an upload and of all the thumbnails that it may have."""
+    """Return the names in storage of an upload and of its possible thumbnails."""
     return [name, *(thumbnail_name(name, width) for width in WIDTHS)]
 
 

@@ -96,7 +96,7 @@ async def test_each_of_several_files_is_accepted_or_rejected_separately(make_ser
         server.anonymous,
         author,
         ("a.png", make_image(), "image/png"),
-        ("b.txt", b"Only words.", "text/plain"),
+        ("b.txt", b"Only text.", "text/plain"),
         ("c.pdf", PDF + b"\n" * 2_000, "application/pdf"),
         ("d.pdf", PDF, "application/pdf"),
         name="files",

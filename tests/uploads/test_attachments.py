@@ -25,7 +25,7 @@ async def files(server, author) -> list[str]:
     return [(await upload_file(server.anonymous, author, make_image(size=(20, 10 + n))))["id"] for n in range(3)]
 
 
-async def attached(api, viewer, post) -> list[str]:
+async def attached_ids(api, viewer, post) -> list[str]:
     return [upload["id"] for upload in (await api.post(viewer, post["id"]))["uploads"]]
 
 
@@ -54,12 +54,12 @@ async def test_changing_the_uploads_is_an_edit_of_the_post(server, api, author, 
     versions = []
     for ids in (files[:2], files[1::-1], files, None, [files[0]], []):
         versions.append((await api.update(author, post["id"], uploadIds=ids))["version"])
-        assert await attached(api, author, post) == (ids or [])
+        assert await attached_ids(api, author, post) == (ids or [])
     assert versions == [1, 2, 3, 4, 5, 6]
     assert await facts(server.db) == ["post.created", *["post.updated"] * 5]
     await api.update(author, post["id"], title="Another title", uploadIds=[files[0]])
     await api.update(author, post["id"], excerpt="Short")
-    assert await attached(api, author, post) == [files[0]]
+    assert await attached_ids(api, author, post) == [files[0]]
 
 
 async def test_a_put_without_upload_ids_removes_the_uploads(server, rest, author, files):
@@ -74,7 +74,7 @@ async def test_users_can_attach_only_their_own_uploads(server, api, author, stra
     for ids in ([files[0]], [theirs, files[0]], [NOBODY], ["not an id"], [theirs, post["id"]]):
         assert await api.update(stranger, post["id"], uploadIds=ids) == UNKNOWN
         assert await api.create(stranger, title="Another", content=CONTENT, uploadIds=ids) == UNKNOWN
-    assert await attached(api, stranger, post) == []
+    assert await attached_ids(api, stranger, post) == []
     assert await sizes(server.db, [PostUpload]) == {"post_uploads": 0}
 
 
@@ -84,7 +84,7 @@ async def test_admins_can_attach_any_upload_and_the_author_can_keep_it(server, a
     post = await api.create(author, title="With pictures", content=CONTENT, uploadIds=files[:1])
     await api.update(admin, post["id"], uploadIds=[theirs, files[0]])
     await api.update(author, post["id"], uploadIds=[files[1], theirs])
-    assert await attached(api, author, post) == [files[1], theirs]
+    assert await attached_ids(api, author, post) == [files[1], theirs]
     await api.update(author, post["id"], uploadIds=[])
     assert await api.update(author, post["id"], uploadIds=[theirs]) == UNKNOWN
 
@@ -97,7 +97,7 @@ async def test_a_post_has_at_most_twenty_uploads(api, author, files):
 async def test_an_upload_can_be_attached_to_several_posts(server, api, author, files):
     posts = [await api.create(author, title="A title", content=CONTENT, uploadIds=[files[0]]) for _ in range(2)]
     await api.update(author, posts[0]["id"], uploadIds=[])
-    assert await attached(api, author, posts[1]) == [files[0]]
+    assert await attached_ids(api, author, posts[1]) == [files[0]]
 
 
 async def test_the_uploads_query_lists_only_the_viewers_uploads(server, graphql, author, stranger, admin, files):
@@ -135,7 +135,7 @@ async def test_an_upload_is_visible_with_a_post_that_has_it(server, graphql, aut
 async def test_a_restored_post_has_its_uploads_again(server, graphql, author, admin, files):
     post = await graphql.create(author, title="Kept", content=CONTENT, status="PUBLISHED", uploadIds=files)
     await graphql.delete(author, post["id"])
-    assert await attached(graphql, admin, await graphql.restore(admin, post["id"])) == files
+    assert await attached_ids(graphql, admin, await graphql.restore(admin, post["id"])) == files
 
 
 async def test_detaching_an_upload_restarts_its_grace_period(server, graphql, author, files):

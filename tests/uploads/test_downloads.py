@@ -25,13 +25,13 @@ PNG = make_image()
 
 
 @pytest.fixture
-async def stored(server, author) -> dict:
+async def stored_image(server, author) -> dict:
     return await upload_file(server.anonymous, author, PNG)
 
 
-async def test_an_image_is_served_inline_without_running_anything_in_it(server, stored):
+async def test_an_image_is_served_inline_without_running_anything_in_it(server, stored_image):
     """Everyone who knows the URL can read it."""
-    response = await server.anonymous.get(stored["url"])
+    response = await server.anonymous.get(stored_image["url"])
     assert {name: response.headers.get(name) for name in HEADERS} == HEADERS
     assert response.headers["content-length"] == str(len(PNG))
     assert response.headers["etag"].startswith('"')
@@ -68,14 +68,14 @@ async def test_a_document_is_downloaded_under_its_filename(server, author):
     assert response.headers["content-type"] == "application/pdf"
 
 
-async def test_if_none_match_with_the_current_etag_returns_304(server, stored):
+async def test_if_none_match_with_the_current_etag_returns_304(server, stored_image):
     """The ETag is strong, but a proxy that compresses the response may have made it weak."""
-    etag = (await server.anonymous.get(stored["url"])).headers["etag"]
+    etag = (await server.anonymous.get(stored_image["url"])).headers["etag"]
     for value in (etag, f'"other", W/{etag}', "*"):
-        response = await server.anonymous.get(stored["url"], headers={"If-None-Match": value})
+        response = await server.anonymous.get(stored_image["url"], headers={"If-None-Match": value})
         assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
         assert response.headers["cache-control"] == CACHE_CONTROL
-    assert (await server.anonymous.get(stored["url"], headers={"If-None-Match": '"other"'})).status_code == 200
+    assert (await server.anonymous.get(stored_image["url"], headers={"If-None-Match": '"other"'})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -89,40 +89,40 @@ async def test_if_none_match_with_the_current_etag_returns_304(server, stored):
         ("Bytes=0-0", 0, 1),
     ],
 )
-async def test_a_range_returns_206(server, stored, range_header, start, stop):
-    response = await server.anonymous.get(stored["url"], headers={"Range": range_header})
+async def test_a_range_returns_206(server, stored_image, range_header, start, stop):
+    response = await server.anonymous.get(stored_image["url"], headers={"Range": range_header})
     assert (response.status_code, response.content) == (206, PNG[start:stop])
     assert response.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(PNG)}"
     assert response.headers["content-length"] == str(stop - start)
 
 
 @pytest.mark.parametrize("range_header", [f"bytes={len(PNG)}-", "bytes=-0", "bytes=9-3", "bytes=99999999-"])
-async def test_a_range_outside_of_the_file_returns_416(server, stored, range_header):
-    response = await server.anonymous.get(stored["url"], headers={"Range": range_header})
+async def test_a_range_outside_of_the_file_returns_416(server, stored_image, range_header):
+    response = await server.anonymous.get(stored_image["url"], headers={"Range": range_header})
     assert (response.status_code, response.json()["code"]) == (416, "RANGE_NOT_SATISFIABLE")
     assert response.headers["content-range"] == f"bytes */{len(PNG)}"
 
 
 @pytest.mark.parametrize("range_header", ["bytes=", "bytes=a-b", "lines=1-2", "bytes=0-1,4-5", "bytes", "bytes=--1"])
-async def test_an_invalid_or_multiple_range_returns_the_whole_file(server, stored, range_header):
-    response = await server.anonymous.get(stored["url"], headers={"Range": range_header})
+async def test_an_invalid_or_multiple_range_returns_the_whole_file(server, stored_image, range_header):
+    response = await server.anonymous.get(stored_image["url"], headers={"Range": range_header})
     assert (response.status_code, response.content) == (200, PNG)
 
 
-async def test_if_range_with_another_etag_returns_the_whole_file(server, stored):
+async def test_if_range_with_another_etag_returns_the_whole_file(server, stored_image):
     """`If-Range` requires a strong comparison."""
-    etag = (await server.anonymous.get(stored["url"])).headers["etag"]
+    etag = (await server.anonymous.get(stored_image["url"])).headers["etag"]
     statuses = {}
     for value in (etag, f"W/{etag}", '"other"', "Sun, 22 Nov 2026 20:00:00 GMT"):
         headers = {"Range": "bytes=0-3", "If-Range": value}
-        statuses[value] = (await server.anonymous.get(stored["url"], headers=headers)).status_code
+        statuses[value] = (await server.anonymous.get(stored_image["url"], headers=headers)).status_code
     assert list(statuses.values()) == [206, 200, 200, 200]
 
 
-async def test_head_returns_the_headers_of_get(server, stored):
+async def test_head_returns_the_headers_of_get(server, stored_image):
     """It ignores ranges."""
-    response = await server.anonymous.head(stored["url"], headers={"Range": "bytes=0-3"})
-    got = await server.anonymous.get(stored["url"])
+    response = await server.anonymous.head(stored_image["url"], headers={"Range": "bytes=0-3"})
+    got = await server.anonymous.get(stored_image["url"])
     assert (response.status_code, response.content) == (200, b"")
     names = [*HEADERS, "etag", "content-length"]
     assert [response.headers.get(name) for name in names] == [got.headers.get(name) for name in names]
@@ -137,10 +137,10 @@ async def test_an_unknown_name_returns_404(server, name):
     assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
 
 
-async def test_a_file_missing_in_storage_returns_404(server, stored):
-    await server.app.state.gateway.storage.remove([stored["url"].removeprefix("/uploads/")])
-    assert (await server.anonymous.get(stored["url"])).status_code == 404
-    assert (await server.anonymous.get(stored["url"], params={"w": "320"})).status_code == 404
+async def test_a_file_missing_in_storage_returns_404(server, stored_image):
+    await server.app.state.gateway.storage.remove([stored_image["url"].removeprefix("/uploads/")])
+    assert (await server.anonymous.get(stored_image["url"])).status_code == 404
+    assert (await server.anonymous.get(stored_image["url"], params={"w": "320"})).status_code == 404
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp"])
@@ -261,8 +261,8 @@ async def test_a_small_image_or_an_animation_is_served_unchanged(server, author)
 
 
 @pytest.mark.parametrize("width", ["0", "1", "321", "-320", "abc", "", "320.0", "99999999999", "0320", "٣٢٠"])
-async def test_an_unsupported_width_is_rejected(server, stored, width):
-    response = await server.anonymous.get(stored["url"], params={"w": width})
+async def test_an_unsupported_width_is_rejected(server, stored_image, width):
+    response = await server.anonymous.get(stored_image["url"], params={"w": width})
     assert (response.status_code, response.json()["details"]) == (
         400,
         {"w": ["must be one of 160, 320, 640, 960, 1280, 1920"]},

@@ -152,7 +152,7 @@ async def test_a_failed_insert_leaves_no_file(folder, tmp_path, author, monkeypa
 
 
 async def test_a_database_outage_leaves_the_file_to_the_cleanup(folder, tmp_path, author, monkeypatch):
-    """Whether the row was written is unknown, so the file stays until that is certain."""
+    """The server cannot know whether the row was written, so the file stays until the next cleanup."""
     gateway = folder.app.state.gateway
     monkeypatch.setattr(gateway.db, "writing", raise_unavailable)
     response = await post_files(folder.anonymous, author, ("a.png", make_image(), "image/png"))
