@@ -38,5 +38,5 @@ EXAMPLE = {"messages": [{"role": "user", "content": "What is a strop?"}]}
 async def answer(request: Request, input: Annotated[Conversation, Body(examples=[EXAMPLE])]) -> Response:
     """Stream a language model's answer to a conversation."""
     gateway, ctx = get_state(request), get_context(request)
-    guard = partial(gateway.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
-    return ChatStream(chat.answer(ctx, gateway.model, input), gateway.streams, guard)
+    watch_session = partial(gateway.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
+    return ChatStream(chat.answer(ctx, gateway.model, input), gateway.streams, watch_session)

@@ -282,7 +282,7 @@ async def test_what_other_servers_send_is_understood(chat: Chat, frames: bytes, 
 
 async def test_a_model_that_thinks_is_waited_for(monkeypatch: pytest.MonkeyPatch, chat: Chat) -> None:
     """Comments break the silence, before the first word too; from then on what fails is an event."""
-    monkeypatch.setattr("gateway.rest.framework.chat_stream.SILENCE", 0.05)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.HEARTBEAT_INTERVAL_SECONDS", 0.05)
     thought = asyncio.Event()
 
     async def thinking(call: Call) -> None:
@@ -337,7 +337,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     monkeypatch: pytest.MonkeyPatch, chat: Chat, capsys: pytest.CaptureFixture
 ) -> None:
     """Rather than have the model paid for what nobody takes, or the words gather."""
-    monkeypatch.setattr("gateway.rest.framework.chat_stream.STALL", 0.2)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.SEND_TIMEOUT_SECONDS", 0.2)
 
     async def at_length(call: Call) -> None:
         await call.head()
@@ -367,7 +367,7 @@ async def test_without_the_package_a_server_starts_all_the_same(
     assert "OPENAI_API_KEY is set, but the package openai is not installed" in capsys.readouterr().out
 
 
-GOING = "The server is going down; ask again, and another will answer"
+SHUTTING_DOWN = "The server is shutting down; send the request again"
 
 
 async def test_a_server_that_goes_ends_its_answers(chat: Chat) -> None:
@@ -378,7 +378,7 @@ async def test_a_server_that_goes_ends_its_answers(chat: Chat) -> None:
         assert await anext(lines) == 'data: {"content":"Leather"}'
         chat.live.gateway.streams.drain()
         rest = [line async for line in lines if line]
-    assert rest == ["event: error", f'data: {{"error":"{GOING}","code":"UNAVAILABLE"}}']
+    assert rest == ["event: error", f'data: {{"error":"{SHUTTING_DOWN}","code":"UNAVAILABLE"}}']
     await chat.model.calls.get_nowait().left.wait()
     assert refused(await chat.ask())[:2] == (503, "UNAVAILABLE")
 
@@ -389,7 +389,7 @@ async def test_a_server_that_goes_refuses_what_it_has_not_begun_to_answer(chat: 
     asking = asyncio.create_task(chat.ask())
     call = await chat.model.calls.get()
     chat.live.gateway.streams.drain()
-    assert refused(await asking) == (503, "UNAVAILABLE", GOING)
+    assert refused(await asking) == (503, "UNAVAILABLE", SHUTTING_DOWN)
     await call.left.wait()
 
 
@@ -429,7 +429,7 @@ async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:
 
 @pytest.mark.parametrize("pause", [60, 0.01], ids=["that says one word", "that drips"])
 async def test_a_model_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, chat: Chat, pause: float) -> None:
-    monkeypatch.setattr("gateway.rest.framework.chat_stream.LONGEST", 0.3)
+    monkeypatch.setattr("gateway.rest.framework.chat_stream.MAX_STREAM_SECONDS", 0.3)
 
     async def dripping(call: Call) -> None:
         await call.head()

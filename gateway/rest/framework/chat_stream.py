@@ -1,4 +1,4 @@
-"""`POST /api/chat`: a language model's answer as server-sent events."""
+"""The response of `POST /api/chat`: a language model's output as server-sent events."""
 
 import asyncio
 import time
@@ -17,99 +17,110 @@ from gateway.http.request_state import visit_of
 from gateway.limits.open_streams import OpenStreams
 from models.errors import Refusal, Unavailable, UpstreamError
 
-SILENCE = 4.0
-"""Seconds that an answer is silent for at most: from then on comments break it. Clients that wait five are common."""
-LONGEST = 600.0
-"""Seconds that a whole answer may take, for a model that drips and never ends is as bad as one that says nothing."""
-STALL = 10.0
-"""Seconds that a client may take over what it was sent, before it is disconnected."""
+HEARTBEAT_INTERVAL_SECONDS = 4.0
+"""The longest silence of a stream before a comment is sent. Clients with a timeout of five seconds are common."""
+MAX_STREAM_SECONDS = 600.0
+"""The longest duration of a stream, for a model that never stops."""
+SEND_TIMEOUT_SECONDS = 10.0
+"""How long a client may take to receive an event before it is disconnected."""
 DONE = "[DONE]"
 
 
 class ChatStream(EventSourceResponse):
-    """One answer, for as long as the model, the client and the server last.
+    """A stream that ends with the model's output, the client, the session or the server, whichever is first.
 
-    Its head goes out with the first frame or comment, whichever comes first. So what fails within the first `SILENCE`
-    is refused with a status of its own, and a model that thinks for longer has begun its answer: what fails after that,
-    its very first words included, is an event. So is the end of the session, or of the token, that asked.
+    The response's headers are delayed until the first event or heartbeat. So an error within the first
+    `HEARTBEAT_INTERVAL_SECONDS` has a status of its own; a later one is an `error` event.
 
-    The streaming is sse-starlette's, which would cost the feed too much: of these a viewer has a few an hour.
+    sse-starlette does the streaming. The feed has its own implementation, because it serves thousands of clients.
     """
 
     def __init__(
-        self, words: AsyncGenerator[str, None], streams: OpenStreams, guard: Callable[[], MonitoredSession]
+        self,
+        model_output: AsyncGenerator[str, None],
+        streams: OpenStreams,
+        watch_session: Callable[[], MonitoredSession],
     ) -> None:
-        """`guard`: who asks is watched from when the stream begins, and an answer to nobody any more ends."""
-        super().__init__(self.frames(), ping=SILENCE, ping_message_factory=ping, sep="\n", send_timeout=STALL)
-        self.words, self.streams, self.guard = words, streams, guard
-        self.coming: asyncio.Future[str | None] | None = None
-        self.has_begun = False
+        super().__init__(
+            self.iter_events(),
+            ping=HEARTBEAT_INTERVAL_SECONDS,
+            ping_message_factory=heartbeat,
+            sep="\n",
+            send_timeout=SEND_TIMEOUT_SECONDS,
+        )
+        self.model_output, self.streams, self.watch_session = model_output, streams, watch_session
+        self.pending: asyncio.Future[str | None] | None = None
+        """The model's next output."""
+        self.has_started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.visit = visit_of(scope)
-        with self.streams.open(self.visit.caller), closing(self.guard()) as self.guarded:
-            self.visit.stream, self.until = "chat", time.monotonic() + LONGEST
+        with self.streams.open(self.visit.caller), closing(self.watch_session()) as self.session:
+            self.visit.stream, self.deadline = "chat", time.monotonic() + MAX_STREAM_SECONDS
             try:
-                await super().__call__(scope, receive, self.beginning_late(send))
+                await super().__call__(scope, receive, self.delay_headers(send))
             except SendTimeoutError:
                 cut(scope)()
             finally:
-                await self.hang_up()
+                await self.close_model()
 
-    def beginning_late(self, send: Send) -> Send:
-        """Keeps the answer's head back until there is something to send after it."""
-        heads: list[Message] = []
-        in_turn = asyncio.Lock()
+    def delay_headers(self, send: Send) -> Send:
+        """Return a `send` that holds the start message back until there is a body message to follow it."""
+        start_messages: list[Message] = []
+        lock = asyncio.Lock()  # events and heartbeats are sent by different tasks
 
-        async def send_late(message: Message) -> None:
+        async def send_delayed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                return heads.append(message)
-            self.has_begun = True
-            async with in_turn:
-                while heads:
-                    await send(heads.pop())
+                return start_messages.append(message)
+            self.has_started = True
+            async with lock:
+                while start_messages:
+                    await send(start_messages.pop())
                 await send(message)
             return None
 
-        return send_late
+        return send_delayed
 
-    async def frames(self) -> AsyncGenerator[ServerSentEvent, None]:
+    async def iter_events(self) -> AsyncGenerator[ServerSentEvent, None]:
         try:
-            while (words := await self.next()) is not None:
-                yield frame({"content": words})
-        except Refusal as refusal:
-            if not self.has_begun:
+            while (content := await self.next_output()) is not None:
+                yield json_event({"content": content})
+        except Refusal as error:
+            if not self.has_started:
                 raise
-            self.visit.codes = (refusal.code,)
-            yield frame({"error": refusal.message, "code": refusal.code}, event="error")
+            self.visit.codes = (error.code,)
+            yield json_event({"error": error.message, "code": error.code}, event="error")
         else:
             yield ServerSentEvent(DONE, sep="\n")
 
-    async def next(self) -> str | None:
-        """What the model says next; None once it has said all."""
-        self.coming = asyncio.ensure_future(anext(self.words, None))
-        ends = self.coming, self.streams.draining, self.guarded.revoked
-        left = self.until - time.monotonic()
-        await asyncio.wait(ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        if self.guarded.revoked.done():
-            raise self.guarded.revoked.result()
-        if self.coming.done() and left > 0:
-            return self.coming.result()
+    async def next_output(self) -> str | None:
+        """Return the model's next output; None at its end.
+
+        Raises the session's error if it ended, `Unavailable` during shutdown, and `UpstreamError` after the deadline.
+        """
+        self.pending = asyncio.ensure_future(anext(self.model_output, None))
+        futures = self.pending, self.streams.draining, self.session.revoked
+        timeout = self.deadline - time.monotonic()
+        await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self.session.revoked.done():
+            raise self.session.revoked.result()
+        if self.pending.done() and timeout > 0:
+            return self.pending.result()
         if self.streams.is_draining:
-            raise Unavailable("The server is going down; ask again, and another will answer")
+            raise Unavailable("The server is shutting down; send the request again")
         raise UpstreamError("The language model took too long")
 
-    async def hang_up(self) -> None:
-        """Whoever left, the model need not go on."""
-        if self.coming:
-            self.coming.cancel()
-            await asyncio.gather(self.coming, return_exceptions=True)
-        await self.words.aclose()
+    async def close_model(self) -> None:
+        """Stop the model, which may still be generating for a client that has left."""
+        if self.pending:
+            self.pending.cancel()
+            await asyncio.gather(self.pending, return_exceptions=True)
+        await self.model_output.aclose()
 
 
-def frame(data: dict[str, Any], event: str | None = None) -> ServerSentEvent:
+def json_event(data: dict[str, Any], event: str | None = None) -> ServerSentEvent:
     return ServerSentEvent(orjson.dumps(data).decode(), event=event, sep="\n")
 
 
-def ping() -> ServerSentEvent:
+def heartbeat() -> ServerSentEvent:
     return ServerSentEvent(comment="ping", sep="\n")

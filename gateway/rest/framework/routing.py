@@ -261,7 +261,7 @@ class FastEndpoint(Direct):
 
 
 def check_length(request: Request) -> None:
-    """Reject a body whose `Content-Length` exceeds the limit, before authentication is reported."""
+    """Reject a body whose `Content-Length` exceeds the limit, also for a caller who would get 401."""
     if announced(request.scope) > get_state(request).settings.max_body_bytes:
         raise PayloadTooLarge
 
