@@ -37,12 +37,8 @@ class GatewayCollector(Collector):
         yield gauge("info", "Version of the application", {gateway.settings.app_version: 1}, "version")
         yield gauge("requests_in_flight", "Requests in progress", gateway.work.now)
         yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
-        yield counter(
-            "requests_turned_away",
-            "Requests rejected because too many were in flight",
-            (),
-            [((), gateway.work.refused)],
-        )
+        help = "Requests rejected because too many were in flight"
+        yield counter("requests_turned_away", help, (), [((), gateway.work.refused)])
         live, followers = len(gateway.hub.live), len(gateway.hub.followers)
         subscribers = {"live": live, "behind": followers - live}
         yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", subscribers, "state")
@@ -56,7 +52,7 @@ class GatewayCollector(Collector):
             yield gauge("redis_up", "1 if rate limits are shared in Redis", gateway.limits.limiter.is_redis_up)
 
     def database_metrics(self) -> Iterator[Metric]:
-        """Yield statements and database connections."""
+        """Yield the pools of database connections, and the reads that share a statement."""
         reads, pool = pool_stats(self.gateway.engine.reads), self.gateway.db.pool
         help = "Reads that were sent to the database in one statement with others"
         yield counter("reads_coalesced", help, (), [((), reads["joined"])])

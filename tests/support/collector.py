@@ -33,10 +33,13 @@ class Collector:
     address: str = ""
     spans: list[Span] = field(default_factory=list)
     resources: list[dict[str, Any]] = field(default_factory=list)
+    raw: bytes = b""
+    """The bodies of all requests, decompressed."""
 
     def take(self, body: bytes) -> None:
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+        self.raw += body
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resources.append(values(resource.resource.attributes))
             self.spans += [span(each) for scope in resource.scope_spans for each in scope.spans]

@@ -21,7 +21,7 @@ def trace_service(port: Any, name: str, tracer: Tracer) -> None:
 
 def trace_call(call: Callable[..., Awaitable[Any]], name: str, tracer: Tracer) -> Callable[..., Awaitable[Any]]:
     @wraps(call)
-    async def traced(*args: Any, **kw: Any) -> Any:
+    async def wrapper(*args: Any, **kw: Any) -> Any:
         with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, record_exception=False) as span:
             try:
                 return await call(*args, **kw)
@@ -29,7 +29,7 @@ def trace_call(call: Callable[..., Awaitable[Any]], name: str, tracer: Tracer) -
                 record_error(span, error)
                 raise
 
-    return traced
+    return wrapper
 
 
 def trace_language_model(model: LanguageModel, name: str, tracer: Tracer) -> None:
@@ -37,7 +37,7 @@ def trace_language_model(model: LanguageModel, name: str, tracer: Tracer) -> Non
     answer = model.answer
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": name}
 
-    async def traced(messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
+    async def wrapper(messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
         span, chunks = tracer.start_span(f"chat {name}", kind=SpanKind.CLIENT, attributes=attributes), answer(messages)
         try:
             async for chunk in chunks:
@@ -49,4 +49,4 @@ def trace_language_model(model: LanguageModel, name: str, tracer: Tracer) -> Non
             await chunks.aclose()
             span.end()
 
-    model.answer = traced
+    model.answer = wrapper
