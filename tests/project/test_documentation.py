@@ -199,6 +199,18 @@ def has_target(page: Path, path: str, anchor: str) -> bool:
     return target.exists() and (not anchor or anchor in anchors)
 
 
+def test_paths_in_the_text_exist():
+    """Relative to the project or to `gateway`; those of `adding-an-entity.md` are new files."""
+    paths = {
+        (page.name, path)
+        for page, text in PAGES.items()
+        if page.name != "adding-an-entity.md"
+        for path in re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.(?:py|toml|yaml|graphql|md))?)`", text)
+    }
+    assert len(paths) > 20
+    assert [each for each in paths if not (ROOT / each[1]).exists() and not (ROOT / "gateway" / each[1]).exists()] == []
+
+
 def test_the_readme_links_to_every_page():
     assert [page.name for page in PAGES if page.parent != ROOT and f"](docs/{page.name})" not in README] == []
 
