@@ -182,11 +182,13 @@ async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
 
 def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:
     """Return tokens for a new or a continued session, and add the refresh token to the transaction."""
-    refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_life
+    refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_lifetime
     token_hash = hash_token(refresh_token)
     session.add(RefreshToken(user_id=viewer.id, family_id=session_id, token_hash=token_hash, expires_at=expires_at))
-    expires_in = int(tokens.access_life.total_seconds())
-    return IssuedTokens(tokens.access(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id)
+    expires_in = int(tokens.access_lifetime.total_seconds())
+    return IssuedTokens(
+        tokens.create_access_token(viewer, session_id), refresh_token, expires_in, viewer.id, viewer, session_id
+    )
 
 
 async def end_session(session: Transaction, session_id: UUID) -> None:

@@ -43,7 +43,7 @@ class NewKey(Input):
 
     name: PersonName
     scopes: frozenset[Scope]
-    life: timedelta | None = None
+    lifetime: timedelta | None = None
 
 
 def new_key() -> str:
@@ -69,11 +69,11 @@ async def create(db: Database, input: NewKey, email: str | None = None) -> str:
 
     Return the key. Only its hash is stored, so it cannot be shown again.
     """
-    key, life = new_key(), input.life
+    key, lifetime = new_key(), input.lifetime
     async with db.writing() as session:
         user_id = await resolve_account(session, input.name, email)
         scopes = ",".join(scope.value for scope in Scope if scope in input.scopes | {Scope.READ})
-        expires_at = life and utcnow() + life
+        expires_at = lifetime and utcnow() + lifetime
         session.add(
             ApiKey(name=input.name, user_id=user_id, key_hash=hash_token(key), scopes=scopes, expires_at=expires_at)
         )

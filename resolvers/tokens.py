@@ -77,10 +77,11 @@ class Tokens:
 
     secret: str = field(repr=False)
     issuer: str = ISSUER
-    access_life: timedelta = timedelta(minutes=15)
-    refresh_life: timedelta = timedelta(days=30)
+    access_lifetime: timedelta = timedelta(minutes=15)
+    refresh_lifetime: timedelta = timedelta(days=30)
 
-    def access(self, viewer: Viewer, session_id: UUID) -> str:
+    def create_access_token(self, viewer: Viewer, session_id: UUID) -> str:
+        """Return a signed token that expires after `access_lifetime`."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "sub": str(viewer.id),
@@ -88,7 +89,7 @@ class Tokens:
             "role": viewer.role.name,
             "iss": self.issuer,
             "iat": now,
-            "exp": now + int(self.access_life.total_seconds()),
+            "exp": now + int(self.access_lifetime.total_seconds()),
             "jti": str(new_id()),
         }
         return jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, self.key, registry=REGISTRY)
@@ -104,7 +105,7 @@ class Tokens:
 
     @cached_property
     def decode(self) -> Callable[[str], Claims]:
-        """Verify a token as of its first use. Caches the claims of the tokens used last, and no failures."""
+        """The function that verifies signature and claims. It caches valid tokens, so `verify` checks their expiry."""
         return lru_cache(MAX_VERIFIED_TOKENS)(self._decode)
 
     def _decode(self, token: str) -> Claims:

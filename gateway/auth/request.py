@@ -73,13 +73,16 @@ def identify_client(connection: HTTPConnection) -> Visit:
 
 
 async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
-    """Authenticate by the first of: bearer token, API key, cookie."""
+    """Authenticate by the first of: bearer token, API key, cookie.
+
+    An invalid token or key raises `Unauthorized`, also where a viewer is optional: its client expects it to work.
+    """
     authenticator, visit = get_server_state(connection).authenticator, visit_of(connection.scope)
     token = parse_bearer_token(visit.header(b"authorization"))
     if token is not None:
-        await authenticate_bearer(ctx, authenticator, token)
+        ctx.recognise(await authenticator.authenticate_bearer(token))
     elif (key := visit.header(API_KEY_HEADER)) is not None:
-        await authenticate_api_key(ctx, authenticator, key)
+        ctx.recognise(await authenticator.authenticate_api_key(key))
     elif cookies and b"cookie" in visit.given:
         await authenticate_cookie(ctx, connection)
 
@@ -90,16 +93,6 @@ def parse_bearer_token(authorization: str | None) -> str | None:
         return None
     scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-async def authenticate_bearer(ctx: RequestContext, authenticator: Authenticator, token: str) -> None:
-    """Raise `Unauthorized` for an invalid token, even where a viewer is optional: a client that sends one expects it
-    to work."""
-    ctx.recognise(await authenticator.authenticate_bearer(token))
-
-
-async def authenticate_api_key(ctx: RequestContext, authenticator: Authenticator, key: str) -> None:
-    ctx.recognise(await authenticator.authenticate_api_key(key))
 
 
 async def authenticate_cookie(ctx: RequestContext, connection: HTTPConnection) -> None:
@@ -128,7 +121,7 @@ def attach_session_cookies(connection: HTTPConnection, ctx: RequestContext) -> N
     if ctx.issued is not None:
         state, visit = get_server_state(connection), visit_of(connection.scope)
         visit.viewer = ctx.issued.user
-        set_auth_cookies(visit, ctx.issued, state.settings, int(ctx.tokens.refresh_life.total_seconds()))
+        set_auth_cookies(visit, ctx.issued, state.settings, int(ctx.tokens.refresh_lifetime.total_seconds()))
 
 
 def get_server_state(connection: HTTPConnection) -> ServerState:

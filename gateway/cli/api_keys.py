@@ -33,7 +33,7 @@ def create(
     expires: Annotated[str | None, typer.Option(metavar="DURATION", help="Such as 90d; never, unless given.")] = None,
 ) -> None:
     """Make a key and print it, this once."""
-    settings, wanted = read_settings(), wanted_key(name=name, scopes=read_scopes(scopes), life=read_life(expires))
+    settings, wanted = read_settings(), wanted_key(name=name, scopes=read_scopes(scopes), lifetime=read_life(expires))
     key = with_database(settings, lambda db: api_keys.create(db, wanted, user))
     typer.echo("Keep it well: it cannot be shown again.", err=True)
     typer.echo(key)

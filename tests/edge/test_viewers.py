@@ -183,7 +183,7 @@ async def test_a_token_that_was_good_expires_all_the_same(monkeypatch: pytest.Mo
     """Its signature need not be verified again, its end must be; and only so many tokens are remembered."""
     monkeypatch.setattr(tokens, "MAX_VERIFIED_TOKENS", 2)
     signed = Tokens(SECRET)
-    texts = [signed.access(Viewer(new_id()), new_id()) for _ in range(3)]
+    texts = [signed.create_access_token(Viewer(new_id()), new_id()) for _ in range(3)]
     claims = [signed.verify(text) for text in texts]
     assert [signed.verify(text) for text in texts] == claims
     assert signed.decode.cache_info().currsize == 2

@@ -419,7 +419,7 @@ async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:
 
     chat.model.script = going_on
     said = Tokens(SIGNING).verify(chat.viewer.access_token)
-    short = Tokens(SIGNING, access_life=timedelta(seconds=2)).access(said.viewer, said.session_id)
+    short = Tokens(SIGNING, access_lifetime=timedelta(seconds=2)).create_access_token(said.viewer, said.session_id)
     chat.viewer = replace(chat.viewer, access_token=short)
     answer = await chat.ask()
     *_, error, nothing = answer.text.split("\n\n")

@@ -41,7 +41,7 @@ async def test_a_token_that_expires_ends_its_stream(live: Listening) -> None:
     """Though its session lives: with a new token one connects again, and resumes."""
     author = await live.account()
     viewer = Tokens(SECRET).verify(author.access_token)
-    short = Tokens(SECRET, access_life=timedelta(seconds=1)).access(viewer.viewer, viewer.session_id)
+    short = Tokens(SECRET, access_lifetime=timedelta(seconds=1)).create_access_token(viewer.viewer, viewer.session_id)
     async with live.feed(Account(author.id, author.name, author.email, short, "")) as feed:
         async with within(SOON):
             assert (await feed.frame()).data == END

@@ -270,7 +270,7 @@ async def test_the_old_token_no_longer_matters_once_it_was_renewed(sqlite: Liste
     """Neither its session nor its end."""
     ann = await sqlite.account("Ann")
     old = sqlite.gateway.tokens.verify(ann.access_token)
-    short = Tokens(SECRET, access_life=timedelta(seconds=60)).access(old.viewer, old.session_id)
+    short = Tokens(SECRET, access_lifetime=timedelta(seconds=60)).create_access_token(old.viewer, old.session_id)
     async with socket(sqlite.address, init=False) as client:
         await client.say({**INIT, "payload": {"authorization": short}})
         assert await client.heard() == {"type": "connection_ack"}

@@ -49,8 +49,8 @@ async def sign_up(db: Database, tokens: Tokens, *, name: str = "Somebody", role:
     async with db.writing() as session:
         session.add(user)
         await session.flush()
-        session.add(family(user.id, session_id, refresh_token, tokens.refresh_life))
-    access_token = tokens.access(Viewer(user.id, role), session_id)
+        session.add(family(user.id, session_id, refresh_token, tokens.refresh_lifetime))
+    access_token = tokens.create_access_token(Viewer(user.id, role), session_id)
     return Account(str(user.id), name, user.email, access_token, refresh_token)
 
 

@@ -21,7 +21,7 @@ async def create_machine(
 ) -> Account:
     """Return an account whose bearer token is a new API key."""
     key = await api_keys.create(
-        db, NewKey(name="A machine", scopes=scopes, life=lifetime), acting_as and acting_as.email
+        db, NewKey(name="A machine", scopes=scopes, lifetime=lifetime), acting_as and acting_as.email
     )
     row = await get_key_row(db, key)
     return Account(str(row.user_id), acting_as.name if acting_as else "A machine", "", key, "")

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from gateway.auth.request import authenticate, authenticate_bearer, parse_bearer_token
+from gateway.auth.request import authenticate, parse_bearer_token
 from gateway.transports.websocket import messages
 from gateway.transports.websocket.messages import Closing
 from gateway.wiring import Gateway, get_state
@@ -32,7 +32,7 @@ async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str,
     """By the payload's token, or else what the handshake says, where a cookie must have come from a page of ours."""
     token = token_of(payload)
     if token is not None:
-        await authenticate_bearer(ctx, get_state(websocket).authenticator, token)
+        ctx.recognise(await get_state(websocket).authenticator.authenticate_bearer(token))
     else:
         await authenticate(ctx, websocket, cookies=True)
 

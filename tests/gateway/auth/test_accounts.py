@@ -282,7 +282,7 @@ async def test_the_token_of_a_deleted_account_is_rejected(api, server):
 def create_token(**changes) -> str:
     """Return an access token of an admin, signed with other settings."""
     tokens = Tokens(changes.pop("secret", SECRET), **changes)
-    return tokens.access(Viewer(new_id(), Role.ADMIN), new_id())
+    return tokens.create_access_token(Viewer(new_id(), Role.ADMIN), new_id())
 
 
 INVALID_TOKENS = {
@@ -290,7 +290,7 @@ INVALID_TOKENS = {
     "empty": "",
     "another secret": create_token(secret="another secret of at least 32 bytes"),
     "another issuer": create_token(issuer="another"),
-    "expired": create_token(access_life=timedelta(seconds=-1)),
+    "expired": create_token(access_lifetime=timedelta(seconds=-1)),
     "unknown session": create_token(),
     "unsigned": "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiIxIn0.",
     "not ASCII": "é",
