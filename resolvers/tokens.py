@@ -3,10 +3,10 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -71,14 +71,21 @@ class AccessTokenClaims(jwt.JWTClaimsRegistry):
         raise InvalidClaimError("aud")
 
 
-@dataclass(frozen=True)
 class Tokens:
     """Signs and verifies access tokens with one secret."""
 
-    secret: str = field(repr=False)
-    issuer: str = ISSUER
-    access_lifetime: timedelta = timedelta(minutes=15)
-    refresh_lifetime: timedelta = timedelta(days=30)
+    def __init__(
+        self,
+        secret: str,
+        issuer: str = ISSUER,
+        access_lifetime: timedelta = timedelta(minutes=15),
+        refresh_lifetime: timedelta = timedelta(days=30),
+    ) -> None:
+        self.key, self.issuer = OctKey.import_key(secret), issuer
+        self.access_lifetime, self.refresh_lifetime = access_lifetime, refresh_lifetime
+        self.claims_registry = AccessTokenClaims(issuer)
+        self.decode = lru_cache(MAX_VERIFIED_TOKENS)(self._decode)
+        """Verifies signature and claims. Caches valid tokens, so `verify` checks their expiry."""
 
     def create_access_token(self, viewer: Viewer, session_id: UUID) -> str:
         """Return a signed token that expires after `access_lifetime`."""
@@ -103,29 +110,18 @@ class Tokens:
             raise Unauthorized(INVALID_JWT)
         return claims
 
-    @cached_property
-    def decode(self) -> Callable[[str], Claims]:
-        """The function that verifies signature and claims. It caches valid tokens, so `verify` checks their expiry."""
-        return lru_cache(MAX_VERIFIED_TOKENS)(self._decode)
-
     def _decode(self, token: str) -> Claims:
         try:
             decoded = jwt.decode(token, self.key, registry=REGISTRY)
             claims = decoded.claims
             self.claims_registry.validate(claims)
-            check_type(decoded.header)
+            # RFC 8725, section 3.11: other types of token may be signed with the same secret.
+            if decoded.header.get("typ") != TYPE:
+                raise ValueError("not an access token")
             viewer = Viewer(UUID(claims["sub"]), Role[claims["role"]])
             return Claims(viewer, UUID(claims["sid"]), int(claims["exp"]))
         except DECODE_ERRORS as error:
             raise Unauthorized(INVALID_JWT) from error
-
-    @cached_property
-    def key(self) -> OctKey:
-        return OctKey.import_key(self.secret)
-
-    @cached_property
-    def claims_registry(self) -> AccessTokenClaims:
-        return AccessTokenClaims(self.issuer)
 
 
 def create_jws_registry(algorithms: Collection[str]) -> JWSRegistry:
@@ -140,12 +136,6 @@ def create_jws_registry(algorithms: Collection[str]) -> JWSRegistry:
 
 
 REGISTRY = create_jws_registry([ALGORITHM])
-
-
-def check_type(header: dict[str, Any]) -> None:
-    """Reject other types of token that may be signed with the same secret (RFC 8725, section 3.11)."""
-    if header.get("typ") != TYPE:
-        raise ValueError("not an access token")
 
 
 def new_refresh_token() -> str:

@@ -1,7 +1,5 @@
 """The authentication cookies: names, the `Origin` check, set and clear."""
 
-from typing import Any
-
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -71,12 +69,8 @@ def clear_cookie(visit: Visit, name: str, settings: Settings) -> None:
 def set_cookie(visit: Visit, name: str, value: str, seconds: int, settings: Settings) -> None:
     response = Response()
     path = "/" if settings.prefixes_cookies else COOKIE_PATHS[name]
-    options: dict[str, Any] = {"path": path, "httponly": True, "samesite": "lax"}
+    secure = settings.in_production or settings.prefixes_cookies
     response.set_cookie(
-        cookie_name(name, settings),
-        value,
-        max_age=seconds,
-        secure=settings.in_production or settings.prefixes_cookies,
-        **options,
+        cookie_name(name, settings), value, seconds, path=path, secure=secure, httponly=True, samesite="lax"
     )
     visit.add_header("set-cookie", response.headers["set-cookie"])
