@@ -104,7 +104,7 @@ async def list_keys(db: Database) -> Sequence[Any]:
 
 
 async def revoke(db: Database, id_or_key: str) -> None:
-    """Revoke a key at once, by its id or by its text: whoever finds a leaked key knows only that."""
+    """Revoke a key at once, by its id, or by its text, which is all that the finder of a leaked key has."""
     async with db.writing() as session:
         statement = update(ApiKey).where(match_key(id_or_key), ApiKey.revoked_at.is_(None)).values(revoked_at=utcnow())
         if not (await session.execute(statement)).rowcount:

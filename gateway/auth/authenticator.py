@@ -27,7 +27,7 @@ class Authenticator:
         self.oidc, self.authjs = oidc, authjs
 
     async def authenticate_bearer(self, token: str) -> Claims:
-        """Return the claims of a bearer token: an API key, an external access token or one of ours.
+        """Return the claims of a bearer token: an API key, an external access token or one of our own.
 
         Raise `Unauthorized`, or `Unavailable` if the identity provider's keys cannot be fetched.
         """
@@ -39,7 +39,7 @@ class Authenticator:
         return await self.authenticate_session(token)
 
     async def authenticate_session(self, token: str) -> Claims:
-        """Return the claims of an access token of ours, or raise `Unauthorized`."""
+        """Return the claims of one of our own access tokens, or raise `Unauthorized`."""
         return await accounts.authenticate(self.sessions, self.tokens, token)
 
     async def authenticate_api_key(self, key: str) -> Claims:

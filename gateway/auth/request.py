@@ -65,7 +65,7 @@ async def authenticate_and_limit(
 
 
 def identify_client(connection: HTTPConnection) -> Visit:
-    """Count a request by its client's address in the rate limits, until it is authenticated."""
+    """Set the rate limit key of a request to its client's address, until it is authenticated."""
     visit = visit_of(connection.scope)
     address = client_address(connection, get_server_state(connection).settings.trusted_proxies)
     visit.caller = visit.stranger = rate_limit_key(None, address)
