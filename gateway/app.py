@@ -1,7 +1,8 @@
 """The application: its routes, and what surrounds them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import Any
 
 from fastapi import FastAPI
 from opentelemetry.trace import TracerProvider
@@ -15,6 +16,7 @@ from gateway.http.content_negotiation import GRAPHQL_PATH
 from gateway.http.middleware.concurrency import STATE, Overload, Work
 from gateway.http.middleware.request_state import Guard, Visits
 from gateway.http.routing import Application
+from gateway.limits.open_streams import OpenStreams
 from gateway.observability import instrument
 from gateway.observability.collector import GatewayCollector
 from gateway.observability.logging import configure_logging
@@ -28,7 +30,6 @@ from gateway.rest.framework import openapi
 from gateway.rest.framework.multipart import max_body_bytes
 from gateway.rest.framework.queries import STATIC_QUERIES
 from gateway.rest.framework.request_cache import RequestCache
-from gateway.server.supervisor import heed_parent
 from gateway.settings import Settings
 from gateway.transports.http.endpoint import METHODS, GraphQLEndpoint
 from gateway.transports.websocket.endpoint import GraphQLSockets
@@ -54,15 +55,22 @@ EXPOSED = (
 """Headers that pages of other origins may read."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """A server that follows these settings, or else the environment's. Raises `WrongSettings`."""
+RunningContext = Callable[[OpenStreams], AbstractContextManager[Any]]
+"""What surrounds a running application, given its open streams."""
+
+
+def create_app(settings: Settings | None = None, *, while_running: RunningContext = nullcontext) -> FastAPI:
+    """Create an application from these settings, or from the environment. Raises `WrongSettings`.
+
+    `while_running`: a context manager that is entered when startup is complete; the server handles its signals there.
+    """
     settings, recorder = settings or Settings(), MetricsRecorder()
     work, provider = Work(settings.max_in_flight), get_tracer_provider(settings.app_version)
     app = Application(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings, work, recorder, provider),
+        lifespan=lifespan(settings, work, recorder, provider, while_running),
         around=middleware(settings, work, recorder, is_traced=provider is not None),
         telemetry=telemetry_options(provider),
         routes=routes(settings),
@@ -78,12 +86,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def lifespan(
-    settings: Settings, work: Work, recorder: MetricsRecorder, provider: TracerProvider | None
+    settings: Settings,
+    work: Work,
+    recorder: MetricsRecorder,
+    provider: TracerProvider | None,
+    while_running: RunningContext,
 ) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
         configure_logging(as_json=settings.in_production, extra_fields=trace_ids if provider else dict)
-        heed_parent()
         async with (
             flush_spans(provider),
             opened(settings, work, recorder) as gateway,
@@ -96,7 +107,8 @@ def lifespan(
             if provider:
                 instrument.trace(gateway, provider)
             settle()
-            yield {STATE: work}
+            with while_running(gateway.streams):
+                yield {STATE: work}
 
     return running
 

@@ -38,7 +38,6 @@ from gateway.observability.tracing.operations import ContextExtractor, no_contex
 from gateway.persisted.resolver import Persisted
 from gateway.persisted.trusted_documents import TrustedDocuments
 from gateway.persisted.usage_log import Ledger
-from gateway.server.shutdown import heeding
 from gateway.settings import Settings
 from gateway.tasks.cleanup import housekeeping
 from models import Database, Event
@@ -132,7 +131,6 @@ async def opened(settings: Settings, work: Work, recorder: MetricsRecorder) -> A
         ledger = await stack.enter_async_context(Ledger(db).running())
         storage = storage_of(settings.upload_url)
         await stack.enter_async_context(housekeeping(db, storage, settings.event_retention))
-        stack.enter_context(heeding(streams))
         oidc = await stack.enter_async_context(open_oidc(settings))
         authjs = create_authjs(settings)
         tokens = Tokens(get_auth_secret(settings))

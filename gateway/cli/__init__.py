@@ -53,7 +53,7 @@ def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Start again when the code changes.")] = False,
 ) -> None:
     """Serve GraphQL and REST."""
-    from gateway.server import run  # takes the web server along, which the other commands do without
+    from gateway.server import run  # here, because other commands need no web server
 
     settings = read_settings()
     if demo and settings.in_production:

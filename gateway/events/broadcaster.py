@@ -16,8 +16,7 @@ import orjson
 from gateway.events.entry import Entry
 from gateway.events.log import Log
 from gateway.events.subscriber import Follower, piece
-from gateway.limits.open_streams import OpenStreams
-from gateway.server.shutdown import RETRY
+from gateway.limits.open_streams import RETRY_RANGE_MS, OpenStreams
 from models import Viewer
 from models.errors import CursorExpired, Refusal, Unavailable
 
@@ -234,4 +233,4 @@ def error(refusal: Refusal) -> bytes:
 
 
 def hint() -> bytes:
-    return b"retry: %d\n\n" % random.randint(*RETRY)  # noqa: S311 - chance enough to keep clients apart
+    return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - chance enough to keep clients apart

@@ -10,6 +10,13 @@ from models.errors import RateLimited, Unavailable
 RETRY_AFTER_SECONDS = 5
 """`Retry-After` for a client with too many streams. When one of them ends cannot be known."""
 
+RETRY_RANGE_MS = 2000, 5000
+"""Range of the reconnection delay that each stream sends to its client at shutdown.
+
+The delays differ so that the clients do not all come back at once. The shortest is longer than the server keeps
+answering: a browser's `EventSource` that gets a 503 never reconnects.
+"""
+
 
 class OpenStreams:
     """Open subscriptions, feeds, chats and WebSockets of one process."""

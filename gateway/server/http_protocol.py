@@ -1,7 +1,6 @@
 """Connections, as uvicorn keeps them, that a request can break, and write to without going through every layer."""
 
 import asyncio
-import logging
 import re
 from collections.abc import Awaitable, Iterable
 from typing import Any
@@ -11,22 +10,18 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets import http11
 
 from gateway.events.feed import CUT, DIRECT
 from gateway.http.middleware.concurrency import ADMITTED, STATE
 from gateway.http.middleware.request_state import WHOLE
 from gateway.http.responses import written
 from gateway.server.memory import CROWD
-from gateway.server.timeouts import MOST_HEAD, MOST_TRAILERS, Patience
+from gateway.server.timeouts import IdleTimeout
 
-logger = logging.getLogger("gateway.connections")
-logger.setLevel(logging.WARNING)  # uvicorn would note each socket in three lines, its query string in one of them
-
-http11.MAX_LINE_LENGTH = 32 * 1024
-"""A browser sends all cookies in one line, and a session of Auth.js may take several: 8 KiB were too few."""
-
+MAX_HEAD_BYTES = 64 * 1024
+"""Size of a request line and headers."""
+MAX_TRAILER_BYTES = 8 * 1024
+"""Size of chunk extensions and trailers between two pieces of a body. The application sees none of them."""
 
 HOST = re.compile(rb"(\[[\w:.%~-]+\]|[\w.~!$&'()*+;=%-]*)(:[0-9]*)?")
 """A name or an address, as they stand in URLs, and a port. Commas are left out: what is two to others is none here."""
@@ -35,7 +30,7 @@ PIECE = 4096
 """Bytes that are parsed at a time. So many requests may be in what was read before the first of them is answered."""
 
 
-class Flow(FlowControl):
+class PipelineFlowControl(FlowControl):
     """Uvicorn reads on whenever a request asks for its body, or has its answer, however many others wait."""
 
     held = False
@@ -53,7 +48,7 @@ class Flow(FlowControl):
         self.resume_reading()
 
 
-class Last(RequestResponseCycle):
+class FinalResponseCycle(RequestResponseCycle):
     """A request whose answer is, or may turn out to be, the last of its connection."""
 
     unmeasured = False
@@ -78,7 +73,7 @@ class Last(RequestResponseCycle):
         return {**message, "headers": headers}
 
 
-class Connection(AutoHTTPProtocol):
+class HttpProtocol(AutoHTTPProtocol):
     """Lets a request break its connection. To close one waits until its client has read everything, which may be never.
 
     Without httptools, uvicorn's other protocol does not come by here, and slow followers are closed in uvicorn's way.
@@ -87,8 +82,8 @@ class Connection(AutoHTTPProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         CROWD.came(self.connections)
-        self.flow = Flow(transport)
-        self.sending, self.reading = Patience(self.give_up), Patience(transport.abort)
+        self.flow = PipelineFlowControl(transport)
+        self.sending, self.reading = IdleTimeout(self.give_up), IdleTimeout(transport.abort)
         self.is_partial, self.in_head = True, True
         """Whether a request has begun to arrive, or its line and headers."""
         self.head = 0
@@ -99,7 +94,7 @@ class Connection(AutoHTTPProtocol):
         """What has been read, and is looked at once what came before it has begun to be answered."""
         self.refusal: str | None = None
         """What is to be said of the last that arrived, once all before it is answered."""
-        self.sending.begin()
+        self.sending.start()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.turn = cycle
@@ -123,10 +118,10 @@ class Connection(AutoHTTPProtocol):
 
     def part(self) -> None:
         """End without waiting for Python's collector: the parser, the request and the waits all refer to this."""
-        self.sending.close()
-        self.reading.close()
+        self.sending.stop()
+        self.reading.stop()
         self.pipeline.clear()
-        self.parser = self.cycle = self.turn = self.scope = None
+        self.parser = self.cycle = self.turn = self.scope = self.sending = self.reading = None
         self.rest = b""
 
     def data_received(self, data: bytes) -> None:
@@ -158,7 +153,7 @@ class Connection(AutoHTTPProtocol):
                 return self.feed_anew(piece[found.args[0] :])
             self.handle_websocket_upgrade()
             return False
-        if self.is_partial and self.head > (MOST_HEAD if self.in_head else MOST_TRAILERS):
+        if self.is_partial and self.head > (MAX_HEAD_BYTES if self.in_head else MAX_TRAILER_BYTES):
             self.send_400_response("The headers are too large")
             return False
         return True
@@ -177,10 +172,10 @@ class Connection(AutoHTTPProtocol):
     def wait(self, moved: int) -> None:
         """For the end of what has begun to arrive, if something has."""
         if self.is_partial:
-            self.sending.begin()
-            self.sending.moved += moved
+            self.sending.start()
+            self.sending.bytes_received += moved
         else:
-            self.sending.end()
+            self.sending.stop()
             self.wait_for_another()
 
     def wait_for_another(self) -> None:
@@ -207,7 +202,7 @@ class Connection(AutoHTTPProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Once all that was asked before is answered, and never within an answer."""
-        self.sending.end()
+        self.sending.stop()
         has_begun = self.is_partial and self.cycle is not None and self.cycle.scope is self.scope
         if has_begun and not self.abandon(self.cycle):
             self.transport.close()
@@ -231,7 +226,7 @@ class Connection(AutoHTTPProtocol):
     def give_up(self) -> None:
         """A client that does not finish its request is not waited for; one whose body we do not take yet is."""
         if self.flow.read_paused:
-            self.sending.begin()
+            self.sending.start()
         else:
             self.transport.abort()
 
@@ -256,7 +251,7 @@ class Connection(AutoHTTPProtocol):
         self.in_head, self.head = False, 0
         cycle = self.cycle  # none, where it is a socket's
         if cycle is not None and (cycle.waiting_for_100_continue or not cycle.keep_alive):
-            cycle.__class__ = Last  # uvicorn makes it, and nothing of it has run
+            cycle.__class__ = FinalResponseCycle  # uvicorn makes it, and nothing of it has run
 
     def check_head(self) -> None:
         """One host, that may be one (RFC 9112, 3.2), and no coding of the body but chunks, which HTTP/1.1 has."""
@@ -294,11 +289,11 @@ class Connection(AutoHTTPProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.reading.begin()
+        self.reading.start()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.reading.end()
+        self.reading.stop()
 
     def direct(self, scope: Scope) -> Send | None:
         """How uvicorn sends to the request of that scope, if that is the one being answered."""
@@ -321,33 +316,3 @@ class Connection(AutoHTTPProtocol):
         cycle.message_event.set()
         cycle.on_response()
         return True
-
-
-class Socket(WebSocketsSansIOProtocol):
-    """The same for WebSockets."""
-
-    def __init__(self, *args: Any, **kw: Any) -> None:
-        super().__init__(*args, **kw)
-        self.logger = self.conn.logger = logger
-
-    def data_received(self, data: bytes) -> None:
-        """Uvicorn leaves who sends too long a handshake without an answer; there is one, if somebody sends it."""
-        super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        CROWD.left(self.connections, self.tasks)
-
-    def handle_connect(self, event: Any) -> None:
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            self.scope["extensions"][CUT] = self.transport.abort
-
-    async def send(self, message: Any) -> None:
-        """An answer instead of a handshake is one too; uvicorn would complain of it."""
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
-            self.handshake_complete = True

@@ -1,50 +1,38 @@
-"""How long a connection is waited for, as nobody else would: uvicorn waits for ever for what a client never sends."""
+"""Timeouts and size limits of a connection. uvicorn waits without limit for a client that sends or reads too slowly."""
 
 import asyncio
 from collections.abc import Callable
 
-PERIOD = 20.0
-"""Seconds for all of a request, or for as much of it as makes good progress; and for a client to take an answer."""
-PROGRESS = 20 * 1024
-"""Bytes of a body that are progress: one kibibyte a second."""
-MOST_HEAD = 64 * 1024
-"""Bytes of a request's first line and headers."""
-MOST_TRAILERS = 8 * 1024
-"""Bytes of what may stand between the pieces of a body and after it, which nobody reads."""
+IDLE_TIMEOUT_SECONDS = 20.0
+"""Time for a client to send a request, or to make progress with it; and to read a response once it stalls."""
+MIN_PROGRESS_BYTES = 20 * 1024
+"""Bytes that a client must send within each `IDLE_TIMEOUT_SECONDS` to keep its request alive (1 KiB/s)."""
 
 
-class Patience:
-    """One wait, begun and ended as often as need be. `over` is called when it has lasted too long."""
+class IdleTimeout:
+    """A restartable timer. Calls `on_timeout` if too few bytes arrive while it runs."""
 
-    __slots__ = ("moved", "over", "timer")
+    __slots__ = ("bytes_received", "on_timeout", "timer")
 
-    def __init__(self, over: Callable[[], None]) -> None:
-        self.over = over
+    def __init__(self, on_timeout: Callable[[], None]) -> None:
+        self.on_timeout = on_timeout
         self.timer: asyncio.TimerHandle | None = None
-        self.moved = 0
+        self.bytes_received = 0
 
-    def begin(self) -> None:
+    def start(self) -> None:
+        """Start the timer, unless it runs already."""
         if self.timer is None:
-            self.moved = 0
-            self.timer = asyncio.get_running_loop().call_later(PERIOD, self.look)
+            self.bytes_received = 0
+            self.timer = asyncio.get_running_loop().call_later(IDLE_TIMEOUT_SECONDS, self.check)
 
-    def look(self) -> None:
+    def check(self) -> None:
         self.timer = None
-        if self.moved < PROGRESS:
-            self.over()
+        if self.bytes_received < MIN_PROGRESS_BYTES:
+            self.on_timeout()
         else:
-            self.begin()
+            self.start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-
-    def close(self) -> None:
-        """Wait no more, and let go of who is told."""
-        self.end()
-        self.over = nothing
-
-
-def nothing() -> None:
-    """Nobody is told."""

@@ -269,7 +269,7 @@ async def test_a_request_that_never_ends_is_not_waited_for(
     live: Listening, piece: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever part of it is missing, and though a byte comes now and then."""
-    monkeypatch.setattr(timeouts, "PERIOD", 0.3)
+    monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.3)
     reader, writer = await connected(live)
     writer.write(piece)
     with suppress(ConnectionError):
@@ -360,10 +360,10 @@ async def test_a_request_that_never_begins_is_not_waited_for(live: Listening, pi
 
 async def test_who_sends_slowly_but_surely_is_waited_for(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kibibyte a second is progress."""
-    monkeypatch.setattr(timeouts, "PERIOD", 0.05)
-    monkeypatch.setattr(timeouts, "PROGRESS", 10)
-    looks, look = [], timeouts.Patience.look
-    monkeypatch.setattr(timeouts.Patience, "look", lambda self: (looks.append(self), look(self)))
+    monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(timeouts, "MIN_PROGRESS_BYTES", 10)
+    looks, look = [], timeouts.IdleTimeout.check
+    monkeypatch.setattr(timeouts.IdleTimeout, "check", lambda self: (looks.append(self), look(self)))
     head = START + b"Connection: close\r\nContent-Length: 200\r\n\r\n"
     reader, writer = await connected(live)
     for number, piece in enumerate((head + b" " * 20, *[b" " * 20] * 5)):
@@ -376,7 +376,7 @@ async def test_who_sends_slowly_but_surely_is_waited_for(live: Listening, monkey
 
 async def test_a_reader_that_never_reads_is_disconnected(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for it goes with it."""
-    monkeypatch.setattr(timeouts, "PERIOD", 0.5)
+    monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.5)
     author: Account = await live.account()
     for n in range(30):
         post = {"title": f"Long {n}", "content": CONTENT + "x" * 99_000, "status": "PUBLISHED"}
@@ -397,7 +397,7 @@ def answering(live: Listening) -> int:
 
 async def test_sockets_are_no_requests_that_never_end(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has been let in stays, though it says nothing for longer than a request may take."""
-    monkeypatch.setattr(timeouts, "PERIOD", 0.2)
+    monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.2)
     async with socket(live.address) as client:
         await asyncio.sleep(0.6)
         assert await client.asked("{ __typename }") == "Query"

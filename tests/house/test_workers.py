@@ -15,7 +15,7 @@ from tests.support.wires import wired_postgres
 
 pytestmark = pytest.mark.anyio
 
-READY, FAILED = "Application startup complete", "could not start; another try"
+READY, FAILED = "Application startup complete", "could not start; trying again"
 
 
 def said(server: ServerProcess, words: str) -> int:

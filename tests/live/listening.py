@@ -10,7 +10,8 @@ import httpx
 import uvicorn
 
 from gateway.app import create_app
-from gateway.server.http_protocol import Connection, Socket
+from gateway.server.http_protocol import HttpProtocol
+from gateway.server.websocket_protocol import WebSocketProtocol
 from gateway.wiring import Gateway
 from models import Database, Role
 from resolvers.tokens import Tokens
@@ -65,7 +66,7 @@ class Listening:
 async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listening]:
     app = create_app(settings_for(database_url, **{"max_streams_per_viewer": 2000, **settings}))
     options = {"log_config": None, "access_log": False, "proxy_headers": False, "timeout_graceful_shutdown": 2}
-    server = Unsignalled(uvicorn.Config(app, port=0, http=Connection, ws=Socket, loop="none", **options))
+    server = Unsignalled(uvicorn.Config(app, port=0, http=HttpProtocol, ws=WebSocketProtocol, loop="none", **options))
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), task.exception()

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.server.run import places
+from gateway.server.run import startup_lines
 from gateway.settings import Settings
 from models import Database
 from tests.live.subscribers import socket
@@ -38,8 +38,8 @@ async def test_no_log_contains_a_secret(unused_database, tmp_path: Path, environ
     assert "Traceback" not in log
     if environment == "production":
         settings = Settings(environment=environment, auth_secret=SECRET)
-        startup_lines = places(server.address.removeprefix("http://"), settings, None)
-        lines = [line for line in log.splitlines() if line not in startup_lines]
+        greeting = startup_lines(server.address.removeprefix("http://"), settings, None)
+        lines = [line for line in log.splitlines() if line not in greeting]
         assert all(isinstance(json.loads(line), dict) for line in lines)
 
 

@@ -244,7 +244,7 @@ async def test_size_and_digest_are_those_of_the_stored_file(server, graphql, aut
 @pytest.mark.parametrize("path", ["/api/upload", "/api/posts"])
 async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypatch, path):
     """Nothing is stored, and no task keeps waiting for the rest."""
-    monkeypatch.setattr(timeouts, "PERIOD", 0.3)
+    monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.3)
     part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + make_image()
     async with listening(sqlite_url) as live:
         ann = await live.account()

@@ -4,7 +4,7 @@ import random
 from typing import Protocol
 
 from gateway.graphql.execution.subscriptions import Told
-from gateway.server.shutdown import RETRY
+from gateway.limits.open_streams import RETRY_RANGE_MS
 
 
 class Form(Protocol):
@@ -51,7 +51,7 @@ class EventStream:
         return single(body)
 
     def parting(self, body: bytes) -> bytes:
-        return b"retry: %d\n\n" % random.randint(*RETRY)  # noqa: S311 - chance enough to keep clients apart
+        return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - chance enough to keep clients apart
 
 
 class Multipart:
