@@ -7,7 +7,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 
 from gateway.events.feed import CUT
-from gateway.server.memory import CROWD
 
 logger = logging.getLogger("gateway.server.websocket")
 logger.setLevel(logging.WARNING)  # uvicorn logs three lines for each connection, one of them with the query string
@@ -29,10 +28,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        CROWD.left(self.connections, self.tasks)
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
