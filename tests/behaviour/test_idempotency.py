@@ -17,7 +17,7 @@ from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
 from tests.support.api_keys import READ_ONLY, create_machine
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.uploads import make_image
@@ -362,7 +362,7 @@ async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgr
     account = await sign_up(db, Tokens(SECRET), name="Ann")
     async with (
         ServerProcess(tmp_path, postgres_url) as process,
-        httpx.AsyncClient(base_url=process.address, timeout=PATIENCE) as http,
+        httpx.AsyncClient(base_url=process.address, timeout=TEST_TIMEOUT_SECONDS) as http,
     ):
         async with db.engine.connect() as holder:
             await holder.execute(text("LOCK TABLE comments IN ACCESS EXCLUSIVE MODE"))  # the answer reads them
@@ -379,7 +379,7 @@ async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgr
 
 
 def patient(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, timeout=PATIENCE)
+    return httpx.AsyncClient(base_url=address, timeout=TEST_TIMEOUT_SECONDS)
 
 
 async def until(found: Callable[[], Awaitable[Any]]) -> Any:

@@ -18,9 +18,9 @@ from resolvers.retention import prune
 from tests.caching.metrics import hits
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal, Rest
-from tests.support.patience import PATIENCE
 from tests.support.servers import Server
 from tests.support.stores import plain
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
 WHOLE = """id title slug excerpt status version commentCount likeCount viewerHasLiked author { name role }
@@ -149,7 +149,7 @@ async def test_under_a_hammer_nobody_reads_what_was_before_a_write(server, graph
 
 async def until(read: Any, expected: Any) -> None:
     """The travel of an event: long on a busy machine, but never for good."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while await read() != expected:  # noqa: ASYNC110 - what another process knows sets no event of ours
             await asyncio.sleep(0.01)
 
@@ -213,7 +213,7 @@ async def test_what_a_write_overtook_is_not_kept(make_server, author, published)
     query, id = "query ($id: ID!) { post(id: $id) { title } }", published["id"]
     held = Held(reads)
     early = asyncio.ensure_future(api.one(query, id=id))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         await held.was_read.wait()
     await api.update(author, id, title="Edited")
     held.may_go.set()
@@ -295,7 +295,7 @@ async def test_events_that_are_pruned_unheard_touch_everything(deaf, graphql, au
 
 async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, author, published, monkeypatch):
     """It was done, and nobody could say so: the next read finds it, though the log is silent."""
-    monkeypatch.setattr("gateway.graphql.cache.response_cache.SILENCE", PATIENCE)
+    monkeypatch.setattr("gateway.graphql.cache.response_cache.SILENCE", TEST_TIMEOUT_SECONDS)
     api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
     commit, announced = db.commit, []
 

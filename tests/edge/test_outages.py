@@ -12,8 +12,8 @@ from models import Database, Tag
 from models.errors import Unavailable
 from tests.support.callers import GraphQL, Rest
 from tests.support.databases import maintenance
-from tests.support.patience import until
 from tests.support.servers import serving
+from tests.support.waiting import wait_until
 from tests.support.wires import wired_postgres
 from tests.support.writing import CONTENT
 
@@ -163,10 +163,10 @@ async def test_who_waits_for_a_row_keeps_nobody_else(postgres_url: str) -> None:
         async with maintenance(make_url(postgres_url)) as connection, connection.transaction():
             await connection.execute("select * from posts where id = $1 for update", UUID(held["id"]))
             waiting = [asyncio.ensure_future(here.like(await server.account(), held["id"])) for _ in range(4)]
-            await until(lambda: server.app.state.gateway.db.pool.busy == 2)
+            await wait_until(lambda: server.app.state.gateway.db.pool.busy == 2)
             assert (await server.anonymous.get("/api/health/ready")).status_code == 200
             await there.like(author, free["id"])
-            await until(lambda: any(entry.type == "post.liked" for entry in log.entries))
+            await wait_until(lambda: any(entry.type == "post.liked" for entry in log.entries))
             assert not any(task.done() for task in waiting)
         await asyncio.gather(*waiting)
 

@@ -12,7 +12,7 @@ from gateway.graphql.database import Sqlite
 from gateway.graphql.database.sqlite import BUDGET, LONGEST_TEXT, MOST, TURNS
 from models.database import sqlite
 from models.errors import Unavailable
-from tests.support.patience import until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads:
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-    await until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.ending)
+    await wait_until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.ending)
 
 
 async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) -> None:

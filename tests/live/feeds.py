@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Feed:
     def __post_init__(self) -> None:
         self.lines = self.response.aiter_lines()
 
-    async def frame(self, patience: float = PATIENCE) -> Frame | None:
+    async def frame(self, patience: float = TEST_TIMEOUT_SECONDS) -> Frame | None:
         """The next; None once the stream has ended."""
         async with asyncio.timeout(patience):
             frame = Frame()
@@ -51,7 +51,7 @@ class Feed:
                     frame.comment = value
             return None
 
-    async def event(self, patience: float = PATIENCE) -> dict[str, Any]:
+    async def event(self, patience: float = TEST_TIMEOUT_SECONDS) -> dict[str, Any]:
         """What the next event says, whose id must be that of its frame."""
         frame = await self.frame(patience)
         assert frame is not None, "the stream has ended"

@@ -18,8 +18,8 @@ from resolvers.tokens import Tokens
 from tests.live.feeds import Feed, following
 from tests.support.accounts import Account, sign_up
 from tests.support.callers import GraphQL
-from tests.support.patience import PATIENCE, until
 from tests.support.servers import SECRET, settings_for
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 
 
 class Unsignalled(uvicorn.Server):
@@ -55,7 +55,7 @@ class Listening:
 
     async def subscribed(self, count: int = 1) -> None:
         """So many subscriptions have begun, and wait: over a socket nothing tells a client that."""
-        await until(lambda: self.gateway.engine.subscriptions.waiting >= count)
+        await wait_until(lambda: self.gateway.engine.subscriptions.waiting >= count)
 
     async def hears(self, feed: Feed, *types: str) -> None:
         """These come next, and nothing else."""
@@ -74,7 +74,7 @@ async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listeni
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     db = Database(database_url, pool_size=2)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=address, timeout=TEST_TIMEOUT_SECONDS, limits=limits) as http:
         yield Listening(app.state.gateway, db, server, address, http)
     app.state.gateway.streams.drain()
     server.should_exit = True

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.accounts import Account
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 PROTOCOL = "graphql-transport-ws"
 EVENTS = "subscription($since: ID) { postEvents(since: $since) { id type post { title } } }"
@@ -41,7 +41,7 @@ class Stream:
     async def event(self) -> Event | None:
         """The next, silent ones among them; None once the stream has ended."""
         event = Event()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             async for line in self.lines:
                 if not line:
                     return event
@@ -106,7 +106,7 @@ class Socket:
         await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def heard(self) -> Any:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             return json.loads(await self.connection.recv())
 
     async def initialise(self, viewer: Account | None = None) -> None:
@@ -157,7 +157,7 @@ class Socket:
     async def closing(self) -> tuple[int, str]:
         """How the server closes, whatever it says before."""
         with suppress(ConnectionClosed):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 while True:
                     await self.connection.recv()
         return self.connection.close_code, self.connection.close_reason

@@ -11,8 +11,8 @@ from gateway.adapters.wakeups.postgres import PostgresBroker
 from gateway.adapters.wakeups.redis import RedisBroker
 from models import Database
 from tests.live.listening import Listening
-from tests.support.patience import until, within
 from tests.support.servers import settings_for
+from tests.support.waiting import wait_until, within
 from tests.support.wires import wired
 from tests.support.writing import CONTENT
 
@@ -65,7 +65,7 @@ async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monke
     """By NOTIFY alone: nobody polls here."""
     monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     here, there = await listen(postgres_url), await listen(postgres_url)
-    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
     await heard_elsewhere(there, here)
 
@@ -73,7 +73,7 @@ async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monke
 async def test_one_connection_listens_for_a_whole_process(unused_database, listen) -> None:
     """However many follow."""
     live = await listen(await unused_database("postgres"))
-    await until(lambda: broker(live).is_connected)
+    await wait_until(lambda: broker(live).is_connected)
     async with live.feed(), live.feed(), live.feed():
         assert await scalar(live.db, f"select count(*) {BACKENDS}") == 1
 
@@ -82,14 +82,14 @@ async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, 
     """The listening connection is killed: within two seconds all is heard, and soon it listens again."""
     url = await unused_database("postgres")
     here, there = await listen(url), await listen(url)
-    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
     author = await here.account()
     async with there.feed() as feed:
         assert await scalar(here.db, f"select count(pg_terminate_backend(pid)) {BACKENDS}") == 2
         await here.graphql.create(author, **POST)
         async with within(LATE):
             assert await feed.types(2) == ["post.created", "post.published"]
-        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
         await feed.silence(0.1)
     await heard_elsewhere(here, there)
 
@@ -100,7 +100,7 @@ async def test_redis_wakes_the_other_servers(
     """On either database."""
     monkeypatch.setattr("gateway.events.log.POLL", 60.0)
     here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
-    await until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
 
 
@@ -112,12 +112,12 @@ async def test_redis_may_go_and_come_back(
     async with wired(redis_url) as wire:
         through = f"redis://127.0.0.1:{wire.port}"
         here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
-        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
         wire.shut()
-        await until(lambda: not broker(here).is_connected)
+        await wait_until(lambda: not broker(here).is_connected)
         await heard_elsewhere(here, there)
         wire.open()
-        await until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
         await heard_elsewhere(here, there)
 
 
@@ -128,11 +128,11 @@ async def test_a_subscription_that_went_silent_is_made_again(
     monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.IDLE", 0.2)
     async with wired(redis_url) as wire:
         live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
-        await until(lambda: broker(live).is_connected and wire.made == 2)
+        await wait_until(lambda: broker(live).is_connected and wire.made == 2)
         wire.swallowed = b"message\r\n"
-        await until(lambda: wire.made > 2)
+        await wait_until(lambda: wire.made > 2)
         wire.swallowed = b""
-        await until(lambda: broker(live).is_connected)
+        await wait_until(lambda: broker(live).is_connected)
 
 
 async def test_an_announcement_never_waits(listen) -> None:

@@ -20,9 +20,9 @@ from tests.support.accounts import Account
 from tests.support.api_keys import READ_ONLY, create_machine
 from tests.support.callers import Rest
 from tests.support.language_models import Call, ModelServer, language_model
-from tests.support.patience import PATIENCE, until, within
 from tests.support.servers import SECRET as SIGNING
 from tests.support.stores import free_port
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until, within
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ class Chat:
 
     async def opens(self, count: int = 1) -> None:
         """Wait until so many answers are under way."""
-        await until(lambda: self.live.gateway.streams.count == count)
+        await wait_until(lambda: self.live.gateway.streams.count == count)
 
 
 @pytest.fixture
@@ -347,7 +347,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     chat.model.script = at_length
     async with chat.asking() as response:
         call = await chat.model.calls.get()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await call.left.wait()
         await chat.opens(0)
         with pytest.raises(httpx.RemoteProtocolError):

@@ -17,7 +17,7 @@ from sqlalchemy import insert, text
 from models import Event, utcnow
 from tests.live.listening import Listening
 from tests.live.subscribers import socket as socket_to
-from tests.support.patience import PATIENCE, until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def ears(live: Listening, count: int, ask: bytes = ASK) -> list[Ear]:
             for _ in range(min(50, count - len(found)))
         )
         found += [ear for _, ear in await asyncio.gather(*opening)]
-        await until(lambda: all(ear.is_connected for ear in found))  # noqa: B023 - it is over before the next turn
+        await wait_until(lambda: all(ear.is_connected for ear in found))  # noqa: B023 - it is over before the next turn
     return found
 
 
@@ -88,11 +88,11 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
         await live.graphql.like(author, post["id"])
         told = [await each.told(id) for each, id in zip(sockets, ids, strict=True)]
         assert told == [{"type": "LIKED"}] * 100
-        await until(lambda: all(b"post.liked" in ear.heard or b"LIKED" in ear.heard for ear in streams))
+        await wait_until(lambda: all(b"post.liked" in ear.heard or b"LIKED" in ear.heard for ear in streams))
         assert await connections(live) <= before + 2, "one for the log, one for the like"
         for ear in streams:
             ear.transport.close()
-    await until(lambda: live.gateway.streams.count == 0)
+    await wait_until(lambda: live.gateway.streams.count == 0)
     assert not live.gateway.hub.followers
     assert not live.gateway.session_monitor.sessions
 
@@ -105,7 +105,7 @@ async def connections(live: Listening) -> int:
 
 
 async def gauges(live: Listening) -> dict[str, float]:
-    async with httpx.AsyncClient(base_url=live.address, timeout=PATIENCE) as http:
+    async with httpx.AsyncClient(base_url=live.address, timeout=TEST_TIMEOUT_SECONDS) as http:
         response = await http.get("/metrics")
     assert response.headers["Content-Type"].startswith("text/plain")
     return {name: float(value) for name, value in re.findall(r"^dovetail_(\w+) (\S+)$", response.text, re.M)}
@@ -120,17 +120,17 @@ async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeyp
     place = urlsplit(live.address)
     slow = [deaf(place.hostname, place.port) for _ in range(SLOW)]
     (quick,) = await ears(live, 1)
-    await until(lambda: live.gateway.streams.count == SLOW + 1)
+    await wait_until(lambda: live.gateway.streams.count == SLOW + 1)
     before = memory()
     for _ in range(MANY // 2000):
         async with live.db.writing() as session:
             await session.execute(insert(Event), [fact(post) for _ in range(2000)])
         live.gateway.log.wake()
         await asyncio.sleep(0.05)
-    await until(lambda: len(quick.ids) == MANY)
+    await wait_until(lambda: len(quick.ids) == MANY)
     assert quick.ids == list(range(quick.ids[0], quick.ids[0] + MANY))
     assert memory() - before < SLOW * MANY * 200 / 2, "half of what they were sent and did not take"
-    await until(lambda: live.gateway.streams.count == 1)
+    await wait_until(lambda: live.gateway.streams.count == 1)
     for connection in slow:
         connection.close()
     log = live.gateway.log

@@ -18,7 +18,7 @@ from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
 from models.events import CHANGED, START
 from resolvers.retention import prune
-from tests.support.patience import PATIENCE, until, within
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until, within
 
 pytestmark = pytest.mark.anyio
 
@@ -156,7 +156,7 @@ async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database)
         ids = await write(postgres, event())
         log = Log(postgres)
         starting = asyncio.create_task(log.begin())
-        await until(lambda: log.is_waiting)
+        await wait_until(lambda: log.is_waiting)
     await starting
     assert [entry.id for entry in log.entries] == [first.id, *ids]
 
@@ -165,13 +165,13 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first event after a start is heard at once, though ids before it were given up."""
-    monkeypatch.setattr("gateway.events.log.POLL", 2 * PATIENCE)
+    monkeypatch.setattr("gateway.events.log.POLL", 2 * TEST_TIMEOUT_SECONDS)
     await give_up(postgres)
     async with following(postgres) as (log, heard):
         (id,) = await write(postgres, event())
         assert log.position == id - 1
         log.wake()
-        await told(heard, [id], PATIENCE)
+        await told(heard, [id], TEST_TIMEOUT_SECONDS)
 
 
 async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
             patch.setattr("gateway.events.log.queries.beyond", broken)
             ids = await write(db, event())
             log.wake()
-            await asyncio.wait_for(asked.wait(), PATIENCE)
+            await asyncio.wait_for(asked.wait(), TEST_TIMEOUT_SECONDS)
             assert heard == []
         await told(heard, ids)
 
@@ -317,7 +317,7 @@ async def test_a_log_that_went_back_is_followed_from_there(db: Database) -> None
         async with db.writing() as session:
             await session.execute(delete(Event).where(Event.id > kept))
             session.add(Event(id=lost[-1], type="post.liked", entity_id=new_id()))
-        async with within(PATIENCE):
+        async with within(TEST_TIMEOUT_SECONDS):
             with pytest.raises(CursorExpired):
                 await waiting
         assert (begun, log.era, log.position) == ([lost[-1]], 1, lost[-1])

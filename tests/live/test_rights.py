@@ -10,8 +10,8 @@ from resolvers.tokens import Tokens
 from tests.live.listening import Listening
 from tests.support.accounts import Account
 from tests.support.callers import Rest
-from tests.support.patience import until, within
 from tests.support.servers import SECRET
+from tests.support.waiting import wait_until, within
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def test_a_role_that_changes_changes_what_is_heard(live: Listening, role: 
         await accounts.promote(live.db, other.email, role)
         (guarded,) = next(iter(live.gateway.session_monitor.sessions.values()))
         async with within(SOON):
-            await until(lambda: guarded.viewer.role is role)
+            await wait_until(lambda: guarded.viewer.role is role)
         draft = await live.graphql.create(author, **POST)
         await live.graphql.publish(author, draft["id"])
         heard = ["post.created", "post.published"] if role is Role.ADMIN else ["post.published"]
@@ -82,6 +82,6 @@ async def test_streams_are_capped_for_each_viewer(database_url: str, listen) -> 
             refused = await live.http.get("/api/events", headers=viewer.headers)
             assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
             assert refused.json()["details"]["retryAfter"] == int(refused.headers["retry-after"])
-        await until(lambda: live.gateway.streams.count <= 3)
+        await wait_until(lambda: live.gateway.streams.count <= 3)
         async with live.feed(viewer):
             assert live.gateway.streams.count == 4

@@ -15,7 +15,7 @@ from resolvers.retention import prune
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, Stream, streaming
 from tests.support.accounts import Account
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +115,7 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
 async def refusal(live: Listening, query: str = EVENTS, **variables: Any) -> tuple[int, str]:
     """How a subscription is refused before it begins: plainly."""
     body, headers = {"query": query, "variables": variables}, {"Accept": "text/event-stream, application/json"}
-    async with asyncio.timeout(PATIENCE):  # one that is not refused goes on for ever
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):  # one that is not refused goes on for ever
         response = await live.http.post("/graphql", json=body, headers=headers)
     assert (response.headers["Content-Type"], list(response.json())) == ("application/json", ["errors"])
     (code,) = {error["extensions"]["code"] for error in response.json()["errors"]}

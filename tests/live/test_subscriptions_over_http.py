@@ -11,7 +11,7 @@ from gateway.transports import sending
 from gateway.transports.http.stream_formats import EventStream, Multipart
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, streaming
-from tests.support.patience import PATIENCE, until
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def written(live: Listening, until: bytes, *, method: str = "POST", **requ
     """A response's headers, and its body up to some bytes, after which the client leaves."""
     async with live.http.stream(method, "/graphql", **request) as response:
         body = b""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             async for chunk in response.aiter_raw():
                 body += chunk
                 if until in body:
@@ -171,7 +171,7 @@ async def test_a_server_that_goes_says_when_to_come_back(live: Listening) -> Non
     """Before that it takes no more."""
     async with streaming(live.http, EVENTS) as stream:
         multipart = asyncio.create_task(live.http.post("/graphql", json=ALL, headers={"Accept": MULTIPART}))
-        await until(lambda: live.gateway.streams.count == 2)
+        await wait_until(lambda: live.gateway.streams.count == 2)
         live.gateway.streams.drain()
         assert 500 <= (await stream.event()).retry <= 5000
         assert await stream.event() is None
@@ -189,7 +189,7 @@ async def test_streams_are_counted(sqlite_url: str, listen: Any) -> None:
         assert (response.status_code, response.headers["Content-Type"]) == (429, JSON)
         async with streaming(live.http, EVENTS, await live.account()):
             assert live.gateway.streams.count == 2
-    await until(lambda: live.gateway.streams.count == 0)
+    await wait_until(lambda: live.gateway.streams.count == 0)
     async with streaming(live.http, EVENTS):
         assert live.gateway.streams.count == 1
 

@@ -17,8 +17,8 @@ from resolvers.tokens import Tokens
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, PROTOCOL, socket
 from tests.support.accounts import Account
-from tests.support.patience import until
 from tests.support.servers import SECRET
+from tests.support.waiting import wait_until
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -247,7 +247,7 @@ async def test_rights_that_end_end_the_socket(live: Listening, how: str) -> None
         assert (await client.closing())[0] == 4401
         assert live.gateway.session_monitor.sessions == {}
         await anybody.ready()
-    await until(lambda: live.gateway.streams.count == 0)
+    await wait_until(lambda: live.gateway.streams.count == 0)
 
 
 async def test_a_token_is_renewed_in_place(live: Listening) -> None:
@@ -383,7 +383,7 @@ async def test_what_was_completed_is_not_answered(sqlite: Listening) -> None:
     async with socket(sqlite.address, ann) as client:
         async with sqlite.db.writing():
             id = await client.subscribe(create, input=POST)
-            await until(sqlite.gateway.db._turn.locked)
+            await wait_until(sqlite.gateway.db._turn.locked)
             await client.say({"id": id, "type": "complete"})
             await client.ready()
         assert await client.is_silent()

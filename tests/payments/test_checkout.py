@@ -8,10 +8,10 @@ import pytest
 from models import Order
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal
-from tests.support.patience import PATIENCE, until
 from tests.support.payments import KEY, TELLTALE, StripeLike, error
 from tests.support.servers import Server
 from tests.support.stores import free_port
+from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import facts, sizes
 
 BUY = """
@@ -155,9 +155,9 @@ async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server
     server = await make_server(**stripe.settings)
     stripe.gate.clear()
     buying = asyncio.create_task(buy(server, author))
-    await asyncio.to_thread(stripe.waiting.wait, PATIENCE)
+    await asyncio.to_thread(stripe.waiting.wait, TEST_TIMEOUT_SECONDS)
     pool = server.app.state.gateway.db.pool
-    await until(lambda: not pool.busy)  # the event log is read now and then
+    await wait_until(lambda: not pool.busy)  # the event log is read now and then
     assert await statuses(server, author) == ["PENDING"]
     await GraphQL(server.anonymous).create(author, title="Meanwhile", content="Somebody else writes.")
     stripe.gate.set()

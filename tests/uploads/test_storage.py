@@ -21,7 +21,7 @@ from models import PostUpload, RefreshToken, Upload, User, utcnow
 from models.errors import Unavailable
 from resolvers import cleanup
 from resolvers.cleanup import Swept, sweep
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
 from tests.support.uploads import PDF, make_image, post_files, upload_file
@@ -259,7 +259,7 @@ async def test_a_crash_during_an_upload_leaves_no_row_and_no_file(tmp_path, sqli
                 await asyncio.sleep(3600)
 
             sending = asyncio.create_task(http.post("/api/upload", content=endless(), headers=headers))
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 await halfway.wait()
             await server.kill()
             sending.cancel()

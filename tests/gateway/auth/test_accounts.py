@@ -18,8 +18,8 @@ from resolvers.accounts import promote
 from resolvers.tokens import Tokens
 from tests.support.accounts import DEAR, Account, family, used
 from tests.support.callers import Refusal
-from tests.support.patience import within
 from tests.support.servers import SECRET
+from tests.support.waiting import within
 from tests.support.writing import CONTENT, change_row, sizes
 
 PASSWORD = "correct horse battery"

@@ -13,8 +13,8 @@ from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, socket
 from tests.support.api_keys import READ_ONLY, READ_WRITE, create_machine, get_key_row
 from tests.support.callers import Refusal, rest_result
-from tests.support.patience import PATIENCE
 from tests.support.servers import ORIGIN
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -147,7 +147,7 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(make_server):
     for _ in range(3):
         await server.anonymous.get("/api/posts", headers=machine.headers)
     usage = server.app.state.gateway.authenticator.usage
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
         while (used_at := (await get_key_row(server.db, machine.access_token)).last_used_at) is None:  # noqa: ASYNC110 - a row has no event
             await asyncio.sleep(0.01)
     assert abs((utcnow() - used_at).total_seconds()) < 60

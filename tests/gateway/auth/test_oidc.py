@@ -15,8 +15,8 @@ from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL, Refusal, Rest
 from tests.support.identity_provider import AUDIENCE, GENERATE_KEY, IdentityProvider, sign_token
-from tests.support.patience import until
 from tests.support.servers import SECRET, Server, serving, settings_for
+from tests.support.waiting import wait_until
 from tests.support.writing import CONTENT, sizes
 
 pytestmark = pytest.mark.anyio
@@ -221,7 +221,7 @@ async def test_keys_are_refreshed_in_the_background(provider, on_sqlite, monkeyp
     monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
     provider.may_respond.clear()
     assert (await api.me(bearer(token)))["name"] == "Ann Elsewhere"
-    await until(lambda: provider.request_count >= 2)
+    await wait_until(lambda: provider.request_count >= 2)
 
 
 async def test_a_flood_of_unknown_key_ids_fetches_the_keys_once(provider, on_sqlite):

@@ -3,13 +3,13 @@
 import pytest
 
 from gateway.limits import sliding_window
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for Redis on a busy machine too, where a server would fall back to its own memory."""
-    monkeypatch.setattr(sliding_window, "REDIS_TIMEOUT_SECONDS", PATIENCE)
+    monkeypatch.setattr(sliding_window, "REDIS_TIMEOUT_SECONDS", TEST_TIMEOUT_SECONDS)
 
 
 @pytest.fixture(params=["memory", "redis"])

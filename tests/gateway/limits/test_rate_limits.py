@@ -15,8 +15,8 @@ from gateway.limits import parse_windows
 from gateway.limits.sliding_window import Window
 from tests.support.accounts import Account
 from tests.support.addresses import unique_address
-from tests.support.patience import within
 from tests.support.servers import Server
+from tests.support.waiting import within
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from gateway.limits.sliding_window import (
     create_redis_client,
 )
 from models import new_id
-from tests.support.patience import PATIENCE
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ async def test_redis_is_tried_again_after_a_pause(
     redis_limiter: RedisSlidingWindowLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then no request waits for it."""
-    monkeypatch.setattr(sliding_window, "REDIS_RETRY_DELAY_SECONDS", 2 * PATIENCE)
+    monkeypatch.setattr(sliding_window, "REDIS_RETRY_DELAY_SECONDS", 2 * TEST_TIMEOUT_SECONDS)
     key = new_id().hex
     await redis_limiter.hit([MINUTE], key, 1)
     redis_limiter.mark_down(OSError())
