@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway.transports import sending
+from gateway.http import eager_send
 from gateway.transports.websocket import connection as module
 from models import Role
 from resolvers.accounts import promote
@@ -394,7 +394,7 @@ async def test_who_does_not_read_is_disconnected_and_slows_nobody(
     sqlite: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it was sent stays in its socket's buffers, which are bounded."""
-    monkeypatch.setattr(sending, "STALL", 0.2)
+    monkeypatch.setattr(eager_send, "STALL", 0.2)
     monkeypatch.setattr(module, "FAREWELL", 0.2)
     author = await sqlite.account("Ann")
     query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
