@@ -291,7 +291,7 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether every request that was started has been answered."""
+        """Is True if every request that was started has been answered."""
         return self.active is None or self.active.is_complete
 
     def start_request(self, cycle: RequestCycle) -> None:

@@ -45,7 +45,7 @@ def check_response_header(name: bytes, value: bytes) -> None:
 
 
 def is_websocket_upgrade(headers: Iterable[Header]) -> bool:
-    """Whether the client asks for a WebSocket connection. If a header is repeated, the last one counts."""
+    """Return True if the client asks for a WebSocket connection. If a header is repeated, the last one counts."""
     last = dict(headers)
     options = [option.strip().lower() for option in last.get(b"connection", b"").split(b",")]
     return b"upgrade" in options and last.get(b"upgrade", b"").lower() == b"websocket"

@@ -116,9 +116,9 @@ class RequestCycle:
     def write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Write the status line and headers, and choose how the response ends.
 
-        If the client waits for `100 Continue` and gets this response instead, its body and the next request cannot be
-        told apart, so the connection closes (RFC 9110, 10.1.1). HTTP/1.0 has no chunks: such a response ends with its
-        connection.
+        If the client waits for `100 Continue` and gets this response instead, its body cannot be distinguished from the
+        next request, so the connection closes (RFC 9110, 10.1.1). HTTP/1.0 has no chunks: such a response ends with
+        its connection.
         """
         if self.expects_continue and self.more_body:
             self.keep_alive = False

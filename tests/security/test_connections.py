@@ -132,7 +132,7 @@ async def test_white_space_after_a_header_value_is_not_part_of_it(live: Listenin
 
 
 async def test_trailers_are_not_taken_for_headers(live: Listening) -> None:
-    """Whatever their names are. None of them is left for the next request."""
+    """With any name. None of them is left for the next request."""
     trailers = b"X-Request-ID: trailing-one\r\nAuthorization: Bearer nonsense\r\nX-Empty:\r\n\r\n"
     received = await exchange(live.address, CHUNKED + trailers + LAST)
     assert received.count(b"HTTP/1.1 200") == 2
@@ -211,7 +211,7 @@ async def test_few_pipelined_requests_are_in_memory_at_a_time(live: Listening) -
 
 
 async def test_a_stream_ends_when_its_client_leaves_with_a_request_in_the_queue(live: Listening) -> None:
-    """The active request is told of the disconnection, not only the one that arrived last."""
+    """The active request gets `http.disconnect`, not only the one that arrived last."""
     async with open_raw_connection(live.address) as (_, writer):
         writer.write(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n" + GET_POSTS)
         await wait_until(lambda: live.gateway.streams.count == 1)
@@ -270,7 +270,7 @@ EXPECT = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 async def test_a_rejected_request_that_expects_100_continue_closes_its_connection(
     live: Listening, line: bytes, length: int, status: int
 ) -> None:
-    """Its body could not be told from the next request."""
+    """Its body could not be distinguished from the next request."""
     received = await exchange(live.address, line + EXPECT % length)
     assert parse_statuses(received) == [status]
     assert received.lower().count(b"connection: ") == received.count(b"connection: close") == 1
