@@ -17,10 +17,10 @@ from resolvers.idempotency import forget
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
 from tests.support.api_keys import READ_ONLY, create_machine
-from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.uploads import make_image
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT, facts, sizes
 
 CREATE = """mutation($input: CreatePostInput!) {

@@ -21,10 +21,10 @@ from models import PostUpload, RefreshToken, Upload, User, utcnow
 from models.errors import Unavailable
 from resolvers import cleanup
 from resolvers.cleanup import Swept, sweep
-from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
 from tests.support.uploads import PDF, make_image, post_files, upload_file
+from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT, change_row, sizes
 
 KEYS = {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key", "AWS_DEFAULT_REGION": "us-east-1"}
