@@ -17,7 +17,7 @@ MAX_EXAMPLES = 30
 STREAMS = "/api/(events|chat)"
 """Excluded: the feed never ends, and chat needs a language model."""
 SESSION_ENDPOINTS = "/auth/(logout|refresh)"
-"""Excluded for a logged-in viewer, whom they would log out."""
+"""Excluded for a logged-in viewer: these requests would log them out."""
 
 
 def register(base_url: str) -> str:

@@ -63,30 +63,26 @@ def operation_id(route: APIRoute) -> str:
     return to_camel(route.name)
 
 
-def raises(*errors: type[Refusal]) -> Callable[[Endpoint], Endpoint]:
-    """Declare the errors of an endpoint, beside those that its route raises."""
-
-    def declare(endpoint: Endpoint) -> Endpoint:
-        endpoint.errors = errors
+def set_attribute(name: str, value: Any) -> Callable[[Endpoint], Endpoint]:
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, name, value)
         return endpoint
 
-    return declare
+    return decorate
+
+
+def raises(*errors: type[Refusal]) -> Callable[[Endpoint], Endpoint]:
+    """Declare the errors of an endpoint, beside those that its route raises."""
+    return set_attribute("errors", errors)
 
 
 def cost(points: int) -> Callable[[Endpoint], Endpoint]:
     """Declare the cost of an endpoint in points, beside that of its query."""
-
-    def declare(endpoint: Endpoint) -> Endpoint:
-        endpoint.cost = points
-        return endpoint
-
-    return declare
+    return set_attribute("cost", points)
 
 
-def ignore_cookies(endpoint: Endpoint) -> Endpoint:
-    """Do not authenticate an endpoint's callers by cookie: they send their credentials in the body."""
-    endpoint.reads_cookies = False
-    return endpoint
+ignore_cookies = set_attribute("reads_cookies", False)
+"""Do not authenticate an endpoint's callers by cookie: they send their credentials in the body."""
 
 
 class DocumentedRoute(APIRoute):
