@@ -13,9 +13,9 @@ from starlette.types import Lifespan
 
 from gateway.http import errors
 from gateway.http.content_negotiation import GRAPHQL_PATH
-from gateway.http.middleware.concurrency import STATE, Overload, Work
-from gateway.http.middleware.request_state import Guard, Visits
-from gateway.http.routing import Application
+from gateway.http.middleware.concurrency import STATE, ConcurrencyLimit, InFlight
+from gateway.http.middleware.request_state import BodyLimitMiddleware, RequestStateMiddleware
+from gateway.http.routing import DovetailApp
 from gateway.limits.open_streams import OpenStreams
 from gateway.observability import instrument
 from gateway.observability.collector import GatewayCollector
@@ -32,11 +32,11 @@ from gateway.rest.framework.queries import STATIC_QUERIES
 from gateway.rest.framework.request_cache import RequestCache
 from gateway.settings import Settings
 from gateway.transports.http.endpoint import METHODS, GraphQLEndpoint
-from gateway.transports.websocket.endpoint import GraphQLSockets
-from gateway.wiring import opened, settle
+from gateway.transports.websocket.endpoint import GraphQLWebSocketEndpoint
+from gateway.wiring import open_app, tune_gc
 from schema import schema
 
-EXPOSED = (
+CORS_EXPOSE_HEADERS = (
     "Accept-Ranges",
     "Content-Disposition",
     "Content-Range",
@@ -60,13 +60,13 @@ RunningContext = Callable[[OpenStreams], AbstractContextManager[Any]]
 
 
 def create_app(settings: Settings | None = None, *, while_running: RunningContext = nullcontext) -> FastAPI:
-    """Create an application from these settings, or from the environment. Raises `WrongSettings`.
+    """Create an application from these settings, or from the environment. Raises `InvalidSettings`.
 
     `while_running`: a context manager that is entered when startup is complete; the server handles its signals there.
     """
     settings, recorder = settings or Settings(), MetricsRecorder()
-    work, provider = Work(settings.max_in_flight), get_tracer_provider(settings.app_version)
-    app = Application(
+    work, provider = InFlight(settings.max_in_flight), get_tracer_provider(settings.app_version)
+    app = DovetailApp(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
@@ -80,24 +80,24 @@ def create_app(settings: Settings | None = None, *, while_running: RunningContex
         redoc_url=None,
         redirect_slashes=False,
     )
-    errors.install(app)
+    errors.add_exception_handlers(app)
     openapi.customize_openapi(app, settings, schema._schema)
     return app
 
 
 def lifespan(
     settings: Settings,
-    work: Work,
+    work: InFlight,
     recorder: MetricsRecorder,
     provider: TracerProvider | None,
     while_running: RunningContext,
 ) -> Lifespan[FastAPI]:
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[dict[str, Work]]:
+    async def running(app: FastAPI) -> AsyncIterator[dict[str, InFlight]]:
         configure_logging(as_json=settings.in_production, extra_fields=trace_ids if provider else dict)
         async with (
             flush_spans(provider),
-            opened(settings, work, recorder) as gateway,
+            open_app(settings, work, recorder) as gateway,
             serve_metrics(GatewayCollector(gateway)),
         ):
             app.state.gateway = gateway
@@ -106,14 +106,14 @@ def lifespan(
             instrument.measure(gateway)
             if provider:
                 instrument.trace(gateway, provider)
-            settle()
+            tune_gc()
             with while_running(gateway.streams):
                 yield {STATE: work}
 
     return running
 
 
-def middleware(settings: Settings, work: Work, recorder: MetricsRecorder, *, is_traced: bool) -> list[Middleware]:
+def middleware(settings: Settings, work: InFlight, recorder: MetricsRecorder, *, is_traced: bool) -> list[Middleware]:
     """From the outermost in."""
     cross_origin = Middleware(
         CORSMiddleware,
@@ -121,14 +121,16 @@ def middleware(settings: Settings, work: Work, recorder: MetricsRecorder, *, is_
         allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
         allow_headers=["*"],
         allow_credentials=True,
-        expose_headers=EXPOSED,
+        expose_headers=CORS_EXPOSE_HEADERS,
     )
     return [
-        Middleware(Visits, recorder, settings.trusted_proxies if settings.in_production else None),
+        Middleware(RequestStateMiddleware, recorder, settings.trusted_proxies if settings.in_production else None),
         *([Middleware(TraceMiddleware)] if is_traced else []),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(Overload, work),
-        Middleware(Guard, settings.max_body_bytes, {uploads.PATH: max_body_bytes(settings.upload_max_bytes)}),
+        Middleware(ConcurrencyLimit, work),
+        Middleware(
+            BodyLimitMiddleware, settings.max_body_bytes, {uploads.PATH: max_body_bytes(settings.upload_max_bytes)}
+        ),
     ]
 
 
@@ -136,7 +138,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     """Taken from their routers one by one: FastAPI looks twice for a route within a router that it includes."""
     return [
         Route(GRAPHQL_PATH, GraphQLEndpoint(), methods=METHODS, include_in_schema=False),
-        WebSocketRoute(GRAPHQL_PATH, GraphQLSockets()),
+        WebSocketRoute(GRAPHQL_PATH, GraphQLWebSocketEndpoint()),
         *posts.router.routes,
         *auth.router.routes,
         *events.router.routes,
@@ -147,5 +149,5 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *health.router.routes,
         *metrics.router.routes,
         Route("/openapi.json", openapi.openapi_endpoint, include_in_schema=False),
-        *page_routes(graphiql=settings.explorable),
+        *page_routes(graphiql=settings.introspection_enabled),
     ]

@@ -33,14 +33,14 @@ ADDRESS = re.compile(r"(([\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\])(:\d+)?", re.ASCII)
 GREATEST_PORT = 65535
 
 
-class WrongSettings(ValueError):
+class InvalidSettings(ValueError):
     """Settings that the server cannot start with, by name. Values are left out, for some are secret."""
 
     def __init__(self, wrong: Iterable[tuple[str, str]]) -> None:
         super().__init__("\n".join(f"{name}: {what}" for name, what in wrong))
 
 
-def listed(value: Any) -> Any:
+def split_commas(value: Any) -> Any:
     """Values between commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -132,7 +132,7 @@ def is_private(url: str) -> bool:
     return parts.scheme != "http" or parts.hostname in ("127.0.0.1", "::1", "localhost")
 
 
-def single(text: str) -> str:
+def single_limit(text: str) -> str:
     if text != OFF and len(parse_many(text)) > 1:
         raise ValueError("must be one budget, such as 5000/minute")
     return text
@@ -148,7 +148,7 @@ def duration(value: Any) -> Any:
     return timedelta(**{UNITS[match[2]]: float(match[1])})
 
 
-def seconds(value: Any) -> Any:
+def parse_seconds(value: Any) -> Any:
     """A duration, or a bare number of seconds."""
     bare = isinstance(value, str) and value.strip().isdecimal()
     return duration(f"{value}s" if bare else value)
@@ -156,21 +156,24 @@ def seconds(value: Any) -> Any:
 
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 RedisUrl = Annotated[str, AfterValidator(redis_url)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(split_commas)]
 Networks = Annotated[
-    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(network)], ...], NoDecode, BeforeValidator(listed)
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(network)], ...], NoDecode, BeforeValidator(split_commas)
 ]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 UploadUrl = Annotated[str, AfterValidator(upload_url)]
 UploadTypes = Annotated[
-    tuple[Annotated[str, AfterValidator(upload_type)], ...], NoDecode, BeforeValidator(listed), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(upload_type)], ...],
+    NoDecode,
+    BeforeValidator(split_commas),
+    Field(min_length=1),
 ]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 RateLimit = Annotated[str, AfterValidator(rate_limit)]
-Budget = Annotated[RateLimit, AfterValidator(single)]
+Budget = Annotated[RateLimit, AfterValidator(single_limit)]
 Count = Annotated[int, Field(ge=1)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
-Seconds = Annotated[timedelta, BeforeValidator(seconds)]
+Seconds = Annotated[timedelta, BeforeValidator(parse_seconds)]
 
 
 class Settings(BaseSettings):
@@ -268,16 +271,16 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise WrongSettings(named(error)) from None
+            raise InvalidSettings(format_errors(error)) from None
 
     @model_validator(mode="after")
-    def production_is_safe(self) -> Self:
+    def check_production(self) -> Self:
         if self.in_production and len(self.auth_secret or "") < SECRET_LENGTH:
             raise ValueError(f"AUTH_SECRET: is required in production, with at least {SECRET_LENGTH} characters")
         return self
 
     @model_validator(mode="after")
-    def identity_is_whole(self) -> Self:
+    def check_identity_provider(self) -> Self:
         given = {name: getattr(self, name) for name in ("auth_jwks_url", "auth_issuer", "auth_audience")}
         if any(given.values()):
             for name in (name for name, value in given.items() if not value):
@@ -297,7 +300,7 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
-    def explorable(self) -> bool:
+    def introspection_enabled(self) -> bool:
         """Whether strangers may explore the schema: GraphiQL, introspection, suggestions."""
         return not self.in_production if self.graphiql is None else self.graphiql
 
@@ -316,7 +319,7 @@ class Settings(BaseSettings):
         return Path(make_url(self.database_url).database or "").parent if self.on_sqlite else Path("data")
 
 
-def named(error: ValidationError) -> Iterable[tuple[str, str]]:
+def format_errors(error: ValidationError) -> Iterable[tuple[str, str]]:
     """Which settings are wrong and why, as the environment spells them."""
     for wrong in error.errors(include_url=False, include_input=False, include_context=False):
         message = wrong["msg"].removeprefix("Value error, ")

@@ -1,7 +1,7 @@
 """The entities, what may be refused, and the database. Knows nothing of the other rooms."""
 
 from models.api_keys import ApiKey
-from models.base import Entity, Moment, new_id, utcnow
+from models.base import Entity, UTCDateTime, new_id, utcnow
 from models.comments import Comment
 from models.database import Database
 from models.documents import Document, DocumentId, DocumentUse
@@ -29,7 +29,6 @@ __all__ = [
     "IdempotencyKey",
     "Identity",
     "Like",
-    "Moment",
     "Order",
     "OrderStatus",
     "Post",
@@ -40,6 +39,7 @@ __all__ = [
     "Role",
     "Subscription",
     "Tag",
+    "UTCDateTime",
     "Upload",
     "User",
     "Viewer",

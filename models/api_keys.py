@@ -3,7 +3,7 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, UTCDateTime, utcnow
 
 
 class ApiKey(Entity, table=True):
@@ -19,8 +19,8 @@ class ApiKey(Entity, table=True):
     """SHA-256 of the key, in hexadecimal."""
     scopes: str
     """Names with commas between: `read`, or `read,write`."""
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
-    expires_at: datetime | None = Field(default=None, sa_type=Moment)
-    last_used_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """To the minute or so."""
-    revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+    revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

@@ -21,11 +21,11 @@ SQLModel.metadata.naming_convention = {
     "ix": "%(table_name)s_%(column_0_name)s",
 }
 
-BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
+BINARY_COLLATION = String().with_variant(String(collation="C"), "postgresql")
 """Text that both databases sort alike, whatever locale Postgres was set up with."""
 
 
-class Moment(TypeDecorator[datetime]):
+class UTCDateTime(TypeDecorator[datetime]):
     """A point in time, kept in UTC with microseconds on both databases."""
 
     impl = DateTime(timezone=True)
@@ -47,17 +47,17 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Table(SQLModel):
+class Row(SQLModel):
     """Rows that are quickly made: SQLModel's own way finds out anew for each what its fields begin as."""
 
     def __init__(self, **values: Any) -> None:
-        begins, made = beginnings(type(self))
+        begins, made = defaults(type(self))
         self.__dict__.update(begins)
         for name, make in made.items():
             if name not in values:
                 self.__dict__[name] = make()
         for name, value in values.items():
-            if name in unheard(type(self)):
+            if name in plain_columns(type(self)):
                 self.__dict__[name] = value
             else:
                 set_attribute(self, name, value)
@@ -65,7 +65,7 @@ class Table(SQLModel):
 
 
 @cache
-def beginnings(table: type[Table]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
+def defaults(table: type[Row]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
     """What its fields are where nothing is said of them, and what makes that of the others."""
     optional = {name: field for name, field in table.model_fields.items() if not field.is_required()}
     made = {name: field.default_factory for name, field in optional.items() if field.default_factory}
@@ -73,12 +73,12 @@ def beginnings(table: type[Table]) -> tuple[dict[str, Any], dict[str, Callable[[
 
 
 @cache
-def unheard(table: type[Table]) -> frozenset[str]:
+def plain_columns(table: type[Row]) -> frozenset[str]:
     """The columns of which nobody listens to what they are set to."""
     return frozenset(name for name in columns(table) if not getattr(table, name).impl.dispatch.set)
 
 
-def values_of(row: SQLModel) -> dict[str, Any]:
+def column_values(row: SQLModel) -> dict[str, Any]:
     """What is written, or to be written, of a row."""
     kept = row.__dict__
     return {name: kept.get(name) for name in columns(type(row))}
@@ -89,7 +89,7 @@ def columns(table: type[SQLModel]) -> tuple[str, ...]:
     return tuple(column.key for column in table.__table__.columns)
 
 
-class Entity(Table):
+class Entity(Row):
     """A table with an id. Everybody sees its rows, unless `visible_to` says otherwise."""
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -100,5 +100,5 @@ class Entity(Table):
         return true()
 
 
-UNLOADED = {"lazy": "raise"}
+LAZY_RAISE = {"lazy": "raise"}
 """For relationships: never loaded by accident; whoever wants one says so."""

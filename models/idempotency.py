@@ -5,10 +5,10 @@ from uuid import UUID
 from sqlalchemy import JSON, LargeBinary
 from sqlmodel import Field
 
-from models.base import Moment, Table, utcnow
+from models.base import Row, UTCDateTime, utcnow
 
 
-class IdempotencyKey(Table, table=True):
+class IdempotencyKey(Row, table=True):
     """A request that its sender named, so that sending it again does nothing again."""
 
     __tablename__ = "idempotency_keys"
@@ -23,4 +23,4 @@ class IdempotencyKey(Table, table=True):
     """Its answer's, once there is one: a server that dies in between leaves it empty."""
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)

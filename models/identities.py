@@ -4,7 +4,7 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, UTCDateTime, utcnow
 
 
 class Identity(Entity, table=True):
@@ -19,7 +19,7 @@ class Identity(Entity, table=True):
     """The issuer's own name for them, which it gives to nobody else."""
     email: str | None = None
     """What the issuer said their address is, in lower case; it need not be the account's."""
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
 
 
 Index("identities_by_email", Identity.issuer, Identity.email)

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ColumnElement, Enum, Index, false, true
 from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, UTCDateTime, utcnow
 from models.viewer import Viewer
 
 
@@ -36,8 +36,8 @@ class Order(Entity, table=True):
     amount_total: int | None = None
     """In the currency's smallest unit, as Stripe counts."""
     currency: str | None = None
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
-    paid_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
+    paid_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
@@ -57,8 +57,8 @@ class Subscription(Entity, table=True):
     stripe_customer_id: str
     status: str
     """Stripe's own word: active, past_due, canceled, …"""
-    current_period_end: datetime | None = Field(default=None, sa_type=Moment)
-    updated_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    current_period_end: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
     """When the event that it was last changed by was made at Stripe; older ones change nothing."""
 
 
@@ -77,8 +77,8 @@ class WebhookEvent(Entity, table=True):
     """Why it failed, for who mends it."""
     payload: dict[str, Any] = Field(sa_type=JSON)
     attempts: int = 0
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
-    processed_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
+    processed_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Enum, Index, and_, event, or_, true
 from sqlmodel import Field, Relationship
 
-from models.base import BY_CODE_POINT, UNLOADED, Entity, Moment, Table, utcnow
-from models.search_text import folded
+from models.base import BINARY_COLLATION, LAZY_RAISE, Entity, Row, UTCDateTime, utcnow
+from models.search_text import casefold_text
 from models.taxonomy import Category, PostTag, Tag
 from models.users import User
 from models.viewer import Viewer
@@ -29,22 +29,22 @@ class Post(Entity, table=True):
     status: PostStatus = Field(default=PostStatus.DRAFT, sa_type=Enum(PostStatus, native_enum=False, length=16))
     author_id: UUID = Field(foreign_key="users.id")
     category_id: UUID | None = Field(default=None, foreign_key="categories.id")
-    published_at: datetime | None = Field(default=None, sa_type=Moment)
+    published_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """When it was first published."""
-    deleted_at: datetime | None = Field(default=None, sa_type=Moment)
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
-    updated_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    deleted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
     version: int = 1
     """Counts the author's edits, not strangers' likes and comments."""
     comment_count: int = 0
     like_count: int = 0
-    folded_title: str = Field(sa_type=BY_CODE_POINT)
+    folded_title: str = Field(sa_type=BINARY_COLLATION)
     folded_content: str
 
-    author: User = Relationship(sa_relationship_kwargs=UNLOADED)
-    category: Category | None = Relationship(sa_relationship_kwargs=UNLOADED)
+    author: User = Relationship(sa_relationship_kwargs=LAZY_RAISE)
+    category: Category | None = Relationship(sa_relationship_kwargs=LAZY_RAISE)
     tags: list[Tag] = Relationship(
-        link_model=PostTag, sa_relationship_kwargs={**UNLOADED, "order_by": [Tag.name, Tag.id]}
+        link_model=PostTag, sa_relationship_kwargs={**LAZY_RAISE, "order_by": [Tag.name, Tag.id]}
     )
 
     @property
@@ -66,23 +66,23 @@ class Post(Entity, table=True):
 @event.listens_for(Post.title, "set")
 def fold_title(post: Post, title: str, *_: Any) -> None:
     """What is searched and sorted by follows what is written."""
-    post.folded_title = folded(title)
+    post.folded_title = casefold_text(title)
 
 
 @event.listens_for(Post.content, "set")
 def fold_content(post: Post, content: str, *_: Any) -> None:
-    post.folded_content = folded(content)
+    post.folded_content = casefold_text(content)
 
 
-class Like(Table, table=True):
+class Like(Row, table=True):
     __tablename__ = "likes"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")
     user_id: UUID = Field(primary_key=True, foreign_key="users.id", index=True)
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
 
 
-PUBLIC = and_(Post.status == PostStatus.PUBLISHED, Post.deleted_at.is_(None))
+IS_PUBLIC = and_(Post.status == PostStatus.PUBLISHED, Post.deleted_at.is_(None))
 """What lists show unless asked otherwise; the partial indexes below hold just these rows."""
 
 for name, columns in {
@@ -91,7 +91,7 @@ for name, columns in {
     "posts_most_liked": (Post.like_count, Post.id),
     "posts_by_title": (Post.folded_title, Post.id),
 }.items():
-    Index(name, *columns, postgresql_where=PUBLIC, sqlite_where=PUBLIC)
+    Index(name, *columns, postgresql_where=IS_PUBLIC, sqlite_where=IS_PUBLIC)
 
 Index("posts_by_author", Post.author_id, Post.created_at, Post.id)
 Index("posts_by_category", Post.category_id, Post.created_at, Post.id)

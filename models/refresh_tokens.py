@@ -3,7 +3,7 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, UTCDateTime, utcnow
 
 
 class RefreshToken(Entity, table=True):
@@ -15,8 +15,8 @@ class RefreshToken(Entity, table=True):
     family_id: UUID = Field(index=True)
     token_hash: str = Field(unique=True)
     """SHA-256 of the token, in hexadecimal: who reads the table cannot sign in with it."""
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
-    expires_at: datetime = Field(sa_type=Moment, index=True)
-    used_at: datetime | None = Field(default=None, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
+    expires_at: datetime = Field(sa_type=UTCDateTime, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     """When it was exchanged for its successor; used again later, it ends the family."""
-    revoked_at: datetime | None = Field(default=None, sa_type=Moment)
+    revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

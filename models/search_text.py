@@ -6,18 +6,18 @@ from unicodedata import normalize
 from sqlalchemy import Text
 from sqlalchemy.types import TypeDecorator
 
-DOTTED, DOTLESS = "i\N{COMBINING DOT ABOVE}", "\N{LATIN SMALL LETTER DOTLESS I}"
+DOTTED_I, DOTLESS_I = "i\N{COMBINING DOT ABOVE}", "\N{LATIN SMALL LETTER DOTLESS I}"
 
 
-def folded(text: str) -> str:
+def casefold_text(text: str) -> str:
     """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one.
 
     So are the four letters i of Turkish, whose cases no rule can pair without knowing the language.
     """
-    return normalize("NFKC", normalize("NFKC", text).casefold()).replace(DOTTED, "i").replace(DOTLESS, "i")
+    return normalize("NFKC", normalize("NFKC", text).casefold()).replace(DOTTED_I, "i").replace(DOTLESS_I, "i")
 
 
-class Contains(TypeDecorator[str]):
+class LikePattern(TypeDecorator[str]):
     """A LIKE pattern for text found anywhere in folded text; LIKE's own wildcards are taken literally."""
 
     impl = Text
@@ -26,4 +26,4 @@ class Contains(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         if value is None:
             return None
-        return "%" + folded(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        return "%" + casefold_text(value).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

@@ -4,13 +4,13 @@ from uuid import UUID
 
 from sqlmodel import Field
 
-from models.base import BY_CODE_POINT, Entity, Table
+from models.base import BINARY_COLLATION, Entity, Row
 
 
 class Category(Entity, table=True):
     __tablename__ = "categories"
 
-    name: str = Field(sa_type=BY_CODE_POINT)
+    name: str = Field(sa_type=BINARY_COLLATION)
     slug: str = Field(unique=True)
 
 
@@ -19,11 +19,11 @@ class Tag(Entity, table=True):
 
     __tablename__ = "tags"
 
-    name: str = Field(sa_type=BY_CODE_POINT)
+    name: str = Field(sa_type=BINARY_COLLATION)
     slug: str = Field(unique=True)
 
 
-class PostTag(Table, table=True):
+class PostTag(Row, table=True):
     __tablename__ = "post_tags"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")

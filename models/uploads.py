@@ -4,7 +4,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Index, exists, or_, true
 from sqlmodel import Field
 
-from models.base import Entity, Moment, Table, utcnow
+from models.base import Entity, Row, UTCDateTime, utcnow
 from models.posts import Post
 from models.viewer import Viewer
 
@@ -25,8 +25,8 @@ class Upload(Entity, table=True):
     width: int | None = None
     """Of a still picture as it is shown, in pixels; null for what cannot be made smaller."""
     owner_id: UUID = Field(foreign_key="users.id")
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
-    loose_since: datetime = Field(default_factory=utcnow, sa_type=Moment, index=True)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)
+    unattached_since: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)
     """When a post last let go of it, or it was made: what no post points at is removed a day later."""
 
     @classmethod
@@ -44,7 +44,7 @@ class Upload(Entity, table=True):
         return or_(cls.owner_id == viewer.id, shown)
 
 
-class PostUpload(Table, table=True):
+class PostUpload(Row, table=True):
     __tablename__ = "post_uploads"
 
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")

@@ -3,7 +3,7 @@ from datetime import datetime
 from sqlalchemy import Enum
 from sqlmodel import Field
 
-from models.base import Entity, Moment, utcnow
+from models.base import Entity, UTCDateTime, utcnow
 from models.viewer import Role
 
 
@@ -16,4 +16,4 @@ class User(Entity, table=True):
     image: str | None = None
     role: Role = Field(default=Role.USER, sa_type=Enum(Role, native_enum=False, length=16))
     password_hash: str | None = None
-    created_at: datetime = Field(default_factory=utcnow, sa_type=Moment)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)

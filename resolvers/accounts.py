@@ -19,10 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.database.transaction import Transaction
 from models.errors import Conflict, NotFound, Unauthorized
-from models.events import touch_everything
+from models.events import invalidate_all
 from resolvers import passwords
 from resolvers.context import RequestContext
-from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, Line, NewPassword, PersonName, Text
+from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, NewPassword, PersonName, Text, TrimmedText
 from resolvers.ports import Sessions
 from resolvers.tokens import Claims, IssuedTokens, Tokens, hash_token, new_refresh_token
 
@@ -62,7 +62,7 @@ class Register(Input):
 class Login(Input):
     """The credentials of an account."""
 
-    email: Line
+    email: TrimmedText
     password: Text
 
 
@@ -94,7 +94,7 @@ async def register(ctx: RequestContext, input: Register) -> IssuedTokens:
             issued = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
     except IntegrityError as error:
         raise Conflict("That email address is already registered") from error
-    return ctx.enter(issued)
+    return ctx.sign_in(issued)
 
 
 async def login(ctx: RequestContext, input: Login) -> IssuedTokens:
@@ -105,7 +105,7 @@ async def login(ctx: RequestContext, input: Login) -> IssuedTokens:
         raise Unauthorized(WRONG_CREDENTIALS)
     async with ctx.db.writing() as session:
         issued = issue_tokens(session, ctx.tokens, Viewer(user.id, user.role), new_id())
-    return ctx.enter(issued)
+    return ctx.sign_in(issued)
 
 
 async def refresh(ctx: RequestContext, refresh_token: str) -> IssuedTokens:
@@ -128,7 +128,7 @@ async def refresh(ctx: RequestContext, refresh_token: str) -> IssuedTokens:
             await end_session(session, token.family_id)
     if used_at is not None:
         raise Unauthorized(REFRESH_REUSED if now - used_at > REUSE_GRACE else REFRESH_JUST_USED)
-    return ctx.enter(issued)
+    return ctx.sign_in(issued)
 
 
 async def logout(ctx: RequestContext, refresh_token: str | None = None) -> None:
@@ -177,7 +177,7 @@ async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
         statement = update_rows(User).where(User.email == normalize_email_or_raw(email.strip())).values(role=role)
         if not (await session.execute(statement)).rowcount:
             raise NotFound(f"No account has the email address {email}")
-        touch_everything(session)
+        invalidate_all(session)
 
 
 def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:

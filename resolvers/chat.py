@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from resolvers.context import RequestContext, signed_in_only
+from resolvers.context import RequestContext, requires_login
 from resolvers.inputs import Input, Storable
 from resolvers.ports import LanguageModel
 
@@ -21,7 +21,7 @@ class Message(Input):
     )
 
 
-def of_bounded_length(messages: list[Message]) -> list[Message]:
+def check_total_length(messages: list[Message]) -> list[Message]:
     if sum(len(message.content) for message in messages) > MOST_CHARACTERS:
         raise ValueError(f"must not have more than {MOST_CHARACTERS:,} characters in all")
     return messages
@@ -30,13 +30,13 @@ def of_bounded_length(messages: list[Message]) -> list[Message]:
 class Conversation(Input):
     """What has been said so far."""
 
-    messages: Annotated[list[Message], AfterValidator(of_bounded_length)] = Field(
+    messages: Annotated[list[Message], AfterValidator(check_total_length)] = Field(
         min_length=1, max_length=MOST_MESSAGES, description=f"At most {MOST_CHARACTERS:,} characters in all."
     )
 
 
-@signed_in_only
-def answer(ctx: RequestContext, model: LanguageModel, conversation: Conversation) -> AsyncGenerator[str, None]:
+@requires_login
+def stream_answer(ctx: RequestContext, model: LanguageModel, conversation: Conversation) -> AsyncGenerator[str, None]:
     """What the model says next, in pieces. It is not asked before the first of them is."""
-    ctx.signed_in()
+    ctx.require_viewer()
     return model.answer([message.model_dump() for message in conversation.messages])

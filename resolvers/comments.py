@@ -9,13 +9,13 @@ from sqlalchemy import update as update_rows
 from models import Comment, Post, Viewer
 from models.database.transaction import Transaction
 from models.errors import Forbidden, NotFound
-from models.posts import PUBLIC
-from resolvers.context import RequestContext, signed_in_only
-from resolvers.events import Fact, record
+from models.posts import IS_PUBLIC
+from resolvers.context import RequestContext, requires_login
+from resolvers.events import EventType, record_event
 from resolvers.inputs import CommentText
 
 
-def on(viewer: Viewer | None, post: type[Post]) -> Select[Comment]:
+def for_post(viewer: Viewer | None, post: type[Post]) -> Select[Comment]:
     """What was said about a post, oldest first."""
     return select(Comment).where(Comment.post_id == post.id).order_by(Comment.created_at, Comment.id)
 
@@ -25,31 +25,31 @@ def comment(viewer: Viewer | None, id: UUID) -> Select[Comment]:
     return select(Comment).where(Comment.id == id)
 
 
-@signed_in_only
+@requires_login
 async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
     """Say something about a post."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        is_public = await count(session, post_id, +1, Post.visible_to(viewer))
+        is_public = await adjust_comment_count(session, post_id, +1, Post.visible_to(viewer))
         if is_public is None:
-            raise NotFound.named("Post")
+            raise NotFound.for_entity("Post")
         comment = Comment(content=content, post_id=post_id, author_id=viewer.id)
         await session.insert(comment)
-        record(session, Fact.COMMENT_ADDED, viewer, post_id, comment.id, is_public=is_public)
+        record_event(session, EventType.COMMENT_ADDED, viewer, post_id, comment.id, is_public=is_public)
     return comment.id
 
 
-@signed_in_only
+@requires_login
 async def delete(ctx: RequestContext, id: UUID) -> UUID:
     """Take a comment away. Its author, the post's author and admins may."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         comment, author_of_post = await visible_comment(session, viewer, id)
         if viewer.id not in (comment.author_id, author_of_post) and not viewer.is_admin:
             raise Forbidden("Only its author or the post's author may delete a comment")
         await session.execute(delete_rows(Comment).where(Comment.id == id))
-        is_public = await count(session, comment.post_id, -1)
-        record(session, Fact.COMMENT_DELETED, viewer, comment.post_id, id, is_public=bool(is_public))
+        is_public = await adjust_comment_count(session, comment.post_id, -1)
+        record_event(session, EventType.COMMENT_DELETED, viewer, comment.post_id, id, is_public=bool(is_public))
     return id
 
 
@@ -59,11 +59,13 @@ async def visible_comment(session: Transaction, viewer: Viewer, id: UUID) -> Row
     wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
     found = (await session.execute(wanted)).one_or_none()
     if found is None:
-        raise NotFound.named("Comment")
+        raise NotFound.for_entity("Comment")
     return found
 
 
-async def count(session: Transaction, post_id: UUID, by: int, *only_if: ColumnElement[bool]) -> bool | None:
+async def adjust_comment_count(
+    session: Transaction, post_id: UUID, by: int, *only_if: ColumnElement[bool]
+) -> bool | None:
     """Keep the post's count of comments; says whether everyone sees the post, or None where there is no such one."""
     change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)
-    return await session.scalar(change.returning(PUBLIC))
+    return await session.scalar(change.returning(IS_PUBLIC))

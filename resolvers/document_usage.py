@@ -13,16 +13,16 @@ from sqlalchemy import delete, func, select
 from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.database.transaction import Transaction
 from models.database.upserts import insert_or_add, insert_or_nothing
-from resolvers.trusted_documents import forget_texts
+from resolvers.trusted_documents import delete_unused_texts
 
 MOST_LINES = 20_000
 MOST_TEXTS = 5_000
 """Documents that are kept though they are not trusted."""
-REMEMBERED = timedelta(days=180)
-OTHERS = "(others)"
+RETENTION = timedelta(days=180)
+OTHER_CLIENTS = "(others)"
 
 
-class Line(NamedTuple):
+class UsageKey(NamedTuple):
     """What was asked for, and by whom."""
 
     sha256: str
@@ -30,7 +30,7 @@ class Line(NamedTuple):
     client_version: str
 
 
-class Text(NamedTuple):
+class DocumentText(NamedTuple):
     """A document as it was asked for."""
 
     body: str
@@ -38,7 +38,7 @@ class Text(NamedTuple):
 
 
 @dataclass(slots=True)
-class Times:
+class UsageCount:
     """How often, and when last."""
 
     times: int
@@ -46,7 +46,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DocumentUsage:
     """A document of the ledger, or a trusted one: under which ids, and by whom."""
 
     sha256: str
@@ -56,26 +56,26 @@ class Asked:
     uses: list[DocumentUse]
 
 
-async def note(db: Database, lines: Mapping[Line, Times], texts: Mapping[str, Text]) -> None:
+async def record(db: Database, lines: Mapping[UsageKey, UsageCount], texts: Mapping[str, DocumentText]) -> None:
     """Add to the ledger. `texts` has those of the lines' documents."""
     async with db.writing() as session:
-        known = await kept(session, texts)
+        known = await store_texts(session, texts)
         room = MOST_LINES - (await session.scalar(select(func.count()).select_from(DocumentUse)) or 0)
-        there = await standing(session, known)
+        there = await existing_keys(session, known)
         for line, times in sorted(lines.items()):
             if line.sha256 not in known:
                 continue
             if line not in there:
                 room -= 1
-                line = line if room >= 0 else Line(line.sha256, OTHERS, "")
+                line = line if room >= 0 else UsageKey(line.sha256, OTHER_CLIENTS, "")
             row = {**line._asdict(), "times": times.times, "last_used_at": times.last_used_at}
             await session.execute(insert_or_add(session, DocumentUse, row, adding="times", replacing="last_used_at"))
 
 
-async def kept(session: Transaction, texts: Mapping[str, Text]) -> set[str]:
+async def store_texts(session: Transaction, texts: Mapping[str, DocumentText]) -> set[str]:
     """Keep the texts that are new, as far as there is room; those that are there now."""
     known = set(await session.scalars(select(Document.sha256).where(Document.sha256.in_(texts))))
-    room = MOST_TEXTS - (await session.scalar(select(func.count()).where(untrusted())) or 0)
+    room = MOST_TEXTS - (await session.scalar(select(func.count()).where(is_untrusted())) or 0)
     new = sorted(texts.keys() - known)[: max(room, 0)]
     if new:
         rows = [{"sha256": sha256, **texts[sha256]._asdict()} for sha256 in new]
@@ -83,29 +83,31 @@ async def kept(session: Transaction, texts: Mapping[str, Text]) -> set[str]:
     return known | set(new)
 
 
-async def standing(session: Transaction, documents: Collection[str]) -> set[Line]:
+async def existing_keys(session: Transaction, documents: Collection[str]) -> set[UsageKey]:
     columns = DocumentUse.sha256, DocumentUse.client_name, DocumentUse.client_version
-    return {Line(*row) for row in (await session.execute(select(*columns).where(DocumentUse.sha256.in_(documents))))}
+    return {
+        UsageKey(*row) for row in (await session.execute(select(*columns).where(DocumentUse.sha256.in_(documents))))
+    }
 
 
-def untrusted() -> Any:
+def is_untrusted() -> Any:
     return Document.sha256.not_in(select(DocumentId.sha256))
 
 
-async def forget(db: Database) -> None:
+async def delete_old(db: Database) -> None:
     """Drop what nobody has asked for in a long time."""
     async with db.writing() as session:
-        await session.execute(delete(DocumentUse).where(DocumentUse.last_used_at < utcnow() - REMEMBERED))
-        await forget_texts(session)
+        await session.execute(delete(DocumentUse).where(DocumentUse.last_used_at < utcnow() - RETENTION))
+        await delete_unused_texts(session)
 
 
-async def everything(db: Database) -> list[Asked]:
+async def list_usage(db: Database) -> list[DocumentUsage]:
     """Every document that is trusted or was asked for, with those who asked, the latest first."""
     async with db.reading() as session:
         documents = list(await session.scalars(select(Document).order_by(Document.operation, Document.sha256)))
         ids = list(await session.scalars(select(DocumentId).order_by(DocumentId.id)))
         uses = list(await session.scalars(select(DocumentUse).order_by(DocumentUse.last_used_at.desc())))
-    asked = {one.sha256: Asked(one.sha256, one.body, one.operation, [], []) for one in documents}
+    asked = {one.sha256: DocumentUsage(one.sha256, one.body, one.operation, [], []) for one in documents}
     for id in ids:
         asked[id.sha256].ids.append(id.id)
     for use in uses:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from models import Event, Order, Viewer
 from models.database.transaction import Transaction
-from models.events import put_aside
+from models.events import add_event
 
 
-class Fact(StrEnum):
+class EventType(StrEnum):
     """What can have happened, as the event log and its followers name it."""
 
     POST_CREATED = "post.created"
@@ -24,9 +24,9 @@ class Fact(StrEnum):
     ORDER_UPDATED = "order.updated"
 
 
-def record(
+def record_event(
     session: Transaction,
-    fact: Fact,
+    fact: EventType,
     actor: Viewer,
     post_id: UUID,
     entity_id: UUID | None = None,
@@ -39,9 +39,9 @@ def record(
     `is_public`: whether everyone sees the post from now on; `hides`: whether everyone did until now.
     """
     about = {"entity_id": entity_id or post_id, "post_id": post_id, "actor_id": actor.id}
-    put_aside(session, Event(type=fact.value, **about, hides=hides, was_public=hides or is_public))
+    add_event(session, Event(type=fact.value, **about, hides_post=hides, was_public=hides or is_public))
 
 
-def record_order(session: Transaction, order: Order) -> None:
+def record_order_event(session: Transaction, order: Order) -> None:
     """A fact about an order, told to its buyer alone. Nobody here did it: what pays and refunds is Stripe's word."""
-    put_aside(session, Event(type=Fact.ORDER_UPDATED.value, entity_id=order.id, was_public=False))
+    add_event(session, Event(type=EventType.ORDER_UPDATED.value, entity_id=order.id, was_public=False))

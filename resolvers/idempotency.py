@@ -30,20 +30,20 @@ class Claim:
     fingerprint: str
     effects: int = 0
     """How many transactions of this request have committed, and stand."""
-    lost: bool = False
+    is_conflict: bool = False
     """Whether another request with this name came first."""
     changed: list[str] = field(default_factory=list)
 
     @property
-    def taken(self) -> bool:
+    def is_claimed(self) -> bool:
         """Whether the name is this request's."""
         return self.effects > 0
 
-    def row(self) -> tuple:
+    def key_filter(self) -> tuple:
         return IdempotencyKey.viewer_id == self.viewer_id, IdempotencyKey.key == self.key
 
 
-class Claiming:
+class IdempotentDatabase:
     """The database, as operations of a named request use it."""
 
     def __init__(self, db: Database, claim: Claim) -> None:
@@ -53,10 +53,10 @@ class Claiming:
     async def writing(self) -> AsyncIterator[Transaction]:
         """One transaction, in which the name is claimed before anything is done."""
         async with self.db.writing() as session:
-            if not self.claim.taken:
-                await take(session, self.claim)
+            if not self.claim.is_claimed:
+                await claim_key(session, self.claim)
             yield session
-            await note_changes(session, self.claim)
+            await record_changes(session, self.claim)
         self.claim.effects += 1
 
     @asynccontextmanager
@@ -66,46 +66,46 @@ class Claiming:
             yield session
             if self.claim.effects == 1:
                 self.claim.changed = []
-                await session.execute(delete(IdempotencyKey).where(*self.claim.row()))
+                await session.execute(delete(IdempotencyKey).where(*self.claim.key_filter()))
         self.claim.effects -= 1
 
 
-async def take(session: Transaction, claim: Claim) -> None:
+async def claim_key(session: Transaction, claim: Claim) -> None:
     """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet.
 
     Lost once, it is lost for good: whoever has it may give it back between one field of a mutation and the next.
     """
     mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
     row = insert_or_nothing(session, IdempotencyKey, {**mine, "changed": [], "created_at": utcnow()})
-    if claim.lost or not (await session.execute(row)).rowcount:
-        claim.lost = True
+    if claim.is_conflict or not (await session.execute(row)).rowcount:
+        claim.is_conflict = True
         raise Conflict(UNANSWERED)
 
 
-async def note_changes(session: Transaction, claim: Claim) -> None:
+async def record_changes(session: Transaction, claim: Claim) -> None:
     """Keep the ids of what this transaction's events are about, with them."""
     if ids := [str(event.entity_id) for event in session.events]:
         claim.changed = [*dict.fromkeys([*claim.changed, *ids])]
-        await session.execute(update(IdempotencyKey).where(*claim.row()).values(changed=claim.changed))
+        await session.execute(update(IdempotencyKey).where(*claim.key_filter()).values(changed=claim.changed))
 
 
-async def found(db: Database, claim: Claim) -> IdempotencyKey | None:
+async def find(db: Database, claim: Claim) -> IdempotencyKey | None:
     """The first request with this name, if its effect is there. Refuses a name that was given to something else."""
     async with db.reading() as session:
-        known = await session.scalar(select(IdempotencyKey).where(*claim.row()))
+        known = await session.scalar(select(IdempotencyKey).where(*claim.key_filter()))
     if known is not None and known.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch
     return known
 
 
-async def keep(db: Database, claim: Claim, status: int, headers: dict[str, str], body: bytes) -> None:
+async def store(db: Database, claim: Claim, status: int, headers: dict[str, str], body: bytes) -> None:
     """Keep the answer for whoever asks again."""
-    answer = update(IdempotencyKey).where(*claim.row()).values(status=status, headers=headers, body=body)
+    answer = update(IdempotencyKey).where(*claim.key_filter()).values(status=status, headers=headers, body=body)
     async with db.writing() as session:
         await session.execute(answer)
 
 
-async def forget(db: Database, older_than: timedelta = KEPT) -> int:
+async def delete_expired(db: Database, older_than: timedelta = KEPT) -> int:
     """Forget names that nobody will give again; says how many."""
     async with db.writing() as session:
         old = delete(IdempotencyKey).where(IdempotencyKey.created_at < utcnow() - older_than)

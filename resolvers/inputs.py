@@ -11,12 +11,12 @@ from pydantic.alias_generators import to_camel
 
 from models.errors import ValidationError
 
-Shape = TypeVar("Shape", bound=BaseModel)
+Model = TypeVar("Shape", bound=BaseModel)
 
 LONGEST_ADDRESS = 254
 """Characters that an email address may have, as RFC 5321 limits it."""
 
-OUTER = ("body", "query", "path", "header", "input")
+LOCATION_PREFIXES = ("body", "query", "path", "header", "input")
 """Where a value came from, which is not part of its name."""
 
 LONGEST_ID = len("urn:uuid:{}") + 36
@@ -24,7 +24,7 @@ NO_SUCH_ID = UUID(int=0)
 """The id that nothing has. A malformed id names nothing, so it reads as this one."""
 
 
-class Foreign(UUID):
+class ExternalId(UUID):
     """The id that nothing has, as which text reads that is no UUID: what others call things by their ids of ours."""
 
     __slots__ = ("text",)
@@ -34,9 +34,9 @@ class Foreign(UUID):
         object.__setattr__(self, "text", text)
 
 
-def as_written(id: Any) -> str:
+def raw_id(id: Any) -> str:
     """An id of others', as a client wrote it."""
-    return id.text if isinstance(id, Foreign) else str(id)
+    return id.text if isinstance(id, ExternalId) else str(id)
 
 
 class Input(BaseModel):
@@ -45,21 +45,21 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
 
-def without_nul(text: str) -> str:
+def reject_nul(text: str) -> str:
     """Postgres cannot keep U+0000, so neither database does."""
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
     return text
 
 
-def lenient_id(value: Any) -> Any:
+def parse_id_or_nil(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return id_of(value) if len(value) <= LONGEST_ID else NO_SUCH_ID
+    return parse_uuid(value) if len(value) <= LONGEST_ID else NO_SUCH_ID
 
 
 @lru_cache(4096)
-def id_of(text: str) -> UUID:
+def parse_uuid(text: str) -> UUID:
     """Kept for those seen last: a UUID is read in Python, letter by letter."""
     try:
         return UUID(text)
@@ -67,11 +67,11 @@ def id_of(text: str) -> UUID:
         return NO_SUCH_ID
 
 
-Storable = AfterValidator(without_nul)
+Storable = AfterValidator(reject_nul)
 
 Text = Annotated[str, Storable]
-Line = Annotated[str, StringConstraints(strip_whitespace=True), Storable]
-Reference = Annotated[UUID, BeforeValidator(lenient_id)]
+TrimmedText = Annotated[str, StringConstraints(strip_whitespace=True), Storable]
+Reference = Annotated[UUID, BeforeValidator(parse_id_or_nil)]
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
 Content = Annotated[str, StringConstraints(min_length=10, max_length=100_000), Storable]
@@ -83,26 +83,26 @@ EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=L
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128), Storable]
 
 
-def refusal(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
+def to_validation_error(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
     """pydantic's errors in our shape: the path of each wrong field, as clients spell it, and what is wrong with it."""
     details: dict[str, list[str]] = {}
     for error in errors:
         place = [str(part) for part in error["loc"]]
-        if place and place[0] in OUTER:
+        if place and place[0] in LOCATION_PREFIXES:
             place = place[1:]
-        details.setdefault(".".join(place) or "body", []).append(words_of(error))
+        details.setdefault(".".join(place) or "body", []).append(error_message(error))
     return ValidationError(details=details)
 
 
-def words_of(error: Mapping[str, Any]) -> str:
+def error_message(error: Mapping[str, Any]) -> str:
     """What is wrong with a value, in pydantic's words unless those are about Python."""
-    if ours := OURS.get(error["type"]):
+    if ours := MESSAGES.get(error["type"]):
         return ours.format(**error.get("ctx", {}))
     return error["msg"].removeprefix("Value error, ")
 
 
 AN_OBJECT, AN_ID = "Input should be an object", "Input should be an id"
-OURS = {
+MESSAGES = {
     "dict_type": AN_OBJECT,
     "model_attributes_type": AN_OBJECT,
     "model_type": AN_OBJECT,
@@ -112,9 +112,9 @@ OURS = {
 """By the kind of error."""
 
 
-def validated(shape: type[Shape], values: Mapping[str, Any]) -> Shape:
+def validate(shape: type[Model], values: Mapping[str, Any]) -> Model:
     """Values from a client as one of the shapes above."""
     try:
         return shape.model_validate(dict(values))
     except pydantic.ValidationError as error:
-        raise refusal(error.errors(include_url=False)) from error
+        raise to_validation_error(error.errors(include_url=False)) from error

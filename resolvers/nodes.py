@@ -6,10 +6,10 @@ from sqlalchemy import Select, select
 
 from models import Category, Comment, Order, Post, Tag, Upload, User, Viewer
 
-NAMED = Post, Comment, User, Category, Tag, Order, Upload
+NODE_TYPES = Post, Comment, User, Category, Tag, Order, Upload
 """What an id alone may be asked for by."""
 
 
 def node(viewer: Viewer | None, id: UUID) -> list[Select]:
     """Anything with an id, by that id; at most one kind of thing has it."""
-    return [select(entity).where(entity.id == id) for entity in NAMED]
+    return [select(entity).where(entity.id == id) for entity in NODE_TYPES]

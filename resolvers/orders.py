@@ -8,9 +8,9 @@ from sqlalchemy import Select, desc, select
 from models import Database, Order, OrderStatus, Viewer, utcnow
 from models.errors import NotFound, Unauthorized
 from resolvers.context import RequestContext
-from resolvers.stripe.effects import move
+from resolvers.stripe.effects import advance_status
 
-UNASKED = timedelta(days=1)
+PENDING_TIMEOUT = timedelta(days=1)
 """How long an order stays PENDING of which Stripe has told nothing: its pages, too, expire after a day."""
 AT_ONCE = 100
 
@@ -22,12 +22,12 @@ def orders(viewer: Viewer | None) -> Select[Order]:
     return select(Order).where(Order.user_id == viewer.id).order_by(desc(Order.created_at), desc(Order.id))
 
 
-async def own(ctx: RequestContext, id: UUID) -> None:
+async def check_own(ctx: RequestContext, id: UUID) -> None:
     """Refuses an order that is not the viewer's own."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.reading() as session:
         if await session.scalar(select(Order.id).where(Order.id == id, Order.user_id == viewer.id)) is None:
-            raise NotFound.named("Order")
+            raise NotFound.for_entity("Order")
 
 
 async def expire(db: Database) -> int:
@@ -43,9 +43,9 @@ async def expire(db: Database) -> int:
 
 async def expire_some(db: Database) -> int:
     without_page = Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
-    found = select(Order).where(*without_page, Order.created_at < utcnow() - UNASKED).order_by(Order.created_at)
+    found = select(Order).where(*without_page, Order.created_at < utcnow() - PENDING_TIMEOUT).order_by(Order.created_at)
     async with db.writing() as session:
         orders = (await session.scalars(found.limit(AT_ONCE).with_for_update(skip_locked=True))).all()
         for order in orders:
-            move(session, order, OrderStatus.EXPIRED)
+            advance_status(session, order, OrderStatus.EXPIRED)
     return len(orders)

@@ -13,11 +13,11 @@ from sqlalchemy import update as update_rows
 
 from models import Order, OrderStatus
 from models.errors import NotConfigured, ValidationError
-from resolvers.context import RequestContext, signed_in_only
+from resolvers.context import RequestContext, requires_login
 from resolvers.inputs import Input, Storable
 from resolvers.ports import Payments
 
-MOST = 1_000
+MAX_QUANTITY = 1_000
 """How many of one thing an order may be for."""
 LONGEST_URL = 2_048
 
@@ -29,7 +29,7 @@ class CheckoutMode(Enum):
     SUBSCRIPTION = "SUBSCRIPTION"
 
 
-def page(text: str) -> str:
+def check_redirect_url(text: str) -> str:
     """An address that a browser may be sent to; one that shows another host than it leads to is refused.
 
     It need not be a page of ours: the provider sends the buyer there, this server never does. Braces are let stand,
@@ -47,7 +47,9 @@ def page(text: str) -> str:
     return text
 
 
-Page = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL), AfterValidator(page)]
+RedirectUrl = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_URL), AfterValidator(check_redirect_url)
+]
 Price = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Storable]
 
 
@@ -55,36 +57,36 @@ class Checkout(Input):
     """What to buy. What it costs is the price's to say, and never the client's."""
 
     price_id: Price = Field(description="Stripe's id of a price.")
-    quantity: Annotated[int, Field(ge=1, le=MOST)] | None = Field(default=1, description="1 to 1,000.")
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] | None = Field(default=1, description="1 to 1,000.")
     mode: CheckoutMode | None = Field(default=CheckoutMode.PAYMENT, description="Once, or again and again.")
-    success_url: Page = Field(description="Where the buyer is sent once it is paid.")
-    cancel_url: Page = Field(description="Where the buyer is sent who does not pay.")
+    success_url: RedirectUrl = Field(description="Where the buyer is sent once it is paid.")
+    cancel_url: RedirectUrl = Field(description="Where the buyer is sent who does not pay.")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class CheckoutResult:
     """An order, and where it is paid."""
 
     order: UUID
     url: str
 
 
-@signed_in_only
-async def checkout(ctx: RequestContext, input: Checkout) -> Opened:
+@requires_login
+async def checkout(ctx: RequestContext, input: Checkout) -> CheckoutResult:
     """Order something. The answer says where to send the buyer, and the order is PAID once Stripe says so."""
-    viewer, payments = ctx.signed_in(), ctx.payments
+    viewer, payments = ctx.require_viewer(), ctx.payments
     if payments is None:
         raise NotConfigured("Payments are not configured here")
-    if not payments.sells(input.price_id):
-        raise ValidationError.of(priceId="There is no such price")
+    if not payments.accepts_price(input.price_id):
+        raise ValidationError.for_fields(priceId="There is no such price")
     order = Order(user_id=viewer.id, price_id=input.price_id, quantity=input.quantity or 1)
     async with ctx.db.writing() as session:
         session.add(order)
-    url = await paid_at(ctx, payments, order, input)
-    return Opened(order.id, url)
+    url = await create_session(ctx, payments, order, input)
+    return CheckoutResult(order.id, url)
 
 
-async def paid_at(ctx: RequestContext, payments: Payments, order: Order, input: Checkout) -> str:
+async def create_session(ctx: RequestContext, payments: Payments, order: Order, input: Checkout) -> str:
     """Where an order is paid. Nothing of the database is held while the provider is asked.
 
     An order that the provider refuses is taken back. After any other failure there may be a page all the same, though
@@ -92,22 +94,24 @@ async def paid_at(ctx: RequestContext, payments: Payments, order: Order, input: 
     """
     recurring = input.mode is CheckoutMode.SUBSCRIPTION
     try:
-        page = await payments.open(order, recurring=recurring, success=input.success_url, cancel=input.cancel_url)
+        page = await payments.create_session(
+            order, recurring=recurring, success=input.success_url, cancel=input.cancel_url
+        )
     except ValidationError:
         async with ctx.db.undoing() as session:
             await session.execute(delete_rows(Order).where(Order.id == order.id))
         raise
     except Exception:
         async with ctx.db.undoing() as session:
-            await session.execute(amendment(order, status=OrderStatus.EXPIRED))
+            await session.execute(update_untouched(order, status=OrderStatus.EXPIRED))
         raise
     async with ctx.db.writing() as session:
         told = {"stripe_session_id": page.id, "amount_total": page.amount_total, "currency": page.currency}
-        await session.execute(amendment(order, **told))
+        await session.execute(update_untouched(order, **told))
     return page.url
 
 
-def amendment(order: Order, **values: object) -> Update:
+def update_untouched(order: Order, **values: object) -> Update:
     """Notes what came of asking; what Stripe has told of the order meanwhile stands."""
     untouched = Order.id == order.id, Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
     return update_rows(Order).where(*untouched).values(**values)

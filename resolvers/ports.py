@@ -10,7 +10,7 @@ from uuid import UUID
 from models import Order, Role, Viewer
 
 
-class Broker(Protocol):
+class Wakeup(Protocol):
     """Carries word between processes that the event log has grown.
 
     The word says nothing else, may come twice, and may be lost: the log is the truth, and is looked at now and then
@@ -71,17 +71,17 @@ class PaymentPage:
 class Payments(Protocol):
     """Takes money for orders. What became of them it tells later, by webhooks."""
 
-    def sells(self, price_id: str) -> bool:
+    def accepts_price(self, price_id: str) -> bool:
         """Whether a price may be bought here, as far as that is known without asking."""
 
-    async def open(self, order: Order, *, recurring: bool, success: str, cancel: str) -> PaymentPage:
+    async def create_session(self, order: Order, *, recurring: bool, success: str, cancel: str) -> PaymentPage:
         """A page where an order is paid, the same however often it is asked for.
 
         Refuses with `ValidationError` what cannot be bought, `UpstreamError` and `Unavailable`.
         """
 
 
-class Signatures(Protocol):
+class WebhookVerifier(Protocol):
     """Knows who signed what we are told."""
 
     def verify(self, body: bytes, signature: str | None) -> None:
@@ -89,14 +89,14 @@ class Signatures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFile:
     """A thing in storage."""
 
     name: str
     modified: datetime
 
 
-class StorageAway(Exception):
+class StorageUnavailable(Exception):
     """Why files cannot be reached: what stands behind the `Unavailable` that clients hear, for operators."""
 
 
@@ -115,8 +115,8 @@ class Storage(Protocol):
     async def remove(self, names: Iterable[str]) -> None:
         """Have these files be gone, whether they were there or not."""
 
-    def names(self) -> AsyncIterator[Stored]:
+    def list_files(self) -> AsyncIterator[StoredFile]:
         """Everything that is kept."""
 
-    async def tidy(self, before: datetime) -> None:
+    async def delete_incomplete(self, before: datetime) -> None:
         """Remove what writes that never ended left behind, where that does not go by itself."""

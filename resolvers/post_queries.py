@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, asc, desc, exists, false, select, 
 
 from models import Category, Like, Post, PostStatus, PostTag, Tag, User, Viewer
 from models.errors import Forbidden
-from models.search_text import Contains
+from models.search_text import LikePattern
 
 
 class PostOrder(Enum):
@@ -28,7 +28,7 @@ ORDERS = {
 }
 
 
-SEARCHING = 20
+SEARCH_COST = 20
 """Points for text that is looked for in every row; no index has it."""
 
 
@@ -37,7 +37,7 @@ class PostFilter:
     """Every condition given must hold. A null status means every status; `deleted` is for admins."""
 
     status: PostStatus | None = PostStatus.PUBLISHED
-    q: str | None = field(default=None, metadata={"points": SEARCHING})
+    q: str | None = field(default=None, metadata={"points": SEARCH_COST})
     author_id: UUID | None = None
     category_id: UUID | None = None
     tag: str | None = None
@@ -48,7 +48,7 @@ def posts(
     viewer: Viewer | None, filter: PostFilter | None = None, order_by: PostOrder = PostOrder.NEWEST
 ) -> Select[Post]:
     """The posts that match a filter, in the order asked for."""
-    return select(Post).where(*conditions(viewer, filter or PostFilter())).order_by(*ORDERS[order_by])
+    return select(Post).where(*filter_conditions(viewer, filter or PostFilter())).order_by(*ORDERS[order_by])
 
 
 def post(viewer: Viewer | None, id: UUID | None = None, slug: str | None = None) -> Select[Post]:
@@ -58,14 +58,14 @@ def post(viewer: Viewer | None, id: UUID | None = None, slug: str | None = None)
     return select(Post).where(Post.id == id if id is not None else Post.slug == slug)
 
 
-def by(
+def by_author(
     viewer: Viewer | None, author: type[User], filter: PostFilter | None = None, order_by: PostOrder = PostOrder.NEWEST
 ) -> Select[Post]:
     """What a user has written."""
     return posts(viewer, filter, order_by).where(Post.author_id == author.id)
 
 
-def filed_under(
+def by_category(
     viewer: Viewer | None,
     category: type[Category],
     filter: PostFilter | None = None,
@@ -75,7 +75,7 @@ def filed_under(
     return posts(viewer, filter, order_by).where(Post.category_id == category.id)
 
 
-def tagged(
+def by_tag(
     viewer: Viewer | None, tag: type[Tag], filter: PostFilter | None = None, order_by: PostOrder = PostOrder.NEWEST
 ) -> Select[Post]:
     """The posts with a tag."""
@@ -90,8 +90,8 @@ def has_liked(viewer: Viewer | None, post: type[Post]) -> ColumnElement[bool]:
     return exists().where(Like.post_id == post.id, Like.user_id == viewer.id)
 
 
-def conditions(viewer: Viewer | None, filter: PostFilter) -> list[ColumnElement[bool]]:
-    found = [deletion(viewer, bool(filter.deleted))]
+def filter_conditions(viewer: Viewer | None, filter: PostFilter) -> list[ColumnElement[bool]]:
+    found = [deleted_condition(viewer, bool(filter.deleted))]
     if filter.status is not None:
         found.append(Post.status == filter.status)
     if filter.author_id is not None:
@@ -102,12 +102,12 @@ def conditions(viewer: Viewer | None, filter: PostFilter) -> list[ColumnElement[
         tagged_so = select(PostTag.post_id).join(Tag, Tag.id == PostTag.tag_id).where(Tag.slug == filter.tag)
         found.append(Post.id.in_(tagged_so))
     if filter.q is not None:
-        pattern = type_coerce(filter.q, Contains)
+        pattern = type_coerce(filter.q, LikePattern)
         found.append(Post.folded_title.like(pattern, escape="\\") | Post.folded_content.like(pattern, escape="\\"))
     return found
 
 
-def deletion(viewer: Viewer | None, deleted: bool) -> ColumnElement[bool]:
+def deleted_condition(viewer: Viewer | None, deleted: bool) -> ColumnElement[bool]:
     if not deleted:
         return Post.deleted_at.is_(None)
     if viewer is None or not viewer.is_admin:

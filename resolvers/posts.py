@@ -16,13 +16,13 @@ from models import Like, Post, PostStatus, Viewer, utcnow
 from models.database.transaction import Transaction
 from models.database.upserts import insert_or_nothing
 from models.errors import Forbidden, NotFound, PreconditionFailed
-from models.posts import PUBLIC
-from resolvers.context import RequestContext, signed_in_only
-from resolvers.events import Fact, record
+from models.posts import IS_PUBLIC
+from resolvers.context import RequestContext, requires_login
+from resolvers.events import EventType, record_event
 from resolvers.inputs import Content, Excerpt, Input, Reference, TagName, Title
-from resolvers.post_queries import PostFilter, PostOrder, by, filed_under, has_liked, post, posts, tagged
+from resolvers.post_queries import PostFilter, PostOrder, by_author, by_category, by_tag, has_liked, post, posts
 from resolvers.slugs import insert_with_slug
-from resolvers.taxonomy import existing_category, retag
+from resolvers.taxonomy import check_category, set_tags
 from resolvers.uploads import UploadIds, attach
 
 __all__ = [
@@ -31,10 +31,11 @@ __all__ = [
     "PostOrder",
     "UpdatePost",
     "archive",
-    "by",
+    "by_author",
+    "by_category",
+    "by_tag",
     "create",
     "delete",
-    "filed_under",
     "has_liked",
     "like",
     "post",
@@ -42,7 +43,6 @@ __all__ = [
     "publish",
     "replace",
     "restore",
-    "tagged",
     "unlike",
     "update",
 ]
@@ -74,99 +74,99 @@ class UpdatePost(Input):
     upload_ids: UploadIds | None = None
 
 
-@signed_in_only
+@requires_login
 async def create(ctx: RequestContext, input: CreatePost) -> UUID:
     """Write a post; a draft, unless its status says otherwise."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        await existing_category(session, input.category_id)
+        await check_category(session, input.category_id)
         written = input.model_dump(include={"title", "content", "excerpt", "category_id"})
         post = Post(**written, author_id=viewer.id)
-        facts = [Fact.POST_CREATED, *move(post, input.status or PostStatus.DRAFT)]
+        facts = [EventType.POST_CREATED, *set_status(post, input.status or PostStatus.DRAFT)]
         await insert_with_slug(session, post)
         if input.tags:
-            await retag(session, post, input.tags)
+            await set_tags(session, post, input.tags)
         if input.upload_ids:
             await attach(session, viewer, post, input.upload_ids)
-        tell(session, facts, viewer, post)
+        record_events(session, facts, viewer, post)
     return post.id
 
 
-@signed_in_only
+@requires_login
 async def update(ctx: RequestContext, id: UUID, input: UpdatePost, version: int | None = None) -> UUID:
     """Change some of a post; given the version that was read, only if nobody has changed it since."""
-    return await rewrite(ctx, id, {name: getattr(input, name) for name in input.model_fields_set}, version)
+    return await save(ctx, id, {name: getattr(input, name) for name in input.model_fields_set}, version)
 
 
-@signed_in_only
+@requires_login
 async def replace(ctx: RequestContext, id: UUID, input: CreatePost, version: int | None = None) -> UUID:
     """Write a post anew: what is left out is reset."""
     written = {name: getattr(input, name) for name in CreatePost.model_fields}
-    return await rewrite(ctx, id, {**written, "status": input.status or PostStatus.DRAFT}, version)
+    return await save(ctx, id, {**written, "status": input.status or PostStatus.DRAFT}, version)
 
 
-@signed_in_only
+@requires_login
 async def publish(ctx: RequestContext, id: UUID) -> UUID:
     """Show a post to everyone."""
-    return await rewrite(ctx, id, {"status": PostStatus.PUBLISHED}, to="publish")
+    return await save(ctx, id, {"status": PostStatus.PUBLISHED}, to="publish")
 
 
-@signed_in_only
+@requires_login
 async def archive(ctx: RequestContext, id: UUID) -> UUID:
     """Take a post from public sight; its author still sees it."""
-    return await rewrite(ctx, id, {"status": PostStatus.ARCHIVED}, to="archive")
+    return await save(ctx, id, {"status": PostStatus.ARCHIVED}, to="archive")
 
 
-@signed_in_only
+@requires_login
 async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> UUID:
     """Put a post away, where only an admin can bring it back from."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         post = await own_post(session, viewer, id, to="delete")
-        expect(post, version)
+        check_version(post, version)
         if post.deleted_at is None:
             was_public, post.deleted_at = post.is_public, utcnow()
-            edited(session, [Fact.POST_DELETED], viewer, post, hides=was_public)
+            bump_version(session, [EventType.POST_DELETED], viewer, post, hides=was_public)
     return id
 
 
-@signed_in_only
+@requires_login
 async def restore(ctx: RequestContext, id: UUID) -> UUID:
     """Bring back a deleted post. Admins only."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         post = await visible_post(session, viewer, id)
         if not viewer.is_admin:
             raise Forbidden("Only an admin may restore a post")
         if post.deleted_at is not None:
             post.deleted_at = None
-            edited(session, [Fact.POST_RESTORED], viewer, post)
+            bump_version(session, [EventType.POST_RESTORED], viewer, post)
     return id
 
 
-@signed_in_only
+@requires_login
 async def like(ctx: RequestContext, id: UUID) -> UUID:
     """Like a post; liking twice is one like."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        is_public = await hold(session, viewer, id)
+        is_public = await lock_visible(session, viewer, id)
         liked = insert_or_nothing(session, Like, {"post_id": id, "user_id": viewer.id, "created_at": utcnow()})
         if (await session.execute(liked)).rowcount:
             await count_likes(session, id, +1)
-            record(session, Fact.POST_LIKED, viewer, id, is_public=is_public)
+            record_event(session, EventType.POST_LIKED, viewer, id, is_public=is_public)
     return id
 
 
-@signed_in_only
+@requires_login
 async def unlike(ctx: RequestContext, id: UUID) -> UUID:
     """Take back a like."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        is_public = await hold(session, viewer, id)
+        is_public = await lock_visible(session, viewer, id)
         unliked = delete_rows(Like).where(Like.post_id == id, Like.user_id == viewer.id)
         if (await session.execute(unliked)).rowcount:
             await count_likes(session, id, -1)
-            record(session, Fact.POST_UNLIKED, viewer, id, is_public=is_public)
+            record_event(session, EventType.POST_UNLIKED, viewer, id, is_public=is_public)
     return id
 
 
@@ -175,16 +175,16 @@ async def visible_post(session: Transaction, viewer: Viewer, id: UUID) -> Post:
     wanted = select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     post = await session.scalar(wanted)
     if post is None:
-        raise NotFound.named("Post")
+        raise NotFound.for_entity("Post")
     return post
 
 
-async def hold(session: Transaction, viewer: Viewer, id: UUID) -> bool:
+async def lock_visible(session: Transaction, viewer: Viewer, id: UUID) -> bool:
     """Hold a post that the viewer may see until the transaction ends; says whether everyone sees it."""
-    wanted = select(PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
+    wanted = select(IS_PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     is_public = await session.scalar(wanted)
     if is_public is None:
-        raise NotFound.named("Post")
+        raise NotFound.for_entity("Post")
     return is_public
 
 
@@ -196,59 +196,66 @@ async def own_post(session: Transaction, viewer: Viewer, id: UUID, to: str) -> P
     return post
 
 
-async def rewrite(
+async def save(
     ctx: RequestContext, id: UUID, values: dict[str, Any], version: int | None = None, to: str = "edit"
 ) -> UUID:
     """Give a post these values; what is the same already is no change, has no event and no new version."""
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         post = await own_post(session, viewer, id, to)
-        expect(post, version)
+        check_version(post, version)
         was_public = post.is_public
-        facts = [*await edit(session, viewer, post, values), *move(post, values.get("status", post.status))]
+        facts = [
+            *await apply_changes(session, viewer, post, values),
+            *set_status(post, values.get("status", post.status)),
+        ]
         if facts:
-            edited(session, facts, viewer, post, hides=was_public and not post.is_public)
+            bump_version(session, facts, viewer, post, hides=was_public and not post.is_public)
     return id
 
 
-async def edit(session: Transaction, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[Fact]:
+async def apply_changes(session: Transaction, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[EventType]:
     """Change what is written, but for the status."""
     written = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
     changed = {name: value for name, value in written.items() if getattr(post, name) != value}
-    await existing_category(session, changed.get("category_id"))
+    await check_category(session, changed.get("category_id"))
     for name, value in changed.items():
         setattr(post, name, value)
-    retagged = "tags" in values and await retag(session, post, values["tags"] or [])
+    retagged = "tags" in values and await set_tags(session, post, values["tags"] or [])
     attached = "upload_ids" in values and await attach(session, viewer, post, values["upload_ids"] or [])
-    return [Fact.POST_UPDATED] if changed or retagged or attached else []
+    return [EventType.POST_UPDATED] if changed or retagged or attached else []
 
 
-def move(post: Post, status: PostStatus) -> list[Fact]:
+def set_status(post: Post, status: PostStatus) -> list[EventType]:
     """Move a post to a status."""
     if post.status is status:
         return []
     post.status = status
     if status is PostStatus.PUBLISHED:
         post.published_at = post.published_at or utcnow()
-    moved = {PostStatus.PUBLISHED: Fact.POST_PUBLISHED, PostStatus.ARCHIVED: Fact.POST_ARCHIVED}
-    return [moved.get(status, Fact.POST_UPDATED)]
+    moved = {PostStatus.PUBLISHED: EventType.POST_PUBLISHED, PostStatus.ARCHIVED: EventType.POST_ARCHIVED}
+    return [moved.get(status, EventType.POST_UPDATED)]
 
 
-def expect(post: Post, version: int | None) -> None:
+def check_version(post: Post, version: int | None) -> None:
     if version is not None and post.version != version:
         raise PreconditionFailed(f"The post has changed since version {version}")
 
 
-def edited(session: Transaction, facts: list[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
+def bump_version(
+    session: Transaction, facts: list[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+) -> None:
     """The post is another version now, for these reasons."""
     post.version += 1
     post.updated_at = utcnow()
-    tell(session, facts, viewer, post, hides=hides)
+    record_events(session, facts, viewer, post, hides=hides)
 
 
-def tell(session: Transaction, facts: Iterable[Fact], viewer: Viewer, post: Post, *, hides: bool = False) -> None:
+def record_events(
+    session: Transaction, facts: Iterable[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+) -> None:
     for fact in dict.fromkeys(facts):
-        record(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
+        record_event(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
 
 
 async def count_likes(session: Transaction, id: UUID, by: int) -> None:

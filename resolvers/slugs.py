@@ -1,6 +1,6 @@
 """Slugs: readable words for an address, made once."""
 
-from slugify import slugify
+from slugify import slugify as slugify_text
 from sqlalchemy import Select, String, bindparam, cast, func, literal, select
 
 from models import Post
@@ -8,15 +8,15 @@ from models.database.advisory_lock import take_turns
 from models.database.transaction import Transaction
 
 LONGEST = 80
-SYMBOLS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
+REPLACEMENTS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
 """Signs that tell names apart: C++ is not C#."""
 MOST = 1000
 """Below this the posts of one title are numbered."""
 
 
-def slug_of(text: str) -> str:
+def slugify(text: str) -> str:
     """Words of ASCII letters and digits, or nothing where the text has none in any script."""
-    return slugify(text, max_length=LONGEST, word_boundary=True, replacements=SYMBOLS)
+    return slugify_text(text, max_length=LONGEST, word_boundary=True, replacements=REPLACEMENTS)
 
 
 async def insert_with_slug(session: Transaction, post: Post) -> None:
@@ -33,11 +33,11 @@ async def insert_with_slug(session: Transaction, post: Post) -> None:
         post.slug = f"{plain}-{number}"
         if await session.insert(post, unless="slug"):
             return
-    post.slug = last_resort(post)
+    post.slug = fallback_slug(post)
     await session.insert(post)
 
 
-def first_free() -> Select:
+def next_free_number() -> Select:
     """Counts on from 2 while a post has that number. To look for a thousand slugs at once would take a hundred times as
     long: SQLAlchemy makes a parameter of each.
     """
@@ -48,13 +48,13 @@ def first_free() -> Select:
     return select(func.max(number.c.number))
 
 
-FIRST_FREE = first_free()
+FIRST_FREE = next_free_number()
 
 
 def plain_slug(post: Post) -> str:
-    return slug_of(post.title) or "post"
+    return slugify(post.title) or "post"
 
 
-def last_resort(post: Post) -> str:
+def fallback_slug(post: Post) -> str:
     """Unique by the post's own id, for the thousandth post of one title."""
     return f"{plain_slug(post)}-{post.id.hex[-12:]}"

@@ -7,28 +7,28 @@ from typing import Protocol
 from uuid import UUID
 
 from resolvers import orders
-from resolvers.context import admitted_by
-from resolvers.events import Fact
+from resolvers.context import requires_check
+from resolvers.events import EventType
 
 
 class PostEventType(Enum):
     """What can happen to a post."""
 
-    CREATED = Fact.POST_CREATED.value
-    UPDATED = Fact.POST_UPDATED.value
-    PUBLISHED = Fact.POST_PUBLISHED.value
-    ARCHIVED = Fact.POST_ARCHIVED.value
-    DELETED = Fact.POST_DELETED.value
-    RESTORED = Fact.POST_RESTORED.value
-    LIKED = Fact.POST_LIKED.value
-    UNLIKED = Fact.POST_UNLIKED.value
-    COMMENTED = Fact.COMMENT_ADDED.value
+    CREATED = EventType.POST_CREATED.value
+    UPDATED = EventType.POST_UPDATED.value
+    PUBLISHED = EventType.POST_PUBLISHED.value
+    ARCHIVED = EventType.POST_ARCHIVED.value
+    DELETED = EventType.POST_DELETED.value
+    RESTORED = EventType.POST_RESTORED.value
+    LIKED = EventType.POST_LIKED.value
+    UNLIKED = EventType.POST_UNLIKED.value
+    COMMENTED = EventType.COMMENT_ADDED.value
 
 
-OF_FACT = {type.value: type for type in PostEventType}
+POST_EVENT_TYPES = {type.value: type for type in PostEventType}
 
 
-class Happened(Protocol):
+class LogEvent(Protocol):
     """A fact, as the log tells it."""
 
     id: int
@@ -50,10 +50,10 @@ class PostEvent:
 
 
 def post_events(
-    event: Happened, post_id: UUID | None = None, types: list[PostEventType] | None = None
+    event: LogEvent, post_id: UUID | None = None, types: list[PostEventType] | None = None
 ) -> PostEvent | None:
     """What happens to posts, or to one of them. Give the last event's id as `since` to go on after it."""
-    type = OF_FACT.get(event.type)
+    type = POST_EVENT_TYPES.get(event.type)
     if type is None or event.post_id is None:
         return None
     if event.post_id != (post_id or event.post_id) or (types is not None and type not in types):
@@ -61,12 +61,12 @@ def post_events(
     return PostEvent(str(event.id), type, event.post_id, event.post_id, event.at)
 
 
-def comment_added(event: Happened, post_id: UUID) -> UUID | None:
+def comment_added(event: LogEvent, post_id: UUID) -> UUID | None:
     """What is said about a post from now on."""
-    return event.entity_id if event.type == Fact.COMMENT_ADDED and event.post_id == post_id else None
+    return event.entity_id if event.type == EventType.COMMENT_ADDED and event.post_id == post_id else None
 
 
-@admitted_by(orders.own)
-def order_updated(event: Happened, id: UUID) -> UUID | None:
+@requires_check(orders.check_own)
+def order_updated(event: LogEvent, id: UUID) -> UUID | None:
     """What becomes of one of the viewer's own orders from now on."""
-    return event.entity_id if event.type == Fact.ORDER_UPDATED and event.entity_id == id else None
+    return event.entity_id if event.type == EventType.ORDER_UPDATED and event.entity_id == id else None

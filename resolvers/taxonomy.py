@@ -9,7 +9,7 @@ from models import Category, Post, PostTag, Tag, Viewer, new_id
 from models.database.transaction import Transaction
 from models.database.upserts import insert_or_nothing
 from models.errors import ValidationError
-from resolvers.slugs import slug_of
+from resolvers.slugs import slugify
 
 
 def categories(viewer: Viewer | None) -> Select[Category]:
@@ -22,15 +22,15 @@ def tags(viewer: Viewer | None) -> Select[Tag]:
     return select(Tag).order_by(Tag.name, Tag.id)
 
 
-async def existing_category(session: Transaction, id: UUID | None) -> None:
+async def check_category(session: Transaction, id: UUID | None) -> None:
     """Refuses a category that is not there."""
     if id is not None and await session.get(Category, id) is None:
-        raise ValidationError.of(categoryId="There is no such category")
+        raise ValidationError.for_fields(categoryId="There is no such category")
 
 
-async def retag(session: Transaction, post: Post, names: Sequence[str]) -> bool:
+async def set_tags(session: Transaction, post: Post, names: Sequence[str]) -> bool:
     """Give a post these tags and no others, making those that are new; says whether that changed anything."""
-    wanted = await tags_named(session, names)
+    wanted = await get_or_create_tags(session, names)
     present = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
     if gone := present - wanted:
         await session.execute(delete(PostTag).where(PostTag.post_id == post.id, PostTag.tag_id.in_(gone)))
@@ -38,11 +38,11 @@ async def retag(session: Transaction, post: Post, names: Sequence[str]) -> bool:
     return wanted != present
 
 
-async def tags_named(session: Transaction, names: Sequence[str]) -> set[UUID]:
+async def get_or_create_tags(session: Transaction, names: Sequence[str]) -> set[UUID]:
     """The ids of the tags of these names. Two transactions that make the same tags do so in the same order."""
-    by_slug = {slug_of(name): name for name in reversed(names)}
+    by_slug = {slugify(name): name for name in reversed(names)}
     if "" in by_slug:
-        raise ValidationError.of(tags="Each tag must have a letter or a digit")
+        raise ValidationError.for_fields(tags="Each tag must have a letter or a digit")
     if not by_slug:
         return set()
     rows = [{"id": new_id(), "name": by_slug[slug], "slug": slug} for slug in sorted(by_slug)]

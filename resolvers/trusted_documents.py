@@ -16,7 +16,7 @@ AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class TrustedDocument:
     """A document and the id that it is to be asked for by."""
 
     id: str
@@ -26,7 +26,7 @@ class Trusted:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class DocumentInfo:
     """A trusted document as operators look at it."""
 
     id: str
@@ -36,7 +36,7 @@ class Listed:
     """By any client; None of one that nobody has asked for."""
 
 
-async def trusted(db: Database, key: str) -> str | None:
+async def get_trusted(db: Database, key: str) -> str | None:
     """The text of a trusted document, by its id or else by the SHA-256 of its text."""
     named = select(Document.body).join(DocumentId, DocumentId.sha256 == Document.sha256)
     found = named.where(or_(DocumentId.id == key, Document.sha256 == key))
@@ -44,14 +44,14 @@ async def trusted(db: Database, key: str) -> str | None:
         return await session.scalar(found.order_by(DocumentId.id != key).limit(1))
 
 
-async def add(db: Database, documents: Collection[Trusted]) -> int:
+async def add(db: Database, documents: Collection[TrustedDocument]) -> int:
     """Trust documents, all of them or none; says how many were not trusted under their id before."""
     async with db.writing() as session:
         known = dict((await session.execute(select(DocumentId.id, DocumentId.sha256))).all())
         if taken := [one.id for one in documents if known.get(one.id, one.sha256) != one.sha256]:
             raise Conflict("\n".join(f"{id}: stands for another document already; remove it first" for id in taken))
         new = [one for one in documents if one.id not in known]
-        for some in portions(new):
+        for some in batches(new):
             texts = [{"sha256": one.sha256, "body": one.body, "operation": one.operation} for one in some]
             await session.execute(insert_or_nothing(session, Document, *texts))
             ids = [{"id": one.id, "sha256": one.sha256, "added_at": utcnow()} for one in some]
@@ -66,33 +66,33 @@ async def remove(db: Database, ids: Collection[str]) -> None:
         if unknown := [id for id in ids if id not in known]:
             raise NotFound("\n".join(f"{id}: no document has this id" for id in unknown))
         await session.execute(delete(DocumentId).where(DocumentId.id.in_(ids)))
-        await forget_texts(session)
+        await delete_unused_texts(session)
 
 
-async def forget_texts(session: Transaction) -> None:
+async def delete_unused_texts(session: Transaction) -> None:
     """A text is kept as long as it is trusted, or stands in the ledger."""
     trusted = exists().where(DocumentId.sha256 == Document.sha256)
     used = exists().where(DocumentUse.sha256 == Document.sha256)
     await session.execute(delete(Document).where(~trusted, ~used))
 
 
-async def listed(db: Database) -> list[Listed]:
+async def list_documents(db: Database) -> list[DocumentInfo]:
     """The trusted documents, by id."""
     async with db.reading() as session:
-        return [Listed(*row) for row in await session.execute(listing())]
+        return [DocumentInfo(*row) for row in await session.execute(documents_query())]
 
 
-async def unused(db: Database, since: timedelta) -> list[Listed]:
+async def unused(db: Database, since: timedelta) -> list[DocumentInfo]:
     """Those that nobody asked for in so long, though they were there."""
     begin = utcnow() - since
-    return [one for one in await listed(db) if max(one.added_at, one.last_used_at or one.added_at) < begin]
+    return [one for one in await list_documents(db) if max(one.added_at, one.last_used_at or one.added_at) < begin]
 
 
-def listing() -> Select:
+def documents_query() -> Select:
     last = select(func.max(DocumentUse.last_used_at)).where(DocumentUse.sha256 == Document.sha256).scalar_subquery()
     columns = DocumentId.id, Document.operation, DocumentId.added_at, last
     return select(*columns).join(Document, Document.sha256 == DocumentId.sha256).order_by(DocumentId.id)
 
 
-def portions(rows: list[Trusted]) -> Iterable[list[Trusted]]:
+def batches(rows: list[TrustedDocument]) -> Iterable[list[TrustedDocument]]:
     return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))

@@ -85,7 +85,7 @@ async def by_name(db: Database, name: str) -> Upload:
         async with db.reading() as session:
             if upload := await session.scalar(select(Upload).where(Upload.name == name)):
                 return upload
-    raise NotFound.named("Upload")
+    raise NotFound.for_entity("Upload")
 
 
 async def store(ctx: RequestContext, storage: Storage, received: ReceivedFile, allowed: Sequence[FileType]) -> Upload:
@@ -94,7 +94,7 @@ async def store(ctx: RequestContext, storage: Storage, received: ReceivedFile, a
     The file is stored before the row is inserted, so that no row lacks its file. If the insert fails, the file is
     removed here; if its outcome is unknown, the cleanup removes the file later.
     """
-    viewer = ctx.signed_in()
+    viewer = ctx.require_viewer()
     info = await run_in_pool(inspect, received, allowed)
     upload = Upload(
         name=f"{uuid4()}{info.file_type.suffix}",
@@ -122,7 +122,7 @@ def inspect(received: ReceivedFile, allowed: Sequence[FileType]) -> FileInfo:
     """
     file = received.file
     if not received.size:
-        raise ValidationError.of(file="The file is empty")
+        raise ValidationError.for_fields(file="The file is empty")
     file.seek(0)
     file_type = detect(file.read(HEAD_BYTES), allowed)
     check_declared_type(file_type, received.filename, received.declared_type, allowed)
@@ -143,7 +143,7 @@ async def attach(session: Transaction, viewer: Viewer, post: Post, ids: Sequence
     await session.execute(delete(PostUpload).where(PostUpload.post_id == post.id))
     session.add_all(PostUpload(post_id=post.id, upload_id=id, position=position) for position, id in enumerate(new))
     if removed := set(old) - set(new):
-        await session.execute(update_rows(Upload).where(Upload.id.in_(removed)).values(loose_since=utcnow()))
+        await session.execute(update_rows(Upload).where(Upload.id.in_(removed)).values(unattached_since=utcnow()))
     return True
 
 
@@ -154,7 +154,7 @@ async def check_usable(session: Transaction, viewer: Viewer, ids: Sequence[UUID]
         usable = usable.where(or_(Upload.owner_id == viewer.id, Upload.id.in_(attached)))
     found = set(await session.scalars(usable.with_for_update(read=True, key_share=True)))
     if set(ids) - found:
-        raise ValidationError.of(uploadIds="You have no upload with this id")
+        raise ValidationError.for_fields(uploadIds="You have no upload with this id")
 
 
 def is_attached() -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import strawberry
 
-ARGUMENTS = {
+ARGUMENT_DESCRIPTIONS = {
     "after": "A cursor: what comes after it.",
     "before": "A cursor: what comes before it.",
     "content": "1 to 2,000 characters.",
@@ -33,7 +33,7 @@ ARGUMENTS = {
 }
 """Arguments mean the same wherever they stand."""
 
-INPUTS = {
+INPUT_DESCRIPTIONS = {
     "authorId": "Written by this user.",
     "categoryId": "Filed under this category.",
     "content": "10 to 100,000 characters.",
@@ -53,18 +53,20 @@ INPUTS = {
 
 
 @cache
-def documented(cls: type) -> dict[str, str]:
+def attribute_docstrings(cls: type) -> dict[str, str]:
     """The strings that stand under a class's attributes, by the attribute's name."""
     try:
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     except (OSError, TypeError, ValueError):  # made at run time, or shipped without its source
         return {}
     return {
-        name: text for place, after in zip(body.body, body.body[1:], strict=False) for name, text in said(place, after)
+        name: text
+        for place, after in zip(body.body, body.body[1:], strict=False)
+        for name, text in _docstring_of(place, after)
     }
 
 
-def said(place: ast.stmt, after: ast.stmt) -> list[tuple[str, str]]:
+def _docstring_of(place: ast.stmt, after: ast.stmt) -> list[tuple[str, str]]:
     """What one statement says of the attribute that the statement before it declares."""
     match place, after:
         case (
@@ -75,9 +77,9 @@ def said(place: ast.stmt, after: ast.stmt) -> list[tuple[str, str]]:
     return []
 
 
-def named(enum: type[Enum], description: str | None = None, **values: str) -> Any:
+def described_enum(enum: type[Enum], description: str | None = None, **values: str) -> Any:
     """An enum as GraphQL shows it, with a word on each of its values."""
     shown = strawberry.enum(enum, description=description or inspect.getdoc(enum))
     for value in shown.__strawberry_definition__.values:
-        value.description = values.get(value.name) or documented(enum).get(value.name)
+        value.description = values.get(value.name) or attribute_docstrings(enum).get(value.name)
     return shown

@@ -23,33 +23,38 @@ from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
 from schema.cache_control import Cache
-from schema.descriptions import ARGUMENTS, documented
-from schema.inputs import optional, wanted
+from schema.descriptions import ARGUMENT_DESCRIPTIONS, attribute_docstrings
+from schema.inputs import optional_type, to_graphql_type
 
 Row = TypeVar("Row")
 
-TYPE = " type"
+TYPENAME_KEY = " type"
 """The entry under which a row of an interface says what it is, when graphql-core has to know."""
 
-NEEDED = " needs "
+COLUMN_KEY = " needs "
 """What comes before a column's name in the entry that a computed field is made of; no response key has a space."""
 
 COUNTING = 10
 """Points for a count, which looks at every row."""
 
-Offer = dict[str, tuple[Any, Any]]
+Arguments = dict[str, tuple[Any, Any]]
 """Arguments by name: each with its type and its default."""
 
-FORWARD: Offer = {"first": (int, 20), "after": (str, None)}
-BOTH_WAYS: Offer = {"first": (int, None), "after": (str, None), "last": (int, None), "before": (str, None)}
-NUMBERED: Offer = {"page": (int, 1), "limit": (int, 20)}
-SEVERAL: Offer = {"first": (int, 50)}
+FORWARD_PAGING: Arguments = {"first": (int, 20), "after": (str, None)}
+BIDIRECTIONAL_PAGING: Arguments = {
+    "first": (int, None),
+    "after": (str, None),
+    "last": (int, None),
+    "before": (str, None),
+}
+PAGE_NUMBER: Arguments = {"page": (int, 1), "limit": (int, 20)}
+FIRST_ONLY: Arguments = {"first": (int, 50)}
 """The first rows of a list, without a cursor."""
-RESUMABLE: Offer = {"since": (UUID, None)}
+SINCE: Arguments = {"since": (UUID, None)}
 """The event after which to go on."""
 
 
-class Reads(StrawberryField):
+class DatabaseField(StrawberryField):
     """A field that the database answers; by the time GraphQL asks, its value stands under its response key."""
 
     is_basic_field = False
@@ -85,7 +90,7 @@ class Reads(StrawberryField):
         return answer
 
 
-class Computed(StrawberryField):
+class ComputedField(StrawberryField):
     """A field that is made in Python of columns of its row, which are read along with the rest."""
 
     is_basic_field = False
@@ -95,11 +100,14 @@ class Computed(StrawberryField):
         return self.metadata["needs"]
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        return self.metadata["function"](**{name: source[NEEDED + name] for name in self.needs})
+        return self.metadata["function"](**{name: source[COLUMN_KEY + name] for name in self.needs})
 
 
-def reads(
-    resolver: Callable[..., Any] | None = None, paging: Offer | None = None, cache: Cache | None = None, **costs: Any
+def field(
+    resolver: Callable[..., Any] | None = None,
+    paging: Arguments | None = None,
+    cache: Cache | None = None,
+    **costs: Any,
 ) -> Any:
     """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
 
@@ -107,48 +115,48 @@ def reads(
     page that it is on. `looks`: it looks at a list's rows, and pays what it takes to find them.
     """
     metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
-    return Reads(metadata=metadata, description=resolver and inspect.getdoc(resolver))
+    return DatabaseField(metadata=metadata, description=resolver and inspect.getdoc(resolver))
 
 
-def does(operation: Callable[..., Any], **costs: Any) -> Any:
+def mutation(operation: Callable[..., Any], **costs: Any) -> Any:
     """A field that does something and is then what the operation returns, read as by its viewer."""
-    return Reads(metadata={"operation": operation, **costs}, description=inspect.getdoc(operation))
+    return DatabaseField(metadata={"operation": operation, **costs}, description=inspect.getdoc(operation))
 
 
-def follows(operation: Callable[..., Any], resuming: Offer | None = None) -> Any:
+def subscription(operation: Callable[..., Any], resuming: Arguments | None = None) -> Any:
     """A field that is told again and again: for each event what the operation makes of it, read as by its viewer."""
     metadata = {"operation": operation, "resuming": resuming or {}}
-    return Reads(metadata=metadata, description=inspect.getdoc(operation))
+    return DatabaseField(metadata=metadata, description=inspect.getdoc(operation))
 
 
-def computed(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
+def computed_field(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
     """A field that a function makes of columns of the row, given by name and as the wire spells them."""
-    return Computed(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
+    return ComputedField(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
 
 
-def over(entity: type, cache: Cache | None = None, **options: Any) -> Callable[[type], type]:
+def entity_type(entity: type, cache: Cache | None = None, **options: Any) -> Callable[[type], type]:
     """A GraphQL type whose fields are those of an entity."""
 
     def declare(cls: type) -> type:
         cls.entity, cls.cache = entity, cache
         cls.is_type_of = lambda answer, info: True
-        return answered(cls, **options)
+        return object_type(cls, **options)
 
     return declare
 
 
-def answered(cls: type, **options: Any) -> type:
+def object_type(cls: type, **options: Any) -> type:
     """A GraphQL type that only the database fills: every bare annotation becomes a field that is read."""
-    words, columns = documented(cls), documented(getattr(cls, "entity", cls))
+    words, columns = attribute_docstrings(cls), attribute_docstrings(getattr(cls, "entity", cls))
     for name in inspect.get_annotations(cls):
         if name not in cls.__dict__:
-            setattr(cls, name, reads())
-        field = cls.__dict__[name]
-        field.description = words.get(name) or field.description or columns.get(name)
+            setattr(cls, name, field())
+        declared = cls.__dict__[name]
+        declared.description = words.get(name) or declared.description or columns.get(name)
     return strawberry.type(cls, description=inspect.cleandoc(cls.__doc__ or ""), **options)
 
 
-def parameters(resolver: Callable[..., Any] | None) -> Offer:
+def parameters(resolver: Callable[..., Any] | None) -> Arguments:
     """The parameters that a client may give: all but who asks, what happened and the row that the field belongs to."""
     if resolver is None:
         return {}
@@ -163,33 +171,33 @@ def parameters(resolver: Callable[..., Any] | None) -> Offer:
 def argument(name: str, annotation: Any, default: Any) -> StrawberryArgument:
     """An argument with a default may be left out, and null means the default."""
     required = default is inspect.Parameter.empty
-    annotation, default = (wanted(annotation), UNSET) if required else optional(annotation, default)
-    description = ARGUMENTS.get(to_camel_case(name))
+    annotation, default = (to_graphql_type(annotation), UNSET) if required else optional_type(annotation, default)
+    description = ARGUMENT_DESCRIPTIONS.get(to_camel_case(name))
     return StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=description, default=default)
 
 
-def paging_of(type_: Any) -> Offer:
+def paging_of(type_: Any) -> Arguments:
     if not has_object_definition(type_):
         return {}
     origin = type_.__strawberry_definition__.concrete_of
-    return {"Connection": FORWARD, "Page": NUMBERED}.get(origin.name, {}) if origin else {}
+    return {"Connection": FORWARD_PAGING, "Page": PAGE_NUMBER}.get(origin.name, {}) if origin else {}
 
 
-@answered
+@object_type
 class PageInfo:
     """Where a page stands among the others."""
 
-    has_next_page: bool = reads(looks=True)
+    has_next_page: bool = field(looks=True)
     """Whether there is more after this page."""
-    has_previous_page: bool = reads(looks=True)
+    has_previous_page: bool = field(looks=True)
     """Whether there is more before this page."""
-    start_cursor: str | None = reads(looks=True)
+    start_cursor: str | None = field(looks=True)
     """The cursor of the first row; null on an empty page."""
-    end_cursor: str | None = reads(looks=True)
+    end_cursor: str | None = field(looks=True)
     """The cursor of the last row; null on an empty page."""
 
 
-@answered
+@object_type
 class Edge(Generic[Row]):
     """A row and its place in the order."""
 
@@ -199,31 +207,31 @@ class Edge(Generic[Row]):
     """The row."""
 
 
-@answered
+@object_type
 class Connection(Generic[Row]):
     """Rows in an order, a page at a time, from one cursor to the next."""
 
-    edges: list[Edge[Row]] = reads(points=0, rows_of_page=True, looks=True)
+    edges: list[Edge[Row]] = field(points=0, rows_of_page=True, looks=True)
     """The page's rows, each with its cursor."""
-    nodes: list[Row] = reads(rows_of_page=True, looks=True)
+    nodes: list[Row] = field(rows_of_page=True, looks=True)
     """The page's rows."""
-    page_info: PageInfo = reads(points=0)
+    page_info: PageInfo = field(points=0)
     """Whether there is more, and from where."""
-    total_count: int = reads(points=COUNTING, looks=True)
+    total_count: int = field(points=COUNTING, looks=True)
     """How many rows there are on all pages; counted only when asked for."""
 
 
-@answered
+@object_type
 class Page(Generic[Row]):
     """Rows in an order, by numbered pages."""
 
-    data: list[Row] = reads(rows_of_page=True, looks=True)
+    data: list[Row] = field(rows_of_page=True, looks=True)
     """The page's rows."""
     page: int
     """Which page this is, from 1."""
     limit: int
     """How many rows a page holds."""
-    total: int = reads(points=COUNTING, looks=True)
+    total: int = field(points=COUNTING, looks=True)
     """How many rows there are on all pages."""
-    pages: int = reads(points=COUNTING, looks=True)
+    pages: int = field(points=COUNTING, looks=True)
     """How many pages there are."""

@@ -16,13 +16,13 @@ from pydantic import BaseModel
 from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.descriptions import INPUTS, documented
+from schema.descriptions import INPUT_DESCRIPTIONS, attribute_docstrings
 
-Kind = tuple[Any, Any]
+TypeAndDefault = tuple[Any, Any]
 """A type and a default."""
 
 
-class Entry(NamedTuple):
+class InputField(NamedTuple):
     """One field of an input."""
 
     name: str
@@ -33,24 +33,24 @@ class Entry(NamedTuple):
     """`points`: what each look at a list costs besides that is asked for by this field."""
 
 
-def wanted(annotation: Any) -> Any:
+def to_graphql_type(annotation: Any) -> Any:
     """What GraphQL calls a type of Python's: limits taken off, shapes made inputs."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return wanted(inner[0])
+        return to_graphql_type(inner[0])
     if origin in (Union, types.UnionType):
-        return reduce(or_, map(wanted, inner))
+        return reduce(or_, map(to_graphql_type, inner))
     if origin is list:
-        return list[wanted(inner[0])]
-    return input_of(annotation) if is_shape(annotation) else annotation
+        return list[to_graphql_type(inner[0])]
+    return input_of(annotation) if is_input_model(annotation) else annotation
 
 
-def optional(annotation: Any, default: Any) -> tuple[Any, Any]:
+def optional_type(annotation: Any, default: Any) -> tuple[Any, Any]:
     """What has a default may be left out, and null means the default."""
-    return wanted(annotation) | None, UNSET if default is None else default
+    return to_graphql_type(annotation) | None, UNSET if default is None else default
 
 
-def is_shape(annotation: Any) -> bool:
+def is_input_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and (dataclasses.is_dataclass(annotation) or issubclass(annotation, BaseModel))
 
 
@@ -69,20 +69,24 @@ def input_of(shape: type) -> type:
     return derived
 
 
-def entries_of(shape: type) -> Iterator[Entry]:
-    words = documented(shape)
-    for name, kind, description, costs in of_model(shape) if issubclass(shape, BaseModel) else of_dataclass(shape):
-        yield Entry(name, *kind, description or words.get(name) or INPUTS.get(to_camel_case(name)), costs)
+def entries_of(shape: type) -> Iterator[InputField]:
+    words = attribute_docstrings(shape)
+    for name, kind, description, costs in (
+        model_fields(shape) if issubclass(shape, BaseModel) else dataclass_fields(shape)
+    ):
+        yield InputField(
+            name, *kind, description or words.get(name) or INPUT_DESCRIPTIONS.get(to_camel_case(name)), costs
+        )
 
 
-def of_model(shape: type[BaseModel]) -> Iterator[tuple[str, Kind, str | None, Mapping[str, Any]]]:
+def model_fields(shape: type[BaseModel]) -> Iterator[tuple[str, TypeAndDefault, str | None, Mapping[str, Any]]]:
     for name, field in shape.model_fields.items():
-        required = wanted(field.annotation), dataclasses.MISSING
-        kind = required if field.is_required() else optional(field.annotation, field.default)
+        required = to_graphql_type(field.annotation), dataclasses.MISSING
+        kind = required if field.is_required() else optional_type(field.annotation, field.default)
         yield name, kind, field.description, {}
 
 
-def of_dataclass(shape: type) -> Iterator[tuple[str, Kind, None, Mapping[str, Any]]]:
+def dataclass_fields(shape: type) -> Iterator[tuple[str, TypeAndDefault, None, Mapping[str, Any]]]:
     hints = get_type_hints(shape)
     for field in dataclasses.fields(shape):
-        yield field.name, optional(hints[field.name], field.default), None, field.metadata
+        yield field.name, optional_type(hints[field.name], field.default), None, field.metadata

@@ -5,28 +5,28 @@ from uuid import UUID
 from resolvers import accounts, comments, payments, posts
 from resolvers.passwords import HASH_COST
 from resolvers.stripe import webhooks
-from schema.fields import answered, does
+from schema.fields import mutation, object_type
 from schema.types import AuthPayload, Checkout, Comment, Post, WebhookEvent
 
 
-@answered
+@object_type
 class Mutation:
     """What can be done. Each field is a transaction of its own; they run one after another."""
 
-    register: AuthPayload = does(accounts.register, points=HASH_COST)
-    login: AuthPayload = does(accounts.login, points=HASH_COST)
+    register: AuthPayload = mutation(accounts.register, points=HASH_COST)
+    login: AuthPayload = mutation(accounts.login, points=HASH_COST)
 
-    create_post: Post = does(posts.create)
-    update_post: Post = does(posts.update)
-    publish_post: Post = does(posts.publish)
-    archive_post: Post = does(posts.archive)
-    delete_post: UUID = does(posts.delete)
-    restore_post: Post = does(posts.restore)
-    like_post: Post = does(posts.like)
-    unlike_post: Post = does(posts.unlike)
+    create_post: Post = mutation(posts.create)
+    update_post: Post = mutation(posts.update)
+    publish_post: Post = mutation(posts.publish)
+    archive_post: Post = mutation(posts.archive)
+    delete_post: UUID = mutation(posts.delete)
+    restore_post: Post = mutation(posts.restore)
+    like_post: Post = mutation(posts.like)
+    unlike_post: Post = mutation(posts.unlike)
 
-    add_comment: Comment = does(comments.add)
-    delete_comment: UUID = does(comments.delete)
+    add_comment: Comment = mutation(comments.add)
+    delete_comment: UUID = mutation(comments.delete)
 
-    create_checkout: Checkout = does(payments.checkout, points=50)
-    replay_webhook_event: WebhookEvent = does(webhooks.replay)
+    create_checkout: Checkout = mutation(payments.checkout, points=50)
+    replay_webhook_event: WebhookEvent = mutation(webhooks.replay)

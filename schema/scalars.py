@@ -8,7 +8,7 @@ import strawberry
 from graphql import GraphQLError, GraphQLID, GraphQLScalarType
 from strawberry.types.scalar import ScalarDefinition
 
-from resolvers.inputs import Foreign
+from resolvers.inputs import ExternalId
 
 
 def parse_id(value: Any) -> UUID:
@@ -19,10 +19,10 @@ def parse_id(value: Any) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        return Foreign(text)
+        return ExternalId(text)
 
 
-def parse_moment(value: Any) -> datetime:
+def parse_datetime(value: Any) -> datetime:
     """A moment with its offset from UTC; without one nobody knows which moment it is."""
     try:
         moment = datetime.fromisoformat(value)
@@ -33,7 +33,7 @@ def parse_moment(value: Any) -> datetime:
     raise GraphQLError("DateTime must be a moment as RFC 3339 writes it, such as 2026-01-31T12:00:00Z")
 
 
-class Identifier(GraphQLScalarType):
+class UUIDScalar(GraphQLScalarType):
     """GraphQL's own `ID`, read as a UUID. (graphql-core reserves the name, hence `__new__`.)"""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -42,15 +42,15 @@ class Identifier(GraphQLScalarType):
 
 ID = ScalarDefinition(
     "ID", None, None, str, parse_id, None,
-    implementation=Identifier("ID", serialize=str, parse_value=parse_id, description=GraphQLID.description),
+    implementation=UUIDScalar("ID", serialize=str, parse_value=parse_id, description=GraphQLID.description),
 )  # fmt: skip
 
-Moment = strawberry.scalar(
+DateTime = strawberry.scalar(
     name="DateTime",
     description="A moment in UTC, as RFC 3339 writes it: 2026-01-31T12:00:00.000000Z.",
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     serialize=str,
-    parse_value=parse_moment,
+    parse_value=parse_datetime,
 )
 
-SCALARS = {UUID: ID, datetime: Moment}
+SCALARS = {UUID: ID, datetime: DateTime}

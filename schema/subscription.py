@@ -6,11 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from resolvers import subscriptions
-from schema.descriptions import named
-from schema.fields import RESUMABLE, answered, follows
+from schema.descriptions import described_enum
+from schema.fields import SINCE, object_type, subscription
 from schema.types import Comment, Order, Post
 
-PostEventType = named(
+PostEventType = described_enum(
     subscriptions.PostEventType,
     CREATED="It was written.",
     UPDATED="Its author changed it.",
@@ -24,7 +24,7 @@ PostEventType = named(
 )
 
 
-@answered
+@object_type
 class PostEvent:
     """Something that happened to a post."""
 
@@ -40,10 +40,10 @@ class PostEvent:
     """When it happened."""
 
 
-@answered
+@object_type
 class Subscription:
     """What can be followed. Each event comes once, in order, to those who may know of it by then."""
 
-    post_events: PostEvent = follows(subscriptions.post_events, RESUMABLE)
-    comment_added: Comment = follows(subscriptions.comment_added)
-    order_updated: Order = follows(subscriptions.order_updated)
+    post_events: PostEvent = subscription(subscriptions.post_events, SINCE)
+    comment_added: Comment = subscription(subscriptions.comment_added)
+    order_updated: Order = subscription(subscriptions.order_updated)

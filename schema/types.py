@@ -11,24 +11,24 @@ import strawberry
 import models
 import resolvers
 from schema.cache_control import Cache
-from schema.descriptions import named
-from schema.fields import TYPE, Connection, answered, over, reads
+from schema.descriptions import described_enum
+from schema.fields import TYPENAME_KEY, Connection, entity_type, field, object_type
 
-PostStatus = named(
+PostStatus = described_enum(
     models.PostStatus,
     "Where a post stands.",
     DRAFT="Seen by its author and admins.",
     PUBLISHED="Seen by everyone.",
     ARCHIVED="Taken from public sight; seen by its author and admins.",
 )
-PostOrder = named(
+PostOrder = described_enum(
     resolvers.posts.PostOrder,
     NEWEST="The latest written first.",
     OLDEST="The earliest written first.",
     TITLE="By title, whatever its case.",
     MOST_LIKED="The most liked first.",
 )
-OrderStatus = named(
+OrderStatus = described_enum(
     models.OrderStatus,
     "How far an order is.",
     PENDING="It is not paid yet.",
@@ -36,22 +36,22 @@ OrderStatus = named(
     EXPIRED="Its checkout ended unpaid.",
     REFUNDED="All of it was paid back.",
 )
-Role = named(models.Role, "What an account may do.", USER="What everyone may.", ADMIN="Everything.")
+Role = described_enum(models.Role, "What an account may do.", USER="What everyone may.", ADMIN="Everything.")
 
 
 @strawberry.interface(description="Anything with an id of its own.")
 class Node:
-    id: UUID = reads()
+    id: UUID = field()
 
     @classmethod
     def resolve_type(cls, answer: Any, info: Any, abstract_type: Any) -> str:
-        return answer[TYPE]
+        return answer[TYPENAME_KEY]
 
 
 Node.__strawberry_definition__.fields[0].description = "A UUID, unique across all types."
 
 
-@over(models.User)
+@entity_type(models.User)
 class User(Node):
     """An account."""
 
@@ -63,11 +63,11 @@ class User(Node):
     """What they may do."""
     created_at: datetime
     """When the account was made."""
-    email: str | None = reads(resolvers.accounts.email)
-    posts: Connection[Post] = reads(resolvers.posts.by)
+    email: str | None = field(resolvers.accounts.email)
+    posts: Connection[Post] = field(resolvers.posts.by_author)
 
 
-@over(models.Category, cache=Cache(max_age=60))
+@entity_type(models.Category, cache=Cache(max_age=60))
 class Category(Node):
     """What a post is filed under."""
 
@@ -75,10 +75,10 @@ class Category(Node):
     """What it is called."""
     slug: str
     """Its name as it stands in links."""
-    posts: Connection[Post] = reads(resolvers.posts.filed_under)
+    posts: Connection[Post] = field(resolvers.posts.by_category)
 
 
-@over(models.Tag)
+@entity_type(models.Tag)
 class Tag(Node):
     """A word that posts share."""
 
@@ -86,10 +86,10 @@ class Tag(Node):
     """As whoever used it first spelled it."""
     slug: str
     """Its name as it stands in links."""
-    posts: Connection[Post] = reads(resolvers.posts.tagged)
+    posts: Connection[Post] = field(resolvers.posts.by_tag)
 
 
-@over(models.Comment)
+@entity_type(models.Comment)
 class Comment(Node):
     """Something said about a post."""
 
@@ -103,11 +103,11 @@ class Comment(Node):
     """What it is about."""
 
 
-@over(models.Upload)
+@entity_type(models.Upload)
 class Upload(Node):
     """A file that somebody sent to `POST /api/upload`."""
 
-    url: str = reads(resolvers.uploads.url)
+    url: str = field(resolvers.uploads.url)
     filename: str
     """What its sender called it: to be shown, and never a path."""
     content_type: str
@@ -120,7 +120,7 @@ class Upload(Node):
     """When it was sent."""
 
 
-@over(models.Post)
+@entity_type(models.Post)
 class Post(Node):
     """Something written."""
 
@@ -146,18 +146,18 @@ class Post(Node):
     """Who wrote it."""
     category: Category | None
     """What it is filed under."""
-    tags: list[Tag] = reads(assumed=5)
+    tags: list[Tag] = field(assumed=5)
     """By name."""
-    uploads: list[Upload] = reads(resolvers.uploads.attached_to, assumed=2)
-    comments: Connection[Comment] = reads(resolvers.comments.on)
+    uploads: list[Upload] = field(resolvers.uploads.attached_to, assumed=2)
+    comments: Connection[Comment] = field(resolvers.comments.for_post)
     comment_count: int
     """How many comments there are."""
     like_count: int
     """How many like it."""
-    viewer_has_liked: bool = reads(resolvers.posts.has_liked, points=1)
+    viewer_has_liked: bool = field(resolvers.posts.has_liked, points=1)
 
 
-@over(models.Order)
+@entity_type(models.Order)
 class Order(Node):
     """Something bought, or about to be."""
 
@@ -177,7 +177,7 @@ class Order(Node):
     """When it was paid."""
 
 
-@answered
+@object_type
 class AuthPayload:
     """What signing in gives; the tokens are set as cookies too."""
 
@@ -191,12 +191,12 @@ class AuthPayload:
     """Who has signed in."""
 
 
-CheckoutMode = named(
+CheckoutMode = described_enum(
     resolvers.payments.CheckoutMode, PAYMENT="Once.", SUBSCRIPTION="Again and again, until it is cancelled."
 )
 
 
-@answered
+@object_type
 class Checkout:
     """An order that is to be paid."""
 
@@ -206,7 +206,7 @@ class Checkout:
     """Where to send the buyer: a page of Stripe's."""
 
 
-WebhookStatus = named(
+WebhookStatus = described_enum(
     models.WebhookStatus,
     "What became of a webhook event.",
     RECEIVED="It is being taken in.",
@@ -216,7 +216,7 @@ WebhookStatus = named(
 )
 
 
-@over(models.WebhookEvent)
+@entity_type(models.WebhookEvent)
 class WebhookEvent:
     """Something that Stripe told."""
 

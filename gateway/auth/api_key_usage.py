@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
-from gateway.tasks.periodic import alongside
+from gateway.tasks.periodic import run_in_background
 from models import Database, utcnow
-from models.errors import Refusal
+from models.errors import APIError
 from resolvers import api_keys
 
 WRITE_INTERVAL_SECONDS = 1.0
@@ -39,7 +39,7 @@ class ApiKeyUsage:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["ApiKeyUsage"]:
         """Write in the background while in the scope, and write the rest on leaving it."""
-        async with alongside(self._loop(), "API key usage"):
+        async with run_in_background(self._loop(), "API key usage"):
             yield self
         await self.write()
 
@@ -56,7 +56,7 @@ class ApiKeyUsage:
         try:
             if used_at:
                 await api_keys.record_use(self.db, used_at)
-        except Refusal as error:
+        except APIError as error:
             logger.warning("Could not write when API keys were used: %s", error.message)
         except Exception:
             logger.exception("Could not write when API keys were used")

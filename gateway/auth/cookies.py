@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from gateway.http.client_address import own_origin
 from gateway.http.cookies import get_cookies
-from gateway.http.request_state import Visit
+from gateway.http.request_state import RequestState
 from gateway.settings import Settings
 from models.errors import Forbidden
 from resolvers.tokens import IssuedTokens
@@ -56,17 +56,17 @@ def is_same_or_allowed_origin(connection: HTTPConnection, settings: Settings) ->
     return origin in settings.cors_origins or origin == own_origin(connection, settings.trusted_proxies)
 
 
-def set_auth_cookies(visit: Visit, issued: IssuedTokens, settings: Settings, refresh_seconds: int) -> None:
+def set_auth_cookies(visit: RequestState, issued: IssuedTokens, settings: Settings, refresh_seconds: int) -> None:
     """Set both cookies after login, registration or refresh."""
     set_cookie(visit, SESSION_COOKIE, issued.access_token, issued.expires_in, settings)
     set_cookie(visit, REFRESH_COOKIE, issued.refresh_token, refresh_seconds, settings)
 
 
-def clear_cookie(visit: Visit, name: str, settings: Settings) -> None:
+def clear_cookie(visit: RequestState, name: str, settings: Settings) -> None:
     set_cookie(visit, name, "", 0, settings)
 
 
-def set_cookie(visit: Visit, name: str, value: str, seconds: int, settings: Settings) -> None:
+def set_cookie(visit: RequestState, name: str, value: str, seconds: int, settings: Settings) -> None:
     response = Response()
     path = "/" if settings.prefixes_cookies else COOKIE_PATHS[name]
     secure = settings.in_production or settings.prefixes_cookies

@@ -14,12 +14,12 @@ from gateway.auth.cookies import (
     set_auth_cookies,
 )
 from gateway.http.client_address import client_address
-from gateway.http.conditional import CREDENTIALS
+from gateway.http.conditional import CREDENTIAL_HEADERS
 from gateway.http.cookies import get_cookies
-from gateway.http.request_state import Visit, visit_of
+from gateway.http.request_state import RequestState, get_request_state
 from gateway.limits import Limits, rate_limit_key
 from gateway.settings import Settings
-from models.errors import Refusal, Unauthorized
+from models.errors import APIError, Unauthorized
 from resolvers.context import RequestContext
 
 CONTEXT_KEY = "gateway.context"
@@ -48,11 +48,11 @@ async def authenticate_and_limit(
     state, visit = get_server_state(connection), identify_client(connection)
     ctx = state.context(visit.request_id)
     try:
-        if not CREDENTIALS.isdisjoint(visit.given):
+        if not CREDENTIAL_HEADERS.isdisjoint(visit.headers):
             await authenticate(ctx, connection, cookies=cookies)
-    except Refusal:
+    except APIError:
         if limit:
-            await state.limits.check(limit, visit.stranger, visit)
+            await state.limits.check(limit, visit.client_key, visit)
         raise
     connection.scope[CONTEXT_KEY] = ctx
     visit.viewer = ctx.viewer and ctx.viewer.id
@@ -64,11 +64,11 @@ async def authenticate_and_limit(
     return ctx
 
 
-def identify_client(connection: HTTPConnection) -> Visit:
+def identify_client(connection: HTTPConnection) -> RequestState:
     """Set the rate limit key of a request to its client's address, until it is authenticated."""
-    visit = visit_of(connection.scope)
+    visit = get_request_state(connection.scope)
     address = client_address(connection, get_server_state(connection).settings.trusted_proxies)
-    visit.caller = visit.stranger = rate_limit_key(None, address)
+    visit.caller = visit.client_key = rate_limit_key(None, address)
     return visit
 
 
@@ -77,13 +77,13 @@ async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cooki
 
     An invalid token or key raises `Unauthorized`, also where a viewer is optional: its client expects it to work.
     """
-    authenticator, visit = get_server_state(connection).authenticator, visit_of(connection.scope)
+    authenticator, visit = get_server_state(connection).authenticator, get_request_state(connection.scope)
     token = parse_bearer_token(visit.header(b"authorization"))
     if token is not None:
-        ctx.recognise(await authenticator.authenticate_bearer(token))
+        ctx.authenticate(await authenticator.authenticate_bearer(token))
     elif (key := visit.header(API_KEY_HEADER)) is not None:
-        ctx.recognise(await authenticator.authenticate_api_key(key))
-    elif cookies and b"cookie" in visit.given:
+        ctx.authenticate(await authenticator.authenticate_api_key(key))
+    elif cookies and b"cookie" in visit.headers:
         await authenticate_cookie(ctx, connection)
 
 
@@ -105,21 +105,21 @@ async def authenticate_cookie(ctx: RequestContext, connection: HTTPConnection) -
     token = get_trusted_cookie(connection, SESSION_COOKIE, settings)
     if token is not None:
         try:
-            return ctx.recognise(await authenticator.authenticate_session(token))
+            return ctx.authenticate(await authenticator.authenticate_session(token))
         except Unauthorized:
-            clear_cookie(visit_of(connection.scope), SESSION_COOKIE, settings)
+            clear_cookie(get_request_state(connection.scope), SESSION_COOKIE, settings)
     cookies = get_cookies(connection)
     if authenticator.has_external_session(cookies):
         check_origin(connection, settings)
         if claims := await authenticator.authenticate_external_session(cookies):
-            ctx.recognise(claims)
+            ctx.authenticate(claims)
     return None
 
 
 def attach_session_cookies(connection: HTTPConnection, ctx: RequestContext) -> None:
     """Set the cookies if the operation signed the caller in, whatever the protocol."""
     if ctx.issued is not None:
-        state, visit = get_server_state(connection), visit_of(connection.scope)
+        state, visit = get_server_state(connection), get_request_state(connection.scope)
         visit.viewer = ctx.issued.user
         set_auth_cookies(visit, ctx.issued, state.settings, int(ctx.tokens.refresh_lifetime.total_seconds()))
 

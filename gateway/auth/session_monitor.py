@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from gateway.tasks.periodic import alongside
+from gateway.tasks.periodic import run_in_background
 from models import Database, Role, Viewer
-from models.errors import Refusal, Unauthorized, Unavailable
+from models.errors import APIError, Unauthorized, Unavailable
 from resolvers import accounts
 
 CHECK_INTERVAL_SECONDS = 2.0
@@ -30,7 +30,7 @@ class MonitoredSession:
         self, monitor: "SessionMonitor", session_id: UUID | None, viewer: Viewer | None, expires_at: float | None
     ) -> None:
         self.monitor, self.session_id, self.viewer, self.expires_at = monitor, session_id, viewer, expires_at
-        self.revoked: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
+        self.revoked: asyncio.Future[APIError] = asyncio.get_running_loop().create_future()
         """Resolves to the error to send when the session ends. Never resolves for an anonymous stream."""
 
     def renew(self, expires_at: float | None, session_id: UUID | None = None, viewer: Viewer | None = None) -> None:
@@ -40,7 +40,7 @@ class MonitoredSession:
         self.session_id, self.viewer = session_id or self.session_id, viewer or self.viewer
         self.monitor.add(self)
 
-    def revoke(self, error: Refusal) -> None:
+    def revoke(self, error: APIError) -> None:
         if not self.revoked.done():
             self.revoked.set_result(error)
 
@@ -77,7 +77,7 @@ class SessionMonitor:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SessionMonitor"]:
         """Check in the background while in the scope."""
-        async with alongside(self._loop(), "session monitor"):
+        async with run_in_background(self._loop(), "session monitor"):
             yield self
 
     async def _loop(self) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import String, bindparam, select
 
 from gateway.graphql.database import ReadDatabase
-from gateway.graphql.database.prepared import Prepared, at_most_one
+from gateway.graphql.database.prepared import Prepared, row_or_nulls
 from models import RefreshToken, Role, User, Viewer
 from resolvers import api_keys, identities
 from resolvers.accounts import active_session_role
@@ -18,10 +18,10 @@ ROLE = select(
     .scalar_subquery()
     .label("role")
 )
-IDENTITY = at_most_one(
+IDENTITY = row_or_nulls(
     identities.identity_query(bindparam("issuer", type_=String()), bindparam("subject", type_=String()))
 )
-API_KEY = at_most_one(api_keys.active_key(bindparam("key_hash", type_=String())))
+API_KEY = row_or_nulls(api_keys.active_key(bindparam("key_hash", type_=String())))
 
 
 class SessionLookup:
@@ -32,13 +32,13 @@ class SessionLookup:
         self.identity_query, self.key_query = Prepared(reads, IDENTITY), Prepared(reads, API_KEY)
 
     async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
-        (role,) = await self.role_query.row(user_id=user_id, session_id=session_id)
+        (role,) = await self.role_query.fetch_row(user_id=user_id, session_id=session_id)
         return role and Role[role]
 
     async def identity(self, issuer: str, subject: str) -> tuple[UUID, Viewer] | None:
-        id, user_id, role = await self.identity_query.values(issuer=issuer, subject=subject)
+        id, user_id, role = await self.identity_query.fetch(issuer=issuer, subject=subject)
         return id and (id, Viewer(user_id, role))
 
     async def key(self, key_hash: str) -> WorkingKey | None:
-        id, user_id, role, scopes, expires_at = await self.key_query.values(key_hash=key_hash)
+        id, user_id, role, scopes, expires_at = await self.key_query.fetch(key_hash=key_hash)
         return id and WorkingKey(id, Viewer(user_id, role), scopes, expires_at)

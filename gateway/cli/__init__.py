@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway import seeding
 from gateway.cli import api_keys, webhooks
-from gateway.cli.console import WRONG, confirm, read_settings, shown, stop, with_database, work
+from gateway.cli.console import WRONG, abort, confirm, display_url, read_settings, run, with_database
 from gateway.cli.documents import documents_app, schema_app
-from gateway.cli.migrations import migrated
+from gateway.cli.migrations import ensure_migrated
 from models.migrations import downgrade, is_current, upgrade
 from resolvers import accounts, cleanup
 
@@ -53,18 +53,18 @@ def serve(
     reload: Annotated[bool, typer.Option("--reload", help="Start again when the code changes.")] = False,
 ) -> None:
     """Serve GraphQL and REST."""
-    from gateway.server import run  # here, because other commands need no web server
+    from gateway.server import run as server  # here, because other commands need no web server
 
     settings = read_settings()
     if demo and settings.in_production:
-        stop("--demo is for development: everybody knows the passwords of its accounts", WRONG)
+        abort("--demo is for development: everybody knows the passwords of its accounts", WRONG)
     if workers > 1 and reload:
-        stop("--reload watches one process: leave --workers out", WRONG)
+        abort("--reload watches one process: leave --workers out", WRONG)
     port = settings.port if port is None else port
-    listener = run.listen(host, port, settings, workers=workers, reload=reload)
-    work(settings, migrated(settings))
-    account = work(settings, seeding.demo(settings.database_url)) if demo else None
-    run.serve(listener, settings, account)
+    listener = server.listen(host, port, settings, workers=workers, reload=reload)
+    run(settings, ensure_migrated(settings))
+    account = run(settings, seeding.demo(settings.database_url)) if demo else None
+    server.serve(listener, settings, account)
 
 
 @app.command()
@@ -76,15 +76,15 @@ def migrate(
     """Bring the database up to date."""
     settings = read_settings()
     if check:
-        if not work(settings, is_current(settings.database_url)):
-            stop("The database is behind: run `gateway migrate`")
+        if not run(settings, is_current(settings.database_url)):
+            abort("The database is behind: run `gateway migrate`")
         typer.echo("The database is current")
     elif down:
-        confirm(f"Take {shown(settings)} back to {down}, without what it has kept since?", yes=yes)
-        work(settings, downgrade(settings.database_url, down))
+        confirm(f"Take {display_url(settings)} back to {down}, without what it has kept since?", yes=yes)
+        run(settings, downgrade(settings.database_url, down))
         typer.echo(f"The database is at {down}")
     else:
-        work(settings, upgrade(settings.database_url))
+        run(settings, upgrade(settings.database_url))
         typer.echo("The database is current")
 
 
@@ -104,14 +104,14 @@ def seed(
     """Add made-up posts, comments and likes, to measure with or to look at."""
     settings = read_settings()
     try:
-        amounts = seeding.Amounts(users, posts, comments, likes, tags_per_post, tags, categories)
+        amounts = seeding.SeedSizes(users, posts, comments, likes, tags_per_post, tags, categories)
     except ValueError as error:
-        stop(str(error), WRONG)
+        abort(str(error), WRONG)
     if fresh:
-        confirm(f"Remove every row from {shown(settings)}?", yes=yes)
-    work(settings, migrated(settings))
+        confirm(f"Remove every row from {display_url(settings)}?", yes=yes)
+    run(settings, ensure_migrated(settings))
     with bars() as progress:
-        work(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
+        run(settings, seeding.seed(settings.database_url, amounts, seed=seed, fresh=fresh, progress=Bars(progress)))
 
 
 @app.command()
@@ -132,10 +132,10 @@ def promote(email: Annotated[str, typer.Argument(help="The address that the acco
 @uploads_app.command(name="sweep")
 def sweep_uploads() -> None:
     """Remove the uploads that no post has pointed at for a day, and the files that belong to none."""
-    from gateway.adapters.storage import storage_of  # takes its drivers along, which other commands do without
+    from gateway.adapters.storage import create_storage  # takes its drivers along, which other commands do without
 
     settings = read_settings()
-    swept = with_database(settings, lambda db: cleanup.sweep(db, storage_of(settings.upload_url)))
+    swept = with_database(settings, lambda db: cleanup.delete_orphans(db, create_storage(settings.upload_url)))
     typer.echo(f"Removed {swept.uploads} uploads and {swept.files} stray files")
 
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.cli.console import WRONG, read_settings, stop, with_database
+from gateway.cli.console import WRONG, abort, read_settings, with_database
 from gateway.settings import duration
 from models import utcnow
 from models.errors import ValidationError
 from resolvers import api_keys
-from resolvers.inputs import validated
+from resolvers.inputs import validate
 
 WIDTH = 160
 COLUMNS = "ID", "Name", "Acts as", "Scopes", "Made", "Last used", "State"
@@ -33,14 +33,17 @@ def create(
     expires: Annotated[str | None, typer.Option(metavar="DURATION", help="Such as 90d; never, unless given.")] = None,
 ) -> None:
     """Make a key and print it, this once."""
-    settings, wanted = read_settings(), wanted_key(name=name, scopes=read_scopes(scopes), lifetime=read_life(expires))
+    settings, wanted = (
+        read_settings(),
+        build_input(name=name, scopes=parse_scopes(scopes), lifetime=parse_duration(expires)),
+    )
     key = with_database(settings, lambda db: api_keys.create(db, wanted, user))
     typer.echo("Keep it well: it cannot be shown again.", err=True)
     typer.echo(key)
 
 
 @app.command("list")
-def show() -> None:
+def list_keys() -> None:
     """Show all keys, those that no longer work too, but not what they are."""
     rows = with_database(read_settings(), api_keys.list_keys)
     Console(width=WIDTH).print(table(rows)) if rows else typer.echo("There are no API keys")
@@ -53,44 +56,44 @@ def revoke(key: Annotated[str, typer.Argument(metavar="ID", help="The id that `l
     typer.echo("The key is revoked")
 
 
-def read_scopes(text: str) -> frozenset[api_keys.Scope]:
+def parse_scopes(text: str) -> frozenset[api_keys.Scope]:
     try:
         return api_keys.parse_scopes(part.strip() for part in text.split(","))
     except ValueError:
-        stop(f"--scopes is `read` or `read,write`, not {text!r}", WRONG)
+        abort(f"--scopes is `read` or `read,write`, not {text!r}", WRONG)
 
 
-def read_life(text: str | None) -> timedelta | None:
+def parse_duration(text: str | None) -> timedelta | None:
     try:
         return duration(text)
     except ValueError as error:
-        stop(f"--expires {error}", WRONG)
+        abort(f"--expires {error}", WRONG)
 
 
-def wanted_key(**values: Any) -> api_keys.NewKey:
+def build_input(**values: Any) -> api_keys.NewKey:
     try:
-        return validated(api_keys.NewKey, values)
+        return validate(api_keys.NewKey, values)
     except ValidationError as error:
-        stop(f"--{error.message}", WRONG)
+        abort(f"--{error.message}", WRONG)
 
 
 def table(rows: Sequence[Any]) -> Table:
     shown = Table(*COLUMNS, box=box.SIMPLE)
     for key, user in rows:
-        used, made = day(key.last_used_at), day(key.created_at)
+        used, made = format_date(key.last_used_at), format_date(key.created_at)
         shown.add_row(
-            str(key.id), escape(key.name), escape(user.email or user.name), key.scopes, made, used, state(key)
+            str(key.id), escape(key.name), escape(user.email or user.name), key.scopes, made, used, format_state(key)
         )
     return shown
 
 
-def day(moment: datetime | None) -> str:
+def format_date(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else "never"
 
 
-def state(key: Any) -> str:
+def format_state(key: Any) -> str:
     if key.revoked_at:
-        return f"revoked {day(key.revoked_at)}"
+        return f"revoked {format_date(key.revoked_at)}"
     if key.expires_at is None:
         return "works"
-    return f"{'expired' if key.expires_at <= utcnow() else 'until'} {day(key.expires_at)}"
+    return f"{'expired' if key.expires_at <= utcnow() else 'until'} {format_date(key.expires_at)}"

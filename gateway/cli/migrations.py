@@ -4,11 +4,11 @@ from gateway.settings import Settings
 from models.migrations import is_current, upgrade
 
 
-class Behind(RuntimeError):
+class DatabaseNotMigrated(RuntimeError):
     """The database lacks migrations that this server may not run by itself."""
 
 
-async def migrated(settings: Settings) -> None:
+async def ensure_migrated(settings: Settings) -> None:
     """Bring the database up to date. In production Postgres may have other servers on it, so an operator does that."""
     if settings.on_sqlite or not settings.in_production:
         await upgrade(settings.database_url)
@@ -19,4 +19,4 @@ async def migrated(settings: Settings) -> None:
 async def expect_current(url: str) -> None:
     """Refuse a database that is behind, and leave it as it is."""
     if not await is_current(url):
-        raise Behind("The database is behind this version: run `gateway migrate` first")
+        raise DatabaseNotMigrated("The database is behind this version: run `gateway migrate` first")

@@ -11,23 +11,23 @@ from sse_starlette.sse import AppStatus
 from starlette.types import Receive, Scope, Send
 
 from gateway.auth.session_monitor import SessionMonitor
-from gateway.events.broadcaster import RESET, Hub
-from gateway.events.entry import wire
-from gateway.events.subscriber import Follower, Types, piece
-from gateway.http.request_state import visit_of
+from gateway.events.broadcaster import RESET, Broadcaster
+from gateway.events.entry import format_timestamp
+from gateway.events.subscriber import Subscriber, Types, body_message
+from gateway.http.request_state import get_request_state
 from models import utcnow
 from models.errors import CursorExpired
 from resolvers.context import RequestContext
 
-CUT = "gateway.cut"
+ABORT_EXTENSION = "gateway.cut"
 """Among a request's extensions: breaks its connection. Servers other than ours have no such thing."""
-DIRECT = "gateway.direct"
+SEND_EXTENSION = "gateway.direct"
 """Likewise: how to send past the layers around the application, of which each costs and none looks beyond the start."""
 
 AppStatus.disable_automatic_graceful_drain()  # what ends here ends by `OpenStreams`, which says first when to come back
 
 
-class Feed(EventSourceResponse):
+class EventStreamResponse(EventSourceResponse):
     """One follower's stream.
 
     The headers and the frames are sse-starlette's. Its streaming is not: with its four tasks, a queue and a generator
@@ -37,43 +37,45 @@ class Feed(EventSourceResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, ctx: RequestContext, hub: Hub, monitor: SessionMonitor, types: Types, after: int | None) -> None:
+    def __init__(
+        self, ctx: RequestContext, hub: Broadcaster, monitor: SessionMonitor, types: Types, after: int | None
+    ) -> None:
         """`after`: the id of the last event that the follower has heard, where it comes back."""
         super().__init__((), ping=0)
         self.ctx, self.hub, self.monitor, self.types, self.after = ctx, hub, monitor, types, after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = visit_of(scope)
-        if not visit.wants_body:
+        visit = get_request_state(scope)
+        if not visit.send_body:
             await self.start(send)
-            await send(piece(b"", last=True))
+            await send(body_message(b"", last=True))
             return
         with self.hub.streams.open(visit.caller):
             visit.stream = "feed"
-            cursor, opening = await self.opening()
+            cursor, opening = await self.connected_frame()
             await self.start(send)
-            await send(piece(opening))
-            follower = Follower(direct(scope, send), cut(scope), cursor, self.types, self.guarded())
+            await send(body_message(opening))
+            follower = Subscriber(get_send(scope, send), get_abort(scope), cursor, self.types, self.watch_session())
             await self.follow(follower, receive)
 
     async def start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
-    async def opening(self) -> tuple[int, bytes]:
+    async def connected_frame(self) -> tuple[int, bytes]:
         """Where the stream starts, and what it says of that."""
-        present = await self.hub.log.present()
+        present = await self.hub.log.refresh_position()
         if self.after is None:
             return present, connected(present)
         try:
-            await self.hub.log.check(self.after)
+            await self.hub.log.check_cursor(self.after)
         except CursorExpired:
             return present, connected(present) + RESET
         return self.after, connected(self.after)
 
-    def guarded(self) -> Any:
+    def watch_session(self) -> Any:
         return self.monitor.watch(self.ctx.session_id, self.ctx.viewer, self.ctx.expires_at)
 
-    async def follow(self, follower: Follower, receive: Receive) -> None:
+    async def follow(self, follower: Subscriber, receive: Receive) -> None:
         """Until the client leaves, or has been told all that it will be."""
         self.hub.add(follower)
         try:
@@ -86,17 +88,17 @@ class Feed(EventSourceResponse):
 
 
 def connected(cursor: int) -> bytes:
-    data = orjson.dumps({"type": "connected", "timestamp": wire(utcnow())}).decode()
+    data = orjson.dumps({"type": "connected", "timestamp": format_timestamp(utcnow())}).decode()
     return ServerSentEvent(data, id=str(cursor), sep="\n").encode()
 
 
-def direct(scope: Scope, send: Send) -> Send:
+def get_send(scope: Scope, send: Send) -> Send:
     """The shortest way to a client, once its answer has started."""
-    find = scope.get("extensions", {}).get(DIRECT)
+    find = scope.get("extensions", {}).get(SEND_EXTENSION)
     return (find and find(scope)) or send
 
 
-def cut(scope: Scope) -> Callable[[], Any]:
+def get_abort(scope: Scope) -> Callable[[], Any]:
     """How to break this request's connection; elsewhere its task is cancelled, and the server closes it in time."""
     task = asyncio.current_task()
-    return scope.get("extensions", {}).get(CUT) or (task.cancel if task else piece)
+    return scope.get("extensions", {}).get(ABORT_EXTENSION) or (task.cancel if task else body_message)

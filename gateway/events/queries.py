@@ -4,22 +4,31 @@ from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Integer, Row, String, and_, bindparam, column, func, literal_column, select, text
 
-from gateway.events.entry import NOBODY
+from gateway.events.entry import NIL_UUID
 from models import Event, Order, Post, Role, Viewer
 from models.database.transaction import Transaction
-from models.events import START
-from resolvers.events import Fact
+from models.events import PRUNED
+from resolvers.events import EventType
 
-EVENT = Event.id, Event.type, Event.entity_id, Event.post_id, Event.actor_id, Event.at, Event.hides, Event.was_public
+EVENT = (
+    Event.id,
+    Event.type,
+    Event.entity_id,
+    Event.post_id,
+    Event.actor_id,
+    Event.at,
+    Event.hides_post,
+    Event.was_public,
+)
 AUDIENCE = (
     Post.author_id,
     Post.visible_to(None),
     Post.visible_to(Viewer(Post.author_id)),
-    Post.visible_to(Viewer(NOBODY, Role.ADMIN)),
+    Post.visible_to(Viewer(NIL_UUID, Role.ADMIN)),
     Order.user_id,
 )
 """Whose the post is, and whether everyone, its author and admins may see it now, by its own rule; or whose order."""
-ITS_ORDER = and_(Event.type == Fact.ORDER_UPDATED.value, Order.id == Event.entity_id)
+ITS_ORDER = and_(Event.type == EventType.ORDER_UPDATED.value, Order.id == Event.entity_id)
 
 DRAWN = literal_column("pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)")
 WRITERS = text(
@@ -39,7 +48,7 @@ BEYOND = (
 )
 
 
-async def beyond(session: Transaction, cursor: int, most: int, until: int | None = None) -> Sequence[Row]:
+async def events_after(session: Transaction, cursor: int, most: int, until: int | None = None) -> Sequence[Row]:
     """Events after a cursor in the order of their ids, each with the audience of its post, or of its order."""
     bounds = {"cursor": cursor, "until": LAST if until is None else until, "most": most}
     return (await session.execute(BEYOND, bounds)).all()
@@ -50,35 +59,35 @@ async def newest(session: Transaction) -> int:
     return await session.scalar(select(func.max(Event.id))) or 0
 
 
-async def reaches_back_to(session: Transaction) -> int:
+async def pruned_up_to(session: Transaction) -> int:
     """The id up to which events were forgotten: pruning leaves a mark, as the first row of all."""
-    first = await oldest(session)
-    return first.id if first and first.type == START else 0
+    first = await first_event(session)
+    return first.id if first and first.type == PRUNED else 0
 
 
-async def reaches(session: Transaction, cursor: int) -> bool:
+async def is_available(session: Transaction, cursor: int) -> bool:
     """Whether nothing after a cursor was forgotten, be it by pruning or by somebody who deleted rows."""
-    first = await oldest(session)
-    if first is None or first.type == START:
+    first = await first_event(session)
+    if first is None or first.type == PRUNED:
         return first is None or cursor >= first.id
     return cursor == 0 or cursor >= first.id - 1
 
 
-async def oldest(session: Transaction) -> Row[tuple[int, str]] | None:
+async def first_event(session: Transaction) -> Row[tuple[int, str]] | None:
     return (await session.execute(select(Event.id, Event.type).order_by(Event.id).limit(1))).one_or_none()
 
 
-def may_have_gaps(session: Transaction) -> bool:
+def ids_may_commit_late(session: Transaction) -> bool:
     """SQLite has one writer, so that there ids and commits are in one order."""
     return session.dialect.name != "sqlite"
 
 
-async def newest_drawn(session: Transaction) -> int:
+async def last_allocated_id(session: Transaction) -> int:
     """The highest id that was given to a transaction, which may commit it yet, or never."""
     return await session.scalar(select(DRAWN)) or 0
 
 
-async def writers(session: Transaction) -> frozenset[str]:
+async def open_write_transactions(session: Transaction) -> frozenset[str]:
     """The transactions that write to the table just now.
 
     Whoever has drawn an id is among them, and is no more once all can see what it committed: Postgres lets go of locks

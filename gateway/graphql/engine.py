@@ -14,35 +14,35 @@ import strawberry
 from graphql import GraphQLSchema
 from graphql.execution.values import VariableValues
 
-from gateway.events.log import Log
+from gateway.events.log import EventLog
 from gateway.graphql.cache.count_cache import Counts
-from gateway.graphql.cache.lru import Bounded, Kept
-from gateway.graphql.cache.response_cache import Answers, Reading
+from gateway.graphql.cache.lru import AsyncLRUCache, LRUCache
+from gateway.graphql.cache.response_cache import CacheTicket, ResponseCache
 from gateway.graphql.database import ReadDatabase
 from gateway.graphql.documents.limits import DocumentLimits
-from gateway.graphql.documents.operation import Operation, read
-from gateway.graphql.errors import RequestRefused, refusal_of
-from gateway.graphql.execution.fallback import completed, described
+from gateway.graphql.documents.operation import Operation, parse_operation
+from gateway.graphql.errors import RequestError, to_api_error
+from gateway.graphql.execution.fallback import execute_introspection, execute_remaining
 from gateway.graphql.execution.mutations import Mutations
-from gateway.graphql.execution.result import NULL, Outcome, spliced
+from gateway.graphql.execution.result import NULL, ExecutionResult, from_row
 from gateway.graphql.execution.subscriptions import Subscription, Subscriptions
-from gateway.graphql.planning.plan import values_of
+from gateway.graphql.planning.plan import request_values
 from gateway.graphql.planning.planner import Planner
 from gateway.graphql.request import (
-    TO_BE_ASKED_FOR,
-    Answer,
+    NO_CACHE,
+    CacheControl,
     CostReport,
     GraphQLRequest,
-    Reuse,
-    answered,
-    called,
-    reported,
+    GraphQLResponse,
+    build_response,
+    truncate_name,
+    with_cost_extension,
 )
 from models import Viewer
 from models.errors import MethodNotAllowed, NotAcceptable
-from resolvers.context import RequestContext, for_free
+from resolvers.context import RequestContext, no_charge
 
-__all__ = ["Answer", "DocumentLimits", "Engine", "GraphQLRequest", "StaticQuery"]
+__all__ = ["DocumentLimits", "Engine", "GraphQLRequest", "GraphQLResponse", "StaticQuery"]
 
 MOST_DOCUMENTS, DOCUMENT_TOKENS = 1_000, 200_000
 """A token takes 400 bytes of memory once it has been read, however few it has of text."""
@@ -63,15 +63,17 @@ class StaticQuery:
         return self, make, orjson.dumps(variables)
 
 
-def introspected(operation: Operation, points: int) -> Answer:
-    return Answer(described(operation), operation=called(operation.name), points=points, kind=operation.kind)
+def introspect(operation: Operation, points: int) -> GraphQLResponse:
+    return GraphQLResponse(
+        execute_introspection(operation), operation=truncate_name(operation.name), points=points, kind=operation.type
+    )
 
 
-def weight_of(operation: Operation, answer: Answer) -> int:
+def weight_of(operation: Operation, answer: GraphQLResponse) -> int:
     return len(answer.body)
 
 
-def as_it_is(texts: dict[str, bytes], reuse: Reuse) -> dict[str, bytes]:
+def identity(texts: dict[str, bytes], reuse: CacheControl) -> dict[str, bytes]:
     return texts
 
 
@@ -83,25 +85,25 @@ class Engine:
         schema: strawberry.Schema,
         reads: ReadDatabase,
         limits: DocumentLimits | None = None,
-        answers: Answers | None = None,
-        counts: Answers | None = None,
+        answers: ResponseCache | None = None,
+        counts: ResponseCache | None = None,
     ) -> None:
         self.schema: GraphQLSchema = schema._schema
         self.reads, self.limits = reads, limits or DocumentLimits()
-        self.answers, self.counts = answers or Answers(), Counts(counts or Answers())
+        self.answers, self.counts = answers or ResponseCache(), Counts(counts or ResponseCache())
         aside = ThreadPoolExecutor(1, "compiling")
         """Documents that nobody has met wait for each other; those that are known never wait for them."""
-        self.documents = Kept[Operation](
-            aside, MOST_DOCUMENTS, DOCUMENT_TOKENS, lambda key, operation: operation.tokens
+        self.documents = AsyncLRUCache[Operation](
+            aside, MOST_DOCUMENTS, DOCUMENT_TOKENS, lambda key, operation: operation.token_count
         )
-        self.introspections = Kept[Answer](aside, MOST_INTROSPECTIONS, INTROSPECTION_BYTES, weight_of)
+        self.introspections = AsyncLRUCache[GraphQLResponse](aside, MOST_INTROSPECTIONS, INTROSPECTION_BYTES, weight_of)
         self.planner = Planner(self.schema, reads.dialect, aside)
         self.mutations = Mutations(self.schema, self.planner, reads)
         self.subscriptions = Subscriptions(self.mutations, reads)
         self.static_operations: dict[StaticQuery, Operation] = {}
 
     @property
-    def caches(self) -> dict[str, Bounded]:
+    def caches(self) -> dict[str, LRUCache]:
         """By what they keep."""
         return {
             "response": self.answers,
@@ -110,7 +112,7 @@ class Engine:
             "plan": self.planner.plans,
         }
 
-    async def answer(self, request: GraphQLRequest, ctx: RequestContext) -> Answer:
+    async def execute(self, request: GraphQLRequest, ctx: RequestContext) -> GraphQLResponse:
         """The response to one request. Raises nothing: every refusal is in the body."""
         name = request.operation_name
         try:
@@ -118,46 +120,46 @@ class Engine:
             name = operation.name
             if operation.is_subscription:
                 raise NotAcceptable(STREAMS)
-            asked = None if operation.is_mutation else self.asked(request)
-            if asked and (known := self.answers.given(asked, ctx.viewer)):
+            asked = None if operation.is_mutation else self.cache_key(request)
+            if asked and (known := self.answers.get(asked, ctx.viewer)):
                 await ctx.charge(known.points)
                 return known
-            variables = operation.coerced(request.variables)
+            variables = operation.coerce_variables(request.variables)
             points = operation.points(variables)
             if request.cost is not CostReport.VALIDATE:
                 await ctx.charge(points)
-        except RequestRefused as refused:
-            return answered(None, refused.errors, name, ctx.request_id)
+        except RequestError as refused:
+            return build_response(None, refused.errors, name, ctx.request_id)
         except Exception as error:
-            return answered(None, [error], name, ctx.request_id)
+            return build_response(None, [error], name, ctx.request_id)
         if request.cost is CostReport.VALIDATE:
-            return Answer(reported(b"{}", points, self.limits.cost), operation=called(name))
+            return GraphQLResponse(with_cost_extension(b"{}", points, self.limits.cost), operation=truncate_name(name))
         try:
             if operation.is_introspection:
-                return self.costing(await self.introspected(operation, points), request)
-            data, errors, reading = await self.executed(operation, variables, request, ctx)
+                return self.with_cost(await self.introspect(operation, points), request)
+            data, errors, reading = await self._execute(operation, variables, request, ctx)
         except Exception as error:
             data, errors, reading = NULL.encode(), [error], None
-        reuse = reading.reuse if reading else TO_BE_ASKED_FOR
-        answer = answered(data, errors, name, ctx.request_id, reuse, points, operation.kind)
+        reuse = reading.reuse if reading else NO_CACHE
+        answer = build_response(data, errors, name, ctx.request_id, reuse, points, operation.type)
         if asked and not errors:
-            self.answers.give(asked, reading, answer, len(answer.body) + len(request.query))
-        return self.costing(answer, request)
+            self.answers.put(asked, reading, answer, len(answer.body) + len(request.query))
+        return self.with_cost(answer, request)
 
-    def costing(self, answer: Answer, request: GraphQLRequest) -> Answer:
+    def with_cost(self, answer: GraphQLResponse, request: GraphQLRequest) -> GraphQLResponse:
         """An answer that says what it costs, where that was asked."""
         if request.cost is not CostReport.REPORT:
             return answer
-        return replace(answer, body=reported(answer.body, answer.points, self.limits.cost))
+        return replace(answer, body=with_cost_extension(answer.body, answer.points, self.limits.cost))
 
-    async def introspected(self, operation: Operation, points: int) -> Answer:
+    async def introspect(self, operation: Operation, points: int) -> GraphQLResponse:
         """What the schema says of itself, which is the same for everybody at any time."""
         known = self.introspections.get(operation)
-        return known or await self.introspections.made(operation, partial(introspected, operation, points))
+        return known or await self.introspections.get_or_create(operation, partial(introspect, operation, points))
 
-    def asked(self, request: GraphQLRequest) -> Hashable:
+    def cache_key(self, request: GraphQLRequest) -> Hashable:
         """A request as far as its answer depends on it; None where answers are not kept."""
-        if not self.answers.heaviest or request.cost:
+        if not self.answers.max_weight or request.cost:
             return None
         return request.query, request.operation_name, orjson.dumps(request.variables or None)
 
@@ -169,56 +171,56 @@ class Engine:
             return False  # `answer` says why it is refused
 
     async def subscribe(
-        self, request: GraphQLRequest, ctx: RequestContext, log: Log, resumed: int | None = None
-    ) -> Subscription | Answer:
+        self, request: GraphQLRequest, ctx: RequestContext, log: EventLog, resumed: int | None = None
+    ) -> Subscription | GraphQLResponse:
         """A subscriber who stands at the cursor that they resume from, or the answer that says why there is none."""
         name = request.operation_name
         try:
             operation = await self.operation(request)
             name = operation.name
-            variables = operation.coerced(request.variables)
+            variables = operation.coerce_variables(request.variables)
             await ctx.charge(operation.points(variables))
-            return await self.subscriptions.begin(request, operation, variables, ctx, log, resumed)
-        except RequestRefused as refused:
-            return answered(None, refused.errors, name, ctx.request_id)
+            return await self.subscriptions.subscribe(request, operation, variables, ctx, log, resumed)
+        except RequestError as refused:
+            return build_response(None, refused.errors, name, ctx.request_id)
         except Exception as error:
-            return answered(None, [error], name, ctx.request_id)
+            return build_response(None, [error], name, ctx.request_id)
 
     def prepare(self, queries: Iterable[StaticQuery]) -> None:
         """Compile the server's own queries. An invalid one raises `RequestRefused`, which stops the start."""
         for query in queries:
-            self.static_operations[query] = read(self.schema, DocumentLimits(), query.source)
+            self.static_operations[query] = parse_operation(self.schema, DocumentLimits(), query.source)
 
     async def read(
         self,
         query: StaticQuery,
         variables: dict[str, Any],
         viewer: Viewer | None,
-        make: Callable[[dict[str, bytes], Reuse], Made] = as_it_is,
-        charge: Callable[[int], Awaitable[None]] = for_free,
+        make: Callable[[dict[str, bytes], CacheControl], Made] = identity,
+        charge: Callable[[int], Awaitable[None]] = no_charge,
     ) -> Made:
         """Return what `make` builds from the JSON text of each root field; a missing root is `null`.
 
         `charge` gets the cost before the query runs, from the cache too. Raises the first error of the result.
         """
         key = query.cache_key(variables, make)
-        if cached := self.answers.given(key, viewer):
+        if cached := self.answers.get(key, viewer):
             made, cost = cached
             await charge(cost)
             return made
         operation = self.static_operations[query]
         try:
-            values = operation.coerced(variables)
-        except RequestRefused as refused:
-            raise refusal_of(refused.errors[0]) from refused
+            values = operation.coerce_variables(variables)
+        except RequestError as refused:
+            raise to_api_error(refused.errors[0]) from refused
         cost = operation.points(values)
         await charge(cost)
-        outcome, reading = await self.queried(operation, values, viewer)
+        outcome, reading = await self._execute_query(operation, values, viewer)
         for error in outcome.errors:
-            raise refusal_of(error).with_traceback(None) from error
+            raise to_api_error(error).with_traceback(None) from error
         texts = {key: text.encode() for key, text in outcome.texts.items()}
         made = make(texts, reading.reuse)
-        self.answers.give(key, reading, (made, cost), sum(map(len, texts.values())))
+        self.answers.put(key, reading, (made, cost), sum(map(len, texts.values())))
         return made
 
     async def operation(self, request: GraphQLRequest) -> Operation:
@@ -226,32 +228,34 @@ class Engine:
         key = request.query, request.operation_name
         operation = self.documents.get(key)
         if operation is None:
-            operation = await self.documents.made(key, partial(read, self.schema, self.limits, *key))
+            operation = await self.documents.get_or_create(
+                key, partial(parse_operation, self.schema, self.limits, *key)
+            )
         if operation.is_mutation and request.only_queries:
             raise MethodNotAllowed("Mutations are sent by POST")
         return operation
 
-    async def executed(
+    async def _execute(
         self, operation: Operation, variables: VariableValues, request: GraphQLRequest, ctx: RequestContext
-    ) -> tuple[bytes, list[Any], Reading | None]:
+    ) -> tuple[bytes, list[Any], CacheTicket | None]:
         """The answer's data, its errors, and what was read for it, if that is all that there is to it."""
         if operation.is_mutation:
-            outcome, reading = await self.mutations.outcome(operation, variables, ctx), None
+            outcome, reading = await self.mutations.execute(operation, variables, ctx), None
         else:
-            outcome, reading = await self.queried(operation, variables, ctx.viewer)
+            outcome, reading = await self._execute_query(operation, variables, ctx.viewer)
         if outcome.complete:
-            return outcome.data(), outcome.errors, reading
-        result = await completed(operation, outcome, request.variables, ctx)
+            return outcome.to_bytes(), outcome.errors, reading
+        result = await execute_remaining(operation, outcome, request.variables, ctx)
         return orjson.dumps(result.data), result.errors or [], None
 
-    async def queried(
+    async def _execute_query(
         self, operation: Operation, variables: VariableValues, viewer: Viewer | None
-    ) -> tuple[Outcome, Reading]:
+    ) -> tuple[ExecutionResult, CacheTicket]:
         """All the root fields of a query, by one statement."""
-        plan, values = await self.planner.query(operation, variables, viewer), values_of(variables, viewer)
-        taken = self.counts.known(plan, values, viewer) if plan.counts else ()
+        plan, values = await self.planner.query_plan(operation, variables, viewer), request_values(variables, viewer)
+        taken = self.counts.load(plan, values, viewer) if plan.counts else ()
         parameters, refused = plan.bind(values)
         reading = self.answers.reading(plan, values, viewer)
-        row = await self.reads.row(plan.sql, parameters) if plan.sql else ()
-        self.counts.learn(taken, row)
-        return spliced(plan, row, refused), reading
+        row = await self.reads.fetch_row(plan.sql, parameters) if plan.sql else ()
+        self.counts.store(taken, row)
+        return from_row(plan, row, refused), reading

@@ -8,13 +8,13 @@ from typing import Any
 from graphql import GraphQLError
 
 from gateway.graphql.documents.selection import Field
-from gateway.http.errors import note_cause
-from models.errors import Refusal, ValidationError
+from gateway.http.errors import log_cause
+from models.errors import APIError, ValidationError
 
 logger = logging.getLogger("gateway.graphql")
 
 
-class RequestRefused(Exception):
+class RequestError(Exception):
     """A request of which nothing is executed: its document, its variables or its kind is refused."""
 
     def __init__(self, errors: Iterable[GraphQLError]) -> None:
@@ -22,37 +22,37 @@ class RequestRefused(Exception):
         super().__init__("; ".join(error.message for error in self.errors))
 
 
-def located(refusal: Exception, field: Field) -> GraphQLError:
+def field_error(refusal: Exception, field: Field) -> GraphQLError:
     """A refusal at the field that was refused."""
     return GraphQLError(str(refusal), field.nodes, path=field.path, original_error=refusal)
 
 
-def refusal_of(error: Exception) -> Refusal:
+def to_api_error(error: Exception) -> APIError:
     """What a client is told: our own refusals, and graphql-core's of what was asked; of all else, nothing."""
     cause = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    if isinstance(cause, Refusal):
-        note_cause(cause)
+    if isinstance(cause, APIError):
+        log_cause(cause)
         return cause
     if isinstance(cause, GraphQLError) and cause.path is None:
-        return ValidationError(without_input(str(getattr(error, "message", error))))  # the outermost says where
+        return ValidationError(strip_input(str(getattr(error, "message", error))))  # the outermost says where
     logger.error("Unexpected error", exc_info=(type(cause), cause, cause.__traceback__))
-    return Refusal()
+    return APIError()
 
 
 FOUND = re.compile(r"[,;]? [Ff]ound: ")
 
 
-def without_input(message: str) -> str:
+def strip_input(message: str) -> str:
     """What graphql-core says is wrong, without the whole input that it found instead: there may be a password in it."""
     wrong, *found = FOUND.split(message, 1)
     return wrong + "." if found and not wrong.endswith("?") else wrong
 
 
-def rendered(error: Exception, request_id: str) -> dict[str, Any]:
+def format_error(error: Exception, request_id: str) -> dict[str, Any]:
     """One entry of `errors`."""
-    refusal = refusal_of(error)
+    refusal = to_api_error(error)
     entry = error.formatted if isinstance(error, GraphQLError) else {}
     extensions = {"code": refusal.code, "status": refusal.status}
     if refusal.details is not None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from gateway.graphql.errors import rendered
+from gateway.graphql.errors import format_error
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class DocumentReference:
     """A document by its name."""
 
     id: str
@@ -39,13 +39,13 @@ class GraphQLRequest:
     operation_name: str | None = None
     only_queries: bool = False
     """A request that must change nothing, such as a GET."""
-    reference: Reference | None = None
+    reference: DocumentReference | None = None
     """What names its document, until `gateway/persisted` has found the text."""
     cost: CostReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
+class CacheControl:
     """How an answer may be used again by whoever has it."""
 
     max_age: int = 0
@@ -54,30 +54,30 @@ class Reuse:
     """Whether it is its viewer's alone."""
 
 
-TO_BE_ASKED_FOR = Reuse()
+NO_CACHE = CacheControl()
 
 
 LONGEST_NAME = 100
 """Characters of an operation's name that logs and traces have: clients make names up, as long as documents may be."""
 
 
-def called(name: str | None) -> str | None:
+def truncate_name(name: str | None) -> str | None:
     """What logs and traces call an operation."""
     return name and name[:LONGEST_NAME]
 
 
 @dataclass(frozen=True)
-class Answer:
+class GraphQLResponse:
     """The whole response, and what a log says of it."""
 
     body: bytes
-    executed: bool = True
+    has_data: bool = True
     """False of a request error: the body has no `data`."""
     errors: list[str] = field(default_factory=list)
     """The code of each error."""
     operation: str | None = None
     """What the client calls the operation, as far as that is logged."""
-    reuse: Reuse = TO_BE_ASKED_FOR
+    reuse: CacheControl = NO_CACHE
     points: int = 0
     """What it costs."""
     kind: str = ""
@@ -89,26 +89,26 @@ class Answer:
         return f'"{digest(self.body)}"'
 
 
-def answered(
+def build_response(
     data: bytes | None,
     errors: Sequence[Exception],
     operation: str | None,
     request_id: str,
-    reuse: Reuse = TO_BE_ASKED_FOR,
+    reuse: CacheControl = NO_CACHE,
     points: int = 0,
     kind: str = "",
-) -> Answer:
+) -> GraphQLResponse:
     """The response's JSON. Without `data` nothing was executed."""
     entries = [] if data is None else [b'"data":' + data]
-    told = [rendered(error, request_id) for error in errors]
+    told = [format_error(error, request_id) for error in errors]
     if told:
         entries.append(b'"errors":' + orjson.dumps(told, default=str))
     codes = [entry["extensions"]["code"] for entry in told]
     body = b"{" + b",".join(entries) + b"}"
-    return Answer(body, data is not None, codes, called(operation), reuse, points, kind)
+    return GraphQLResponse(body, data is not None, codes, truncate_name(operation), reuse, points, kind)
 
 
-def reported(body: bytes, points: int, most: int) -> bytes:
+def with_cost_extension(body: bytes, points: int, most: int) -> bytes:
     """A response that says what it costs, and what one may."""
     extensions = b'"extensions":{"cost":{"requested":%d,"maximum":%d}}}' % (points, most)
     return (body[:-1] + b"," + extensions) if len(body) > 2 else b"{" + extensions

@@ -16,7 +16,7 @@ OF_PAGES = {"ws": "http", "wss": "https"}
 
 
 @lru_cache(1024)
-def trusts(proxies: Networks, address: str) -> bool:
+def is_trusted_proxy(proxies: Networks, address: str) -> bool:
     """Kept for those seen last: reading an address takes as long as counting its request."""
     try:
         parsed = ip_address(address)
@@ -32,7 +32,7 @@ def client_address(connection: HTTPConnection, proxies: Networks) -> str:
     if not proxies:
         return address
     hops = ",".join(connection.headers.getlist("x-forwarded-for")).split(",")
-    while hops and trusts(proxies, address):
+    while hops and is_trusted_proxy(proxies, address):
         hop = hops.pop().strip()
         if not is_address(hop):
             break
@@ -41,7 +41,7 @@ def client_address(connection: HTTPConnection, proxies: Networks) -> str:
 
 
 @lru_cache(4096)
-def counted(address: str) -> str:
+def rate_limit_address(address: str) -> str:
     """Whom an address stands for. One customer has a /64 of IPv6 at the least; IPv4 may come as IPv6."""
     try:
         parsed = ip_address(address)
@@ -60,16 +60,16 @@ def is_address(text: str) -> bool:
     return True
 
 
-def page_scheme(connection: HTTPConnection, proxies: Networks) -> str:
+def request_scheme(connection: HTTPConnection, proxies: Networks) -> str:
     """`https` or `http`: by what the client came, or its page did."""
     scheme = connection.scope["scheme"]
-    if proxies and connection.client and trusts(proxies, connection.client.host):
+    if proxies and connection.client and is_trusted_proxy(proxies, connection.client.host):
         scheme = connection.headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()
     return OF_PAGES.get(scheme, scheme)
 
 
 def own_origin(connection: HTTPConnection, proxies: Networks) -> str:
     """This server's origin, as the client addressed it."""
-    scheme = page_scheme(connection, proxies)
+    scheme = request_scheme(connection, proxies)
     host = connection.headers.get("host", "").lower()
     return f"{scheme}://{host.removesuffix(DEFAULT_PORTS.get(scheme, ':'))}"

@@ -4,44 +4,44 @@ import re
 
 from starlette.responses import Response
 
-from gateway.graphql.request import Reuse
-from gateway.http.request_state import Visit
-from gateway.http.responses import Ready, written
+from gateway.graphql.request import CacheControl
+from gateway.http.request_state import RequestState
+from gateway.http.responses import RawResponse, encode_headers
 
-CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-api-key"})
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie", b"x-api-key"})
 VARY = "Authorization, Cookie, X-API-Key"
 """What is seen depends on who asks."""
 
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": VARY}
 """Only who asked may keep it, and must ask whether it still holds."""
-NOT_SHARED = written([(b"cache-control", REVALIDATED["Cache-Control"].encode())])
+NOT_SHARED = encode_headers([(b"cache-control", REVALIDATED["Cache-Control"].encode())])
 
 VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
 """Weak or not: proxies weaken what they compress, and what it names is as good as before."""
 
 
-def cache_control(reuse: Reuse, visit: Visit) -> bytes:
+def cache_control(reuse: CacheControl, visit: RequestState) -> bytes:
     """Shared only where nobody said who they are, and it would have made no difference."""
     if not reuse.max_age:
         return NOT_SHARED
-    is_shared = not reuse.is_private and CREDENTIALS.isdisjoint(visit.given)
+    is_shared = not reuse.is_private and CREDENTIAL_HEADERS.isdisjoint(visit.headers)
     return b"cache-control: %b, max-age=%d\r\n" % (b"public" if is_shared else b"private", reuse.max_age)
 
 
-def validators(text: str) -> list[str]:
+def parse_etags(text: str) -> list[str]:
     """What a list of entity tags names; `*` names whatever there is."""
     return [tag or star for tag, star in VALIDATOR.findall(text)]
 
 
-def matches(if_none_match: str, etag: str) -> bool:
-    named = validators(if_none_match)
+def etag_matches(if_none_match: str, etag: str) -> bool:
+    named = parse_etags(if_none_match)
     return "*" in named or etag.strip('"') in named
 
 
-def unless_known(body: bytes, etag: str, visit: Visit, head: bytes, media_type: bytes) -> Response:
+def conditional_response(body: bytes, etag: str, visit: RequestState, head: bytes, media_type: bytes) -> Response:
     """An answer with its tag; 304 to who has it already."""
     tagged = b"%betag: %b\r\n" % (head, etag.encode())
     known = visit.header(b"if-none-match")
-    if known is not None and (known == etag or matches(known, etag)):
-        return Ready(304, tagged)
-    return Ready(200, tagged, body, media_type)
+    if known is not None and (known == etag or etag_matches(known, etag)):
+        return RawResponse(304, tagged)
+    return RawResponse(200, tagged, body, media_type)

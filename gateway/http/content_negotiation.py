@@ -22,44 +22,44 @@ ACCEPTED_AS = {
 """What each media range gets. Of those that a client likes equally, an earlier one here wins."""
 
 
-def accepted(scope: Any) -> str:
+def accept_header(scope: Any) -> str:
     """What all `Accept` headers of a request say."""
     return b",".join([value for name, value in scope["headers"] if name == b"accept"]).decode("latin-1")
 
 
-def preferred(scope: Any) -> str | None:
+def negotiate(scope: Any) -> str | None:
     """The media type that the client likes best; None where it accepts neither of ours."""
-    return best(accepted(scope))
+    return negotiate_media_type(accept_header(scope))
 
 
 @lru_cache(256)
-def best(accept: str) -> str | None:
+def negotiate_media_type(accept: str) -> str | None:
     """For an `Accept` header; without one, JSON, as clients have always been given."""
     if not accept.strip():
         return JSON
-    quality = {name: weight for name, weight in ranges(accept) if name in ACCEPTED_AS}
-    liked = [name for name in ACCEPTED_AS if weight_of(quality, name) > 0 and name in quality]
+    quality = {name: weight for name, weight in parse_accept(accept) if name in ACCEPTED_AS}
+    liked = [name for name in ACCEPTED_AS if q_of(quality, name) > 0 and name in quality]
     chosen = max(liked, key=lambda name: quality[name], default=None)
     return chosen and ACCEPTED_AS[chosen]
 
 
-def is_legacy(scope: Any) -> bool:
+def expects_legacy_json(scope: Any) -> bool:
     """Whether a client asks for plain JSON by name and nothing newer. Such clients read JSON of a 200 alone."""
-    quality = dict(ranges(accepted(scope)))
+    quality = dict(parse_accept(accept_header(scope)))
     return quality.get(JSON, 0.0) > 0 and not quality.keys() & {GRAPHQL_RESPONSE, EVENT_STREAM, MULTIPART}
 
 
 @lru_cache(256)
-def best_stream(accept: str) -> str | None:
+def negotiate_stream(accept: str) -> str | None:
     """The kind of stream that the client likes best; None where it asks for none by name."""
     liked: dict[str, float] = {}
-    for part, (name, weight) in zip(accept.split(","), ranges(accept), strict=True):
-        if weight > 0 and (name == EVENT_STREAM or (name == MULTIPART and is_subscription(part))):
+    for part, (name, weight) in zip(accept.split(","), parse_accept(accept), strict=True):
+        if weight > 0 and (name == EVENT_STREAM or (name == MULTIPART and is_apollo_multipart(part))):
             liked.setdefault(name, weight)
     return max(liked, key=lambda name: liked[name], default=None)
 
 
-def is_subscription(part: str) -> bool:
+def is_apollo_multipart(part: str) -> bool:
     """Whether a range of `multipart/mixed` is for Apollo's subscriptions."""
     pairs = (piece.strip().partition("=") for piece in part.split(";"))
     return any(
@@ -67,26 +67,26 @@ def is_subscription(part: str) -> bool:
     )
 
 
-def weight_of(quality: dict[str, float], name: str) -> float:
+def q_of(quality: dict[str, float], name: str) -> float:
     """How much a range is liked; `*/*` does not bring back JSON that was refused by name."""
     return min(quality.get(name, 0.0), quality.get(ACCEPTED_AS[name], 1.0))
 
 
 def prefers_html(accept: str) -> bool:
     """Whether it is a browser that asks, whose address bar asks for HTML before anything of ours."""
-    quality = dict(ranges(accept))
+    quality = dict(parse_accept(accept))
     return quality.get(HTML, 0.0) > max(quality.get(JSON, 0.0), quality.get(GRAPHQL_RESPONSE, 0.0))
 
 
-def ranges(accept: str) -> Iterator[tuple[str, float]]:
+def parse_accept(accept: str) -> Iterator[tuple[str, float]]:
     """Each media range, with its weight from 0 to 1."""
     for part in accept.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weights = [value for key, _, value in (p.partition("=") for p in parameters) if key.strip() == "q"]
-        yield name, weight(weights[0] if weights else "1")
+        yield name, parse_q(weights[0] if weights else "1")
 
 
-def weight(text: str) -> float:
+def parse_q(text: str) -> float:
     try:
         return min(max(float(text), 0.0), 1.0)
     except ValueError:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from starlette.requests import HTTPConnection
 
-from gateway.http.request_state import visit_of
+from gateway.http.request_state import get_request_state
 
 WHITESPACE = " \t"
 """The only characters that browsers strip from both ends of a name or a value (section 5.6)."""
@@ -16,7 +16,7 @@ WHITESPACE = " \t"
 
 def get_cookies(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the cookies of a request, parsed once."""
-    visit = visit_of(connection.scope)
+    visit = get_request_state(connection.scope)
     if visit.cookies is None:
         visit.cookies = parse_cookies(connection.headers.getlist("cookie"))
     return visit.cookies

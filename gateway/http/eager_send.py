@@ -6,21 +6,21 @@ from functools import partial
 from types import coroutine
 from typing import Any
 
-STALL = 10.0
+SEND_TIMEOUT = 10.0
 """Seconds that a client may take over what it was sent, before it is disconnected, and resumes from its cursor."""
 
 
-def begun(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+def send_eagerly(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
     """Do what can be done at once; what is left of it, to be awaited, or None if nothing is."""
     try:
         waits_for = work.send(None)
     except StopIteration:
         return None
-    return rest(work, waits_for)
+    return resume(work, waits_for)
 
 
 @coroutine
-def rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+def resume(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
     while True:
         try:
             answer = yield waits_for
@@ -34,9 +34,9 @@ def rest(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any,
             return
 
 
-async def taken(sending: Coroutine[Any, Any, None]) -> None:
+async def send_with_timeout(sending: Coroutine[Any, Any, None]) -> None:
     """Wait until there is room for it, as there mostly is at once. Raises TimeoutError for who makes none in time."""
-    remaining = begun(sending)
+    remaining = send_eagerly(sending)
     if remaining is not None:
-        async with asyncio.timeout(STALL):
+        async with asyncio.timeout(SEND_TIMEOUT):
             await remaining

@@ -12,11 +12,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from gateway.http.content_negotiation import GRAPHQL_PATH, preferred
-from gateway.http.request_state import visit_of
-from gateway.http.responses import Ready, written
-from models.errors import RateLimited, Refusal, Unauthorized, Unavailable, ValidationError
-from resolvers.inputs import refusal as invalid
+from gateway.http.content_negotiation import GRAPHQL_PATH, negotiate
+from gateway.http.request_state import get_request_state
+from gateway.http.responses import RawResponse, encode_headers
+from models.errors import APIError, RateLimited, Unauthorized, Unavailable, ValidationError
+from resolvers.inputs import to_validation_error as invalid
 
 JSON = "application/json"
 RETRY_AFTER = 1
@@ -30,44 +30,46 @@ MAX_CAUSE_LENGTH = 300
 logger = logging.getLogger("gateway")
 
 
-def every_class(root: type[Refusal]) -> Iterator[type[Refusal]]:
+def iter_error_classes(root: type[APIError]) -> Iterator[type[APIError]]:
     yield root
     for below in root.__subclasses__():
-        yield from every_class(below)
+        yield from iter_error_classes(below)
 
 
-OF_CODE = {kind.code: kind for kind in every_class(Refusal)}
-OF_STATUS = {kind.status: kind for kind in reversed([*every_class(Refusal)])}
+OF_CODE = {kind.code: kind for kind in iter_error_classes(APIError)}
+OF_STATUS = {kind.status: kind for kind in reversed([*iter_error_classes(APIError)])}
 """The class for what frameworks refuse by number; of two with one number, the first in the tree."""
 
 
-def rest_body(refusal: Refusal, request_id: str) -> dict[str, Any]:
+def rest_body(refusal: APIError, request_id: str) -> dict[str, Any]:
     """`{"error", "code", "details", "requestId"}`; details only where there are any."""
     details = {} if refusal.details is None else {"details": refusal.details}
     return {"error": refusal.message, "code": refusal.code, **details, "requestId": request_id}
 
 
-def graphql_body(refusal: Refusal, request_id: str) -> dict[str, Any]:
+def graphql_body(refusal: APIError, request_id: str) -> dict[str, Any]:
     """The same words, where GraphQL clients look for them."""
     details = {} if refusal.details is None else {"details": refusal.details}
     extensions = {"code": refusal.code, "status": refusal.status, **details, "requestId": request_id}
     return {"errors": [{"message": refusal.message, "extensions": extensions}]}
 
 
-def refused(scope: Any, refusal: Refusal, headers: dict[str, str] | None = None) -> Response:
+def error_response(scope: Any, refusal: APIError, headers: dict[str, str] | None = None) -> Response:
     """The answer to a request that is refused, in its protocol's form."""
-    visit = visit_of(scope)
+    visit = get_request_state(scope)
     visit.codes = (refusal.code,)
-    note_cause(refusal)
+    log_cause(refusal)
     if scope["path"] == GRAPHQL_PATH:
-        body, media_type = graphql_body(refusal, visit.request_id), preferred(scope) or JSON
+        body, media_type = graphql_body(refusal, visit.request_id), negotiate(scope) or JSON
     else:
         body, media_type = rest_body(refusal, visit.request_id), JSON
-    more = written((name.lower().encode(), value.encode()) for name, value in (headers or {}).items())
-    return Ready(refusal.status, NOT_KEPT + head_of(refusal) + more, orjson.dumps(body), media_type.encode())
+    more = encode_headers((name.lower().encode(), value.encode()) for name, value in (headers or {}).items())
+    return RawResponse(
+        refusal.status, NOT_KEPT + error_headers(refusal) + more, orjson.dumps(body), media_type.encode()
+    )
 
 
-def head_of(refusal: Refusal) -> bytes:
+def error_headers(refusal: APIError) -> bytes:
     if isinstance(refusal, Unauthorized):
         return b"www-authenticate: Bearer\r\n"
     if isinstance(refusal, RateLimited):
@@ -77,50 +79,50 @@ def head_of(refusal: Refusal) -> bytes:
     return b""
 
 
-def install(app: FastAPI) -> None:
+def add_exception_handlers(app: FastAPI) -> None:
     """Render what the endpoints and the frameworks beneath them raise."""
 
-    async def on_refusal(request: HTTPConnection, error: Refusal) -> Response:
-        return refused(request.scope, error)
+    async def on_refusal(request: HTTPConnection, error: APIError) -> Response:
+        return error_response(request.scope, error)
 
     async def on_invalid(request: HTTPConnection, error: RequestValidationError) -> Response:
-        return refused(request.scope, unprocessable(error.errors()))
+        return error_response(request.scope, from_request_validation_error(error.errors()))
 
     async def on_http(request: HTTPConnection, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(allowed_methods(app.routes, request.scope))
-        return refused(request.scope, of_status(error), headers)
+        return error_response(request.scope, from_http_exception(error), headers)
 
     async def on_fault(request: HTTPConnection, error: Exception) -> Response:
         """What nobody foresaw, beneath FastAPI's own layers, which would say so in words and a form of their own."""
-        return refused(request.scope, Refusal())
+        return error_response(request.scope, APIError())
 
     app.add_exception_handler(Exception, on_fault)
-    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(APIError, on_refusal)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
 
 
-def refusal_of(error: Exception) -> Refusal:
+def to_api_error(error: Exception) -> APIError:
     """What a client is told of an error; of one that nobody foresaw, nothing."""
-    if isinstance(error, Refusal):
+    if isinstance(error, APIError):
         return error
-    return of_status(error) if isinstance(error, HTTPException) else Refusal()
+    return from_http_exception(error) if isinstance(error, HTTPException) else APIError()
 
 
-def unprocessable(errors: Sequence[Any]) -> ValidationError:
+def from_request_validation_error(errors: Sequence[Any]) -> ValidationError:
     """What FastAPI found wrong with a request's parameters and body."""
     if any(error["type"] == "json_invalid" for error in errors):
-        return ValidationError.of(body="must be valid JSON")
+        return ValidationError.for_fields(body="must be valid JSON")
     return invalid(errors)
 
 
-def of_status(error: HTTPException) -> Refusal:
+def from_http_exception(error: HTTPException) -> APIError:
     """A refusal for what Starlette or FastAPI raised."""
     if error.status_code == 400:
         return ValidationError(str(error.detail))
-    kind = OF_STATUS.get(error.status_code, Refusal if error.status_code >= 500 else ValidationError)
+    kind = OF_STATUS.get(error.status_code, APIError if error.status_code >= 500 else ValidationError)
     return kind(0) if kind is RateLimited else kind()
 
 
@@ -131,7 +133,7 @@ def allowed_methods(routes: Sequence[BaseRoute], scope: Any) -> list[str]:
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
-def note_cause(refusal: Refusal) -> None:
+def log_cause(refusal: APIError) -> None:
     """Of what a client can do nothing about, such as a database that is away, note what stands behind it."""
     cause = refusal.__cause__
     if refusal.status >= 500 and cause is not None:

@@ -11,12 +11,12 @@ from typing import Generic, NamedTuple, TypeVar
 
 from starlette.requests import Request
 
-from gateway.http.request_state import Visit, visit_of
+from gateway.http.request_state import RequestState, get_request_state
 from models import utcnow
 from models.errors import Conflict, Unavailable, ValidationError
 from resolvers import idempotency
 from resolvers.context import RequestContext
-from resolvers.idempotency import UNANSWERED, Claim, Claiming
+from resolvers.idempotency import UNANSWERED, Claim, IdempotentDatabase
 
 HEADER = b"idempotency-key"
 REPLAYED = "Idempotency-Replayed"
@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 logger = logging.getLogger("gateway")
 
 
-class Kept(NamedTuple):
+class StoredResponse(NamedTuple):
     """What is kept of an answer."""
 
     status: int
@@ -45,40 +45,44 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Form(Generic[Answer]):
+class ResponseCodec(Generic[Answer]):
     """How a protocol keeps its answers, and gives them again."""
 
-    kept: Callable[[Answer], Kept | None]
+    encode: Callable[[Answer], StoredResponse | None]
     """None of one that says to try again: whoever does must not be told the same for a day."""
-    again: Callable[[Kept], Answer]
+    decode: Callable[[StoredResponse], Answer]
 
 
-async def once(
-    request: Request, ctx: RequestContext, asked: bytes, answer: Callable[[], Awaitable[Answer]], form: Form[Answer]
+async def run_idempotent(
+    request: Request,
+    ctx: RequestContext,
+    asked: bytes,
+    answer: Callable[[], Awaitable[Answer]],
+    form: ResponseCodec[Answer],
 ) -> Answer:
     """Answer a write; if its sender named it and it was answered before, in the same words as then."""
-    claim = claim_of(request, ctx, asked)
+    claim = parse_claim(request, ctx, asked)
     if claim is None:
         return await answer()
     db = ctx.db
-    if await idempotency.found(db, claim):
-        return form.again(await answered_before(request, ctx, claim))
-    ctx.db = Claiming(db, claim)
+    if await idempotency.find(db, claim):
+        return form.decode(await wait_for_stored_response(request, ctx, claim))
+    ctx.db = IdempotentDatabase(db, claim)
     try:
         given = await answer()
     except Conflict:
-        if not claim.lost:
+        if not claim.is_conflict:
             raise
     finally:
         ctx.db = db
-    if claim.lost:
-        return form.again(await answered_before(request, ctx, claim))
-    if claim.taken and (kept := form.kept(given)) and len(kept.body) <= MOST_KEPT:
-        await keep(ctx, claim, kept)
+    if claim.is_conflict:
+        return form.decode(await wait_for_stored_response(request, ctx, claim))
+    if claim.is_claimed and (kept := form.encode(given)) and len(kept.body) <= MOST_KEPT:
+        await store_response(ctx, claim, kept)
     return given
 
 
-def claim_of(request: Request, ctx: RequestContext, asked: bytes) -> Claim | None:
+def parse_claim(request: Request, ctx: RequestContext, asked: bytes) -> Claim | None:
     """A named request of a viewer's; a stranger has nobody whose name it could be.
 
     Who may only read writes nothing, and is told nothing of what the same account wrote by other means.
@@ -87,22 +91,22 @@ def claim_of(request: Request, ctx: RequestContext, asked: bytes) -> Claim | Non
     if not given or ctx.viewer is None or ctx.reads_only:
         return None
     if len(given) > 1:
-        raise ValidationError.of(**{NAME: "must be given once"})
-    return Claim(ctx.viewer.id, key_of(given[0].decode("latin-1")), fingerprint(request, asked))
+        raise ValidationError.for_fields(**{NAME: "must be given once"})
+    return Claim(ctx.viewer.id, parse_key(given[0].decode("latin-1")), fingerprint(request, asked))
 
 
-def key_of(text: str) -> str:
+def parse_key(text: str) -> str:
     """The name in a header's value."""
     found = KEY.fullmatch(text.strip(" \t"))
     if found is None:
-        raise ValidationError.of(**{NAME: WORDS})
+        raise ValidationError.for_fields(**{NAME: WORDS})
     return ESCAPED.sub(r"\1", found[1]) if found[1] else found[2]
 
 
-def check_unnamed(visit: Visit) -> None:
+def reject_idempotency_key(visit: RequestState) -> None:
     """Refuse a name where it would not keep anything from being done twice."""
-    if HEADER in visit.given:
-        raise ValidationError.of(**{NAME: "is not known here: what is sent twice is done twice"})
+    if HEADER in visit.headers:
+        raise ValidationError.for_fields(**{NAME: "is not known here: what is sent twice is done twice"})
 
 
 def fingerprint(request: Request, asked: bytes) -> str:
@@ -111,21 +115,21 @@ def fingerprint(request: Request, asked: bytes) -> str:
     return hashlib.sha256("\n".join(said).encode() + b"\n" + asked).hexdigest()
 
 
-async def answered_before(request: Request, ctx: RequestContext, claim: Claim) -> Kept:
+async def wait_for_stored_response(request: Request, ctx: RequestContext, claim: Claim) -> StoredResponse:
     """The first answer, once there is one. Where there will be none, what the first request changed."""
-    while (known := await idempotency.found(ctx.db, claim)) and known.status is None:
+    while (known := await idempotency.find(ctx.db, claim)) and known.status is None:
         if utcnow() - known.created_at > PATIENCE:
             raise Conflict(UNANSWERED, details={"changed": known.changed})
         await asyncio.sleep(PAUSE)
     if known is None:
         raise Unavailable
-    visit_of(request.scope).add_header(REPLAYED, "true")
-    return Kept(known.status, known.headers, known.body)
+    get_request_state(request.scope).add_header(REPLAYED, "true")
+    return StoredResponse(known.status, known.headers, known.body)
 
 
-async def keep(ctx: RequestContext, claim: Claim, answer: Kept) -> None:
+async def store_response(ctx: RequestContext, claim: Claim, answer: StoredResponse) -> None:
     """Keep an answer; one that cannot be kept was given nonetheless."""
     try:
-        await idempotency.keep(ctx.db, claim, *answer)
+        await idempotency.store(ctx.db, claim, *answer)
     except Unavailable:
         logger.warning("The answer to request %s was not kept: the database is away", ctx.request_id)

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 
-class Asked(Request):
+class JsonRequest(Request):
     """What Starlette's has and more strictly: UTF-8, no NaN, no lone surrogates, no nesting without end."""
 
     async def body(self) -> bytes:

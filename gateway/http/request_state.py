@@ -17,43 +17,43 @@ CLIENT_CLOSED_REQUEST = 499
 """Logged, after nginx's custom, for a client that left before there was an answer."""
 
 
-def nothing() -> None:
+def noop() -> None:
     """Nobody waits for the answer."""
 
 
 @dataclass(slots=True)
-class Visit:
+class RequestState:
     """One request."""
 
     request_id: str
-    given: Mapping[bytes, bytes] = field(default_factory=dict)
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
     """What its headers say, the first of each name. Starlette reads through all of them for each that it looks up."""
     operation: str | None = None
     """The name of its GraphQL operation."""
-    kind: str = ""
+    operation_type: str = ""
     """That operation's type; of several in one body, `batch`."""
     stream: str = ""
     """What kind of stream its answer is, where it is one."""
     viewer: UUID | None = None
     cookies: Mapping[str, str] | None = None
     """The parsed cookies, once `http.cookies.get_cookies` was called."""
-    wants_body: bool = True
+    send_body: bool = True
     """Not for a HEAD, which is answered as a GET otherwise."""
     caller: str = ""
     """Whose requests it counts among: a viewer's, or an address's."""
-    stranger: str = ""
+    client_key: str = ""
     """The same, whoever they say that they are: an address's."""
     status: int = CLIENT_CLOSED_REQUEST
     """What it is answered with, once that has begun."""
-    on_answer: Callable[[], None] = nothing
+    on_response: Callable[[], None] = noop
     """Called when it begins."""
     codes: tuple[str, ...] = ()
     """What it was refused with."""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """What its answer carries whatever it turns out to be, such as cookies."""
     points: int = 0
     """What it was charged."""
-    standings: "dict[str, LimitStatus]" = field(default_factory=dict)
+    limit_statuses: "dict[str, LimitStatus]" = field(default_factory=dict)
     """Where its caller stands in each limit that it counted in."""
 
     @property
@@ -61,33 +61,33 @@ class Visit:
         """Whether an answer has begun."""
         return self.status != CLIENT_CLOSED_REQUEST
 
-    def answering(self, status: int) -> None:
+    def start_response(self, status: int) -> None:
         """An answer begins."""
         self.status = status
-        self.on_answer()
+        self.on_response()
 
     def header(self, name: bytes) -> str | None:
         """What it says in one of its headers."""
-        value = self.given.get(name)
+        value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     def add_header(self, name: str, value: str) -> None:
-        self.headers.append((name.encode("latin-1"), value.encode("latin-1")))
+        self.response_headers.append((name.encode("latin-1"), value.encode("latin-1")))
 
 
-present: ContextVar[Visit | None] = ContextVar("visit", default=None)
+current: ContextVar[RequestState | None] = ContextVar("visit", default=None)
 """The request that is being answered, for log lines that know nothing else of it."""
 
 
-def begun(scope: Any) -> Visit:
+def create_request_state(scope: Any) -> RequestState:
     """The visit of a request that has just come."""
     given = dict(reversed(scope["headers"]))
-    visit = scope[KEY] = Visit(request_id(given.get(b"x-request-id")), given)
-    present.set(visit)
+    visit = scope[KEY] = RequestState(request_id(given.get(b"x-request-id")), given)
+    current.set(visit)
     return visit
 
 
-def visit_of(scope: Any) -> Visit:
+def get_request_state(scope: Any) -> RequestState:
     return scope[KEY]
 
 

@@ -10,17 +10,17 @@ Line = tuple[bytes, bytes]
 """A header's name, in lower case, and its value."""
 
 
-def written(lines: Iterable[Line]) -> bytes:
+def encode_headers(lines: Iterable[Line]) -> bytes:
     """Headers as they go over the wire."""
     return b"".join([b"%b: %b\r\n" % line for line in lines])
 
 
-def read(text: bytes) -> list[Line]:
+def decode_headers(text: bytes) -> list[Line]:
     """What was written so."""
     return [tuple(line.split(b": ", 1)) for line in text.split(b"\r\n")[:-1]]
 
 
-class Ready(Response):
+class RawResponse(Response):
     """A response as it is: a body with its length and its type, or nothing but headers.
 
     It has no header of those that all answers have.
@@ -35,14 +35,14 @@ class Ready(Response):
 
     @cached_property
     def raw_headers(self) -> list[Line]:
-        return read(self.head)
+        return decode_headers(self.head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not at_once(send, self.status_code, self.head, self.body):
+        if not send_whole(send, self.status_code, self.head, self.body):
             await super().__call__(scope, receive, send)
 
 
-def at_once(send: Send, status: int, head: bytes, body: bytes) -> bool:
+def send_whole(send: Send, status: int, head: bytes, body: bytes) -> bool:
     """Send an answer in one piece, if nothing between here and the connection has to see its messages. False if not.
 
     The outermost layer's `send` has a `whole` beside its `__call__`; one that is wrapped in another has it no more.

@@ -15,11 +15,11 @@ LAST = re.compile(r"([^{}]*)/\{(\w+)\}")
 """A path whose last part, and no other, is a parameter; text, as no type is named."""
 
 
-class Direct:
+class FastRoute:
     """Marks an ASGI application that asks nothing of FastAPI: no dependencies, open files or handlers of errors."""
 
 
-class Application(FastAPI):
+class DovetailApp(FastAPI):
     """FastAPI within our layers, where its own surround only what needs them.
 
     Its layers for errors, telemetry, bodies and files, and its way to a route, take as long as reading from Postgres.
@@ -34,7 +34,7 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """When the server starts. Whoever has FastAPI trace requests has said so by then: asking costs, too."""
         self.is_traced = self._native_telemetry.enabled()
-        app: ASGIApp = Shortcuts(super().build_middleware_stack(), self.routes)
+        app: ASGIApp = FastRouter(super().build_middleware_stack(), self.routes)
         for layer, arguments, options in reversed(self.around):
             app = layer(app, *arguments, **options)
         return app
@@ -46,13 +46,13 @@ class Application(FastAPI):
         return await self.middleware_stack(scope, receive, send)
 
 
-class Shortcuts:
+class FastRouter:
     """Goes straight to routes that are `Direct`. FastAPI's router finds all others, and refuses what is not allowed."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self.app = app
         plain = [route for route in routes if isinstance(route, Route)]
-        direct = [route for route in plain if isinstance(route.app, Direct) and is_first(route, plain)]
+        direct = [route for route in plain if isinstance(route.app, FastRoute) and has_precedence(route, plain)]
         self.of_path = {(method, route.path): route for route in direct for method in route.methods or ()}
         self.of_folder = {
             (method, folder[1]): (route, folder[2])
@@ -62,9 +62,9 @@ class Shortcuts:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.found(scope)(scope, receive, send)
+        await self.match(scope)(scope, receive, send)
 
-    def found(self, scope: Scope) -> ASGIApp:
+    def match(self, scope: Scope) -> ASGIApp:
         if scope["type"] != "http":
             return self.app
         if route := self.of_path.get((scope["method"], scope["path"])):
@@ -78,11 +78,11 @@ class Shortcuts:
         return self.app
 
 
-def is_first(route: Route, routes: Sequence[Route]) -> bool:
+def has_precedence(route: Route, routes: Sequence[Route]) -> bool:
     """Whether no route before it takes what matches it too."""
     before = takewhile(lambda other: other is not route, routes)
-    return not any(route.path_regex.match(other.path) and alike(route, other) for other in before)
+    return not any(route.path_regex.match(other.path) and share_method(route, other) for other in before)
 
 
-def alike(one: Route, other: Route) -> bool:
+def share_method(one: Route, other: Route) -> bool:
     return one.methods is None or other.methods is None or bool(one.methods & other.methods)

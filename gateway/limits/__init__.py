@@ -18,8 +18,8 @@ import slowapi
 from limits import parse_many
 from redis.asyncio import Redis
 
-from gateway.http.client_address import counted
-from gateway.http.request_state import Visit
+from gateway.http.client_address import rate_limit_address
+from gateway.http.request_state import RequestState
 from gateway.limits.headers import COST
 from gateway.limits.sliding_window import LimitStatus, RedisSlidingWindowLimiter, SlidingWindowLimiter, Window
 from gateway.settings import OFF, Settings
@@ -64,18 +64,18 @@ class Limits:
         self.outcomes = Counter(dict.fromkeys(product(self.windows, (True, False)), 0))
         """How often each limit allowed (True) or rejected (False) a request. All start at 0 for the metrics."""
 
-    async def check(self, name: str, key: str, visit: Visit, cost: int = 1) -> None:
+    async def check(self, name: str, key: str, visit: RequestState, cost: int = 1) -> None:
         """Count a request, or raise `RateLimited`. `auth` counts by address whatever `key` is.
 
         Accounts are free to register: counted by viewer, each would bring further guesses at a password.
         """
         if name == AUTH:
-            key = visit.stranger
+            key = visit.client_key
         elif name == API and key.startswith(f"{KEY}:"):
             name = KEY
         await self._hit(name, key, visit, cost)
 
-    async def charge_cost(self, visit: Visit, cost: int) -> None:
+    async def charge_cost(self, visit: RequestState, cost: int) -> None:
         """Deduct an operation's cost from the caller's budget, which all protocols share, or raise `RateLimited`."""
         visit.points += cost
         try:
@@ -85,12 +85,12 @@ class Limits:
             visit.add_header("retry-after", str(error.details["retryAfter"]))
             raise
 
-    async def _hit(self, name: str, key: str, visit: Visit, cost: int) -> None:
+    async def _hit(self, name: str, key: str, visit: RequestState, cost: int) -> None:
         windows = self.windows[name]
         if not windows:
             return
         is_allowed, status = await self.limiter.hit(windows, f"{name}/{key}", cost)
-        visit.standings[name] = status
+        visit.limit_statuses[name] = status
         self.outcomes[name, is_allowed] += 1
         if not is_allowed:
             raise RateLimited(retry_after(status))
@@ -112,4 +112,4 @@ def rate_limit_key(viewer: Viewer | None, address: str, key_id: UUID | None = No
     """Return what a request is counted by: its API key, else its viewer, else its address (IPv6: the /64)."""
     if key_id:
         return f"{KEY}:{key_id}"
-    return f"viewer:{viewer.id}" if viewer else f"address:{counted(address)}"
+    return f"viewer:{viewer.id}" if viewer else f"address:{rate_limit_address(address)}"

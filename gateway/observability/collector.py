@@ -8,13 +8,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gateway.graphql.database import Postgres, ReadDatabase
-from gateway.wiring import Gateway
+from gateway.wiring import AppState
 
 
 class GatewayCollector(Collector):
     """All metrics of one process. Every label has a bounded number of values."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: AppState) -> None:
         self.gateway = gateway
 
     def collect(self) -> Iterator[Metric]:
@@ -35,17 +35,17 @@ class GatewayCollector(Collector):
         """Yield what is open now, and how current the event log is."""
         gateway = self.gateway
         yield gauge("info", "Version of the application", {gateway.settings.app_version: 1}, "version")
-        yield gauge("requests_in_flight", "Requests in progress", gateway.work.now)
+        yield gauge("requests_in_flight", "Requests in progress", gateway.in_flight.now)
         yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
         help = "Requests rejected because too many were in flight"
-        yield counter("requests_turned_away", help, (), [((), gateway.work.refused)])
-        live, followers = len(gateway.hub.live), len(gateway.hub.followers)
+        yield counter("requests_turned_away", help, (), [((), gateway.in_flight.refused)])
+        live, followers = len(gateway.hub.up_to_date), len(gateway.hub.followers)
         subscribers = {"live": live, "behind": followers - live}
         yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", subscribers, "state")
         waiting = gateway.engine.subscriptions.waiting
         yield gauge("subscriptions_waiting", "GraphQL subscriptions that have sent every event so far", waiting)
         yield gauge("log_position", "Id of the newest event that was read from the event log", gateway.log.position)
-        silence = gateway.engine.answers.silence
+        silence = gateway.engine.answers.seconds_since_log_read
         help = "Time since the event log was last read to its end; caches are bypassed after 5 seconds"
         yield gauge("log_silence_seconds", help, silence)
         if gateway.redis:

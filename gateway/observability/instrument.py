@@ -11,26 +11,26 @@ from gateway.graphql.database import ReadDatabase
 from gateway.observability.tracing.clients import trace_language_model, trace_service
 from gateway.observability.tracing.database import StatementTracer
 from gateway.observability.tracing.operations import extract_context, trace_operations
-from gateway.wiring import Gateway
+from gateway.wiring import AppState
 from models import Database
 from models.database.pool import Answer, Connection
 
 
-def measure(gateway: Gateway) -> None:
+def measure(gateway: AppState) -> None:
     """Record how long SQL statements take."""
     reads, operations = gateway.recorder.statements("reads"), gateway.recorder.statements("operations")
     wrap_reads(gateway.engine.reads, lambda sql: reads.time())
-    for db in {gateway.db, gateway.following}:
+    for db in {gateway.db, gateway.log_db}:
         wrap_database(db, lambda sql: operations.time())
 
 
-def trace(gateway: Gateway, provider: TracerProvider) -> None:
+def trace(gateway: AppState, provider: TracerProvider) -> None:
     """Trace operations, statements and calls of other services."""
     settings = gateway.settings
     tracer = provider.get_tracer("dovetail", settings.app_version)
     statements = StatementTracer(tracer, make_url(settings.database_url))
     wrap_reads(gateway.engine.reads, statements.span)
-    for db in {gateway.db, gateway.following}:
+    for db in {gateway.db, gateway.log_db}:
         wrap_database(db, statements.span)
     trace_operations(gateway.engine, tracer, use_names=settings.trusted_documents == "require")
     trace_service(gateway.storage, "storage", tracer)
@@ -42,13 +42,13 @@ def trace(gateway: Gateway, provider: TracerProvider) -> None:
 
 def wrap_reads(reads: ReadDatabase, around: Callable[[str], AbstractContextManager[Any]]) -> None:
     """Enter `around(sql)` for each read, the wait for a connection included."""
-    execute = reads.row
+    execute = reads.fetch_row
 
     async def row(sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         with around(sql):
             return await execute(sql, parameters)
 
-    reads.row = row
+    reads.fetch_row = row
 
 
 def wrap_database(db: Database, around: Callable[[str], AbstractContextManager[Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.http.request_state import Visit, present
+from gateway.http.request_state import RequestState, current
 
 root_logger, access_logger = logging.getLogger("gateway"), logging.getLogger("gateway.access")
 REQUEST = "request"
@@ -36,7 +36,7 @@ def configure_logging(*, as_json: bool, extra_fields: Callable[[], dict[str, str
         logger.setLevel(logging.INFO)
 
 
-def log_request(scope: Any, visit: Visit, seconds: float) -> None:
+def log_request(scope: Any, visit: RequestState, seconds: float) -> None:
     """Write a line about a request that has ended, without its query string and headers: they may contain secrets."""
     if not access_logger.isEnabledFor(logging.INFO):
         return
@@ -130,7 +130,7 @@ class JsonFormatter(ContextFormatter):
 
 def current_request_id() -> dict[str, str]:
     """Return the field `requestId` of the current request, as in its response; none outside a request."""
-    visit = present.get()
+    visit = current.get()
     return {"requestId": visit.request_id} if visit else {}
 
 

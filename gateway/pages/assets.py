@@ -30,14 +30,14 @@ class Asset:
     """One file: its media type and its gzipped bytes."""
 
     type: str
-    packed: bytes
+    gzipped: bytes
 
     def response(self, name: str, *, packed: bool) -> Response:
         etag = f'"{name}.gz"' if packed else f'"{name}"'
         headers = HEADERS | {"Content-Type": self.type, "ETag": etag}
         if packed:
-            return Response(self.packed, headers=headers | {"Content-Encoding": "gzip"})
-        return Response(gzip.decompress(self.packed), headers=headers)
+            return Response(self.gzipped, headers=headers | {"Content-Encoding": "gzip"})
+        return Response(gzip.decompress(self.gzipped), headers=headers)
 
 
 class Assets:
@@ -57,13 +57,13 @@ class Assets:
         asset = self._assets.get(name)
         if asset is None:
             raise HTTPException(404)
-        response = asset.response(name, packed=takes_gzip(request.headers.get("Accept-Encoding", "")))
+        response = asset.response(name, packed=accepts_gzip(request.headers.get("Accept-Encoding", "")))
         if response.headers["ETag"] in request.headers.get("If-None-Match", ""):
             return not_modified(response)
         return response
 
 
-def takes_gzip(accepted: str) -> bool:
+def accepts_gzip(accepted: str) -> bool:
     """Whether an Accept-Encoding header allows gzip: by its name or by `*`, and not with the weight nought."""
     weights = dict(_weight(coding) for coding in accepted.lower().split(","))
     return weights.get("gzip", weights.get("*", 0.0)) > 0

@@ -9,7 +9,7 @@ HEAVIEST = 8 * 2**20
 """Bytes, or so, of all that is kept."""
 
 
-class Automatic:
+class PersistedQueryCache:
     """The documents asked for last, by the SHA-256 of their texts, up to so many and so heavy."""
 
     def __init__(self, most: int) -> None:

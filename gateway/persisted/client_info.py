@@ -14,13 +14,13 @@ class Client(NamedTuple):
     version: str = ""
 
 
-def client_of(headers: Mapping[str, str]) -> Client:
+def parse_client(headers: Mapping[str, str]) -> Client:
     for name, version in HEADERS:
         if name in headers:
-            return Client(sane(headers[name], LONGEST_NAME), sane(headers.get(version, ""), LONGEST_VERSION))
+            return Client(sanitize(headers[name], LONGEST_NAME), sanitize(headers.get(version, ""), LONGEST_VERSION))
     return Client()
 
 
-def sane(text: str, longest: int) -> str:
+def sanitize(text: str, longest: int) -> str:
     """What may be kept and printed of what anybody may have sent."""
     return "".join(character for character in text if character.isprintable()).strip()[:longest]

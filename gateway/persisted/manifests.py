@@ -15,7 +15,7 @@ from gateway.persisted.trusted_documents import LONGEST_ID, PREFIX, is_id
 APOLLO = "apollo-persisted-query-manifest"
 
 
-class WrongManifest(ValueError):
+class InvalidManifest(ValueError):
     """A file that no documents can be taken from."""
 
 
@@ -24,36 +24,36 @@ def documents_of(content: bytes) -> list[tuple[str, str]]:
     try:
         manifest = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise WrongManifest(f"It is not JSON: {error}") from error
-    entries = apollos(manifest) if is_apollos(manifest) else plain(manifest)
+        raise InvalidManifest(f"It is not JSON: {error}") from error
+    entries = parse_apollo(manifest) if is_apollo(manifest) else parse_plain(manifest)
     if not entries:
-        raise WrongManifest("It holds no documents")
+        raise InvalidManifest("It holds no documents")
     return entries
 
 
-def is_apollos(manifest: Any) -> bool:
+def is_apollo(manifest: Any) -> bool:
     return isinstance(manifest, dict) and (manifest.get("format") == APOLLO or "operations" in manifest)
 
 
-def apollos(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def parse_apollo(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     if manifest.get("format") != APOLLO or manifest.get("version") != 1:
-        raise WrongManifest(f"Its format is not {APOLLO}, version 1")
+        raise InvalidManifest(f"Its format is not {APOLLO}, version 1")
     operations = manifest.get("operations")
     if not isinstance(operations, list) or not all(isinstance(one, dict) for one in operations):
-        raise WrongManifest("It has no list of operations")
+        raise InvalidManifest("It has no list of operations")
     entries = [(one.get("id"), one.get("body")) for one in operations]
     if not all(isinstance(text, str) for entry in entries for text in entry):
-        raise WrongManifest("It has operations without an id or a body")
+        raise InvalidManifest("It has operations without an id or a body")
     return entries
 
 
-def plain(manifest: Any) -> list[tuple[str, str]]:
+def parse_plain(manifest: Any) -> list[tuple[str, str]]:
     if not isinstance(manifest, dict) or not all(isinstance(text, str) for text in manifest.values()):
-        raise WrongManifest("It is neither Apollo's manifest, nor an object of documents by id, such as Relay's")
+        raise InvalidManifest("It is neither Apollo's manifest, nor an object of documents by id, such as Relay's")
     return list(manifest.items())
 
 
-def wrong_ids(entries: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def invalid_ids(entries: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Which ids cannot be trusted, and why."""
     texts: dict[str, str] = {}
     for id, text in entries:

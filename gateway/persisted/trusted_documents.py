@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 from models import Database
 from models.errors import Unavailable
-from resolvers.trusted_documents import trusted
+from resolvers.trusted_documents import get_trusted
 
-FRESH = 5.0
+CACHE_SECONDS = 5.0
 """Seconds for which what the database said is believed: a document that was added or removed is so by then."""
 MOST_KNOWN = 5_000
 LONGEST_ID = 200
 PREFIX = "sha256:"
 
 
-class Known(NamedTuple):
+class CachedDocument(NamedTuple):
     text: str | None
     until: float
 
@@ -25,7 +25,7 @@ class TrustedDocuments:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.known: OrderedDict[str, Known] = OrderedDict()
+        self.known: OrderedDict[str, CachedDocument] = OrderedDict()
 
     async def text(self, id: str) -> str | None:
         """A document's text; None if it is not trusted. While the database is away, what it said last holds."""
@@ -36,14 +36,14 @@ class TrustedDocuments:
         if not is_id(key):
             return None
         try:
-            return self.keep(key, await trusted(self.db, key))
+            return self.cache(key, await get_trusted(self.db, key))
         except Unavailable:
             if known and known.text:
                 return known.text
             raise
 
-    def keep(self, key: str, text: str | None) -> str | None:
-        self.known[key] = Known(text, time.monotonic() + FRESH)
+    def cache(self, key: str, text: str | None) -> str | None:
+        self.known[key] = CachedDocument(text, time.monotonic() + CACHE_SECONDS)
         self.known.move_to_end(key)
         if len(self.known) > MOST_KNOWN:
             self.known.popitem(last=False)

@@ -4,38 +4,38 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.persisted.client_info import Client
-from gateway.tasks.periodic import now_and_then
+from gateway.tasks.periodic import run_periodically
 from models import Database, utcnow
 from models.errors import Unavailable
 from resolvers import document_usage
-from resolvers.document_usage import Line, Text, Times
+from resolvers.document_usage import DocumentText, UsageCount, UsageKey
 
 OFTEN = 10.0
 """Seconds between two writings."""
-MOST_WAITING = 2_000
-LONGEST = 100_000
+MAX_BUFFERED = 2_000
+MAX_DOCUMENT_LENGTH = 100_000
 """Characters of a document that is noted."""
 
 
-class Ledger:
+class UsageLog:
     """What was asked since the last writing. While the database is away it waits, as far as there is room."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.lines: dict[Line, Times] = {}
-        self.texts: dict[str, Text] = {}
+        self.lines: dict[UsageKey, UsageCount] = {}
+        self.texts: dict[str, DocumentText] = {}
 
-    def note(self, sha256: str, text: Text, client: Client) -> None:
+    def record(self, sha256: str, text: DocumentText, client: Client) -> None:
         """Note that a client asked for a valid document."""
-        if len(text.body) <= LONGEST:
-            self.add(Line(sha256, *client), Times(1, utcnow()), text)
+        if len(text.body) <= MAX_DOCUMENT_LENGTH:
+            self.add(UsageKey(sha256, *client), UsageCount(1, utcnow()), text)
 
-    def add(self, line: Line, times: Times, text: Text) -> None:
+    def add(self, line: UsageKey, times: UsageCount, text: DocumentText) -> None:
         noted = self.lines.get(line)
         if noted is not None:
             noted.times += times.times
             noted.last_used_at = max(noted.last_used_at, times.last_used_at)
-        elif len(self.lines) < MOST_WAITING:
+        elif len(self.lines) < MAX_BUFFERED:
             self.lines[line] = times
             self.texts[line.sha256] = text
 
@@ -45,16 +45,16 @@ class Ledger:
         if not lines:
             return
         try:
-            await document_usage.note(self.db, lines, texts)
+            await document_usage.record(self.db, lines, texts)
         except BaseException:
             for line, times in lines.items():
                 self.add(line, times, texts[line.sha256])
             raise
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Ledger"]:
+    async def running(self) -> AsyncIterator["UsageLog"]:
         """Write in the background, and once more at the end."""
-        async with now_and_then(self.write, OFTEN, "Writing the ledger"):
+        async with run_periodically(self.write, OFTEN, "Writing the ledger"):
             yield self
         with suppress(Unavailable):
             await self.write()

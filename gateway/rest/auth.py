@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway import limits
 from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, clear_cookie, get_trusted_cookie
 from gateway.auth.request import authenticate_cookie, get_context
-from gateway.http.request_state import visit_of
+from gateway.http.request_state import get_request_state
 from gateway.rest.framework import queries
 from gateway.rest.framework.openapi import (
     IF_NONE_MATCH_PARAMETER,
@@ -89,7 +89,7 @@ async def refresh(request: Request, body: RefreshToken | None = None) -> Respons
 async def logout(request: Request, body: RefreshToken | None = None) -> Response:
     """End the session: all of its tokens stop working at once."""
     ctx, token = get_context(request), get_refresh_token(request, body)
-    gateway, visit = get_state(request), visit_of(request.scope)
+    gateway, visit = get_state(request), get_request_state(request.scope)
     if ctx.viewer is None and not (body and body.refresh_token):
         await authenticate_cookie(ctx, request)
     await accounts.logout(ctx, token)

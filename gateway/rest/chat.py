@@ -39,4 +39,4 @@ async def answer(request: Request, input: Annotated[Conversation, Body(examples=
     """Stream a language model's answer to a conversation."""
     gateway, ctx = get_state(request), get_context(request)
     watch_session = partial(gateway.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
-    return ChatStream(chat.answer(ctx, gateway.model, input), gateway.streams, watch_session)
+    return ChatStream(chat.stream_answer(ctx, gateway.model, input), gateway.streams, watch_session)

@@ -10,19 +10,19 @@ from starlette.responses import Response
 
 from gateway import limits
 from gateway.auth.request import get_context
-from gateway.events.entry import event_id
-from gateway.events.feed import Feed
+from gateway.events.entry import parse_event_id
+from gateway.events.feed import EventStreamResponse
 from gateway.events.subscriber import Types
 from gateway.rest.framework.openapi import LOGIN_OPTIONAL, header
 from gateway.rest.framework.routing import cost, create_router
 from gateway.wiring import get_state
 from models.errors import ValidationError
-from resolvers.events import Fact
+from resolvers.events import EventType
 
 router = create_router("/api/events", "Live")
 
 STREAM_COST = 2
-EVENT_TYPES = sorted(fact.value for fact in Fact)
+EVENT_TYPES = sorted(fact.value for fact in EventType)
 STREAM = {
     200: {
         "description": "Server-sent events without a name. The first one has the current position; comments keep an "
@@ -51,8 +51,8 @@ async def follow(
     gateway = get_state(request)
     types = parse_types(",".join(request.query_params.getlist("types")))
     # A browser that reconnects sends the last id it received, while its URL still has the first `since`.
-    after = event_id("Last-Event-ID", last_event_id) if last_event_id else event_id("since", query.since)
-    return Feed(get_context(request), gateway.hub, gateway.session_monitor, types, after)
+    after = parse_event_id("Last-Event-ID", last_event_id) if last_event_id else parse_event_id("since", query.since)
+    return EventStreamResponse(get_context(request), gateway.hub, gateway.session_monitor, types, after)
 
 
 @lru_cache(256)
@@ -62,7 +62,9 @@ def parse_types(text: str) -> Types:
     matches = {part: match_types(part) for part in parts}
     unknown = [part for part, types in matches.items() if not types]
     if unknown:
-        raise ValidationError.of(types=f"{unknown[0]!r} is no event type or prefix of one: {', '.join(EVENT_TYPES)}")
+        raise ValidationError.for_fields(
+            types=f"{unknown[0]!r} is no event type or prefix of one: {', '.join(EVENT_TYPES)}"
+        )
     return frozenset().union(*matches.values()) or None
 
 

@@ -9,14 +9,14 @@ from fastapi import Header, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.http.conditional import matches
-from gateway.http.errors import refused
-from gateway.http.request_state import visit_of
+from gateway.http.conditional import etag_matches
+from gateway.http.errors import error_response
+from gateway.http.request_state import get_request_state
 from gateway.rest.framework.openapi import header
 from gateway.rest.framework.routing import create_router, raises
-from gateway.wiring import Gateway, get_state
+from gateway.wiring import AppState, get_state
 from models import Upload
-from models.errors import NotFound, RangeNotSatisfiable, Refusal, Unavailable, ValidationError
+from models.errors import APIError, NotFound, RangeNotSatisfiable, Unavailable, ValidationError
 from resolvers import uploads
 from resolvers.images.file_types import BY_MEDIA_TYPE
 from resolvers.images.thumbnails import WIDTHS
@@ -68,7 +68,7 @@ Range = Annotated[str | None, Header(description="One range of bytes.")]
     responses=RESPONSES,
     openapi_extra={"security": [{}], "parameters": [WIDTH_PARAMETER]},
 )
-@raises(ValidationError, NotFound, RangeNotSatisfiable, Refusal, Unavailable)
+@raises(ValidationError, NotFound, RangeNotSatisfiable, APIError, Unavailable)
 async def get_upload(
     request: Request, name: Name, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
 ) -> Response:
@@ -78,14 +78,14 @@ async def get_upload(
     upload = await uploads.by_name(gateway.db, name)
     stored_name, size, etag = await select_variant(gateway, upload, width)
     headers = {**CACHE_HEADERS, "ETag": etag, "Content-Disposition": content_disposition(upload)}
-    if if_none_match is not None and matches(if_none_match, etag):
+    if if_none_match is not None and etag_matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    if not visit_of(request.scope).wants_body:
+    if not get_request_state(request.scope).send_body:
         return Response(headers={**headers, "Content-Length": str(size)}, media_type=upload.content_type)
     match = (range and RANGE.fullmatch(range.strip())) if if_range in (None, etag) else None
     span = parse_range(match, size) if match else (0, size)
     if span is None:
-        return refused(request.scope, RangeNotSatisfiable(), {"Content-Range": f"bytes */{size}"})
+        return error_response(request.scope, RangeNotSatisfiable(), {"Content-Range": f"bytes */{size}"})
     start, stop = span
     headers["Content-Length"] = str(stop - start)
     if match:
@@ -94,20 +94,20 @@ async def get_upload(
     return StreamingResponse(body, 206 if match else 200, headers, upload.content_type)
 
 
-async def select_variant(gateway: Gateway, upload: Upload, width: int | None) -> tuple[str, int, str]:
+async def select_variant(gateway: AppState, upload: Upload, width: int | None) -> tuple[str, int, str]:
     """Return the storage name, the size in bytes and the ETag of an upload, or of its thumbnail of a width."""
     if width is not None and not upload.content_type.startswith("image/"):
-        raise ValidationError.of(w="Only images can be scaled")
+        raise ValidationError.for_fields(w="Only images can be scaled")
     if width is None or upload.width is None or width >= upload.width:
         return upload.name, upload.size, f'"{upload.sha256}"'
     stored_name, size = await gateway.thumbnails.get_or_create(upload, width)
     return stored_name, size, f'"{upload.sha256}.{width}"'
 
 
-async def open_body(gateway: Gateway, stored_name: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
+async def open_body(gateway: AppState, stored_name: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
     body = await gateway.storage.open(stored_name, *span)
     if body is None:
-        raise NotFound.named("Upload")
+        raise NotFound.for_entity("Upload")
     return body
 
 
@@ -116,7 +116,7 @@ def parse_width(request: Request) -> int | None:
     if not values:
         return None
     if len(values) > 1 or values[0] not in map(str, WIDTHS):
-        raise ValidationError.of(w=f"must be one of {', '.join(map(str, WIDTHS))}")
+        raise ValidationError.for_fields(w=f"must be one of {', '.join(map(str, WIDTHS))}")
     return int(values[0])
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.events.entry import wire
+from gateway.events.entry import format_timestamp
 from gateway.rest.framework.responses import NO_STORE, json_response
 from gateway.rest.framework.routing import create_router
 from gateway.rest.framework.schemas import Health
-from gateway.wiring import Gateway, get_state
+from gateway.wiring import AppState, get_state
 from models import Database, utcnow
 from models.errors import Unavailable
 
@@ -48,8 +48,8 @@ async def live(request: Request) -> Response:
     return health_response(get_state(request), "healthy", {})
 
 
-async def run_checks(gateway: Gateway) -> Response:
-    checks = {"database": can_query(gateway.following)}
+async def run_checks(gateway: AppState) -> Response:
+    checks = {"database": can_query(gateway.log_db)}
     if gateway.redis:
         checks["redis"] = can_ping(gateway.redis)
     passed = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
@@ -73,10 +73,10 @@ async def can_ping(redis: Redis) -> bool:
         return False
 
 
-def health_response(gateway: Gateway, status: str, checks: dict[str, str]) -> Response:
+def health_response(gateway: AppState, status: str, checks: dict[str, str]) -> Response:
     body = {
         "status": status,
-        "timestamp": wire(utcnow()),
+        "timestamp": format_timestamp(utcnow()),
         "version": gateway.settings.app_version,
         "checks": checks,
         "uptime": round(time.monotonic() - gateway.started, 3),

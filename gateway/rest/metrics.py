@@ -15,7 +15,7 @@ from gateway.observability.metrics.multiprocess import collect_all
 from gateway.rest.framework.routing import create_router, raises
 from gateway.settings import Settings
 from gateway.wiring import get_state
-from models.errors import NotFound, Refusal, Unauthorized
+from models.errors import APIError, NotFound, Unauthorized
 
 router = create_router("/metrics", "Health", authenticated=False)
 
@@ -29,7 +29,7 @@ HEADERS = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 
 
 @router.get("", response_class=Response, responses=TEXT)
-@raises(Unauthorized, NotFound, Refusal)
+@raises(Unauthorized, NotFound, APIError)
 async def metrics(request: Request) -> Response:
     """Return the metrics of all workers. Requires `METRICS_TOKEN` as a bearer token if it is set."""
     gateway = get_state(request)

@@ -26,7 +26,7 @@ from gateway.rest.framework.schemas import Data, Post, PostPage
 from models import PostStatus
 from models.errors import NotFound, PreconditionFailed
 from resolvers import posts
-from resolvers.inputs import Reference, Text, lenient_id, validated
+from resolvers.inputs import Reference, Text, parse_id_or_nil, validate
 from resolvers.posts import CreatePost, UpdatePost
 
 router = create_router("/api/posts", "Posts")
@@ -57,7 +57,7 @@ class PostQuery(BaseModel):
 
 @lru_cache(512)
 def parse_query(query_string: bytes) -> PostQuery:
-    return validated(PostQuery, QueryParams(query_string))
+    return validate(PostQuery, QueryParams(query_string))
 
 
 NewPost = Annotated[
@@ -131,7 +131,7 @@ async def create_post(request: Request, input: NewPost) -> Response:
 @raises(NotFound)
 async def get_post(request: Request) -> Response:
     """Return one post."""
-    return get_response(request.scope, await queries.fetch_post(request, lenient_id(request.path_params["id"])))
+    return get_response(request.scope, await queries.fetch_post(request, parse_id_or_nil(request.path_params["id"])))
 
 
 @router.put(

@@ -17,7 +17,7 @@ from gateway.rest.framework.routing import cost, create_router
 from gateway.rest.framework.schemas import Uploaded, UploadedFiles
 from gateway.wiring import get_state
 from models import Upload
-from models.errors import Refusal, Unavailable
+from models.errors import APIError, Unavailable
 from resolvers import uploads
 from resolvers.images.file_types import FILE_TYPES
 
@@ -54,7 +54,7 @@ async def upload(request: Request) -> Response:
     """
     gateway = get_state(request)
     async with AsyncExitStack() as stack:
-        parts = await parse_upload(request, gateway.settings.upload_max_bytes, gateway.spool, stack)
+        parts = await parse_upload(request, gateway.settings.upload_max_bytes, gateway.upload_dir, stack)
         if parts[0].name == FILE_FIELD:
             body: Any = {"success": True, **to_json(await store_part(request, parts[0]))}
         else:
@@ -76,7 +76,7 @@ async def store_parts(request: Request, parts: Sequence[UploadedPart]) -> list[d
     for part in parts:
         try:
             results.append(to_json(await store_part(request, part)))
-        except Refusal as error:
+        except APIError as error:
             errors.append(error)
             results.append({"filename": part.filename, "error": error.message, "code": error.code})
     if len(errors) == len(parts) and isinstance(errors[-1], Unavailable):

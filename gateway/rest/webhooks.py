@@ -11,7 +11,7 @@ from gateway.rest.framework.responses import NO_STORE, json_response
 from gateway.rest.framework.routing import create_router, raises
 from gateway.rest.framework.schemas import WebhookReceipt
 from gateway.wiring import get_state
-from models.errors import InvalidSignature, NotConfigured, PayloadTooLarge, Refusal, Unavailable, ValidationError
+from models.errors import APIError, InvalidSignature, NotConfigured, PayloadTooLarge, Unavailable, ValidationError
 from resolvers.stripe import webhooks
 
 router = create_router("/api/webhooks", "Webhooks", authenticated=False)
@@ -38,7 +38,7 @@ Signature = Annotated[
     response_description="The event was stored.",
     openapi_extra=EVENT,
 )
-@raises(ValidationError, InvalidSignature, PayloadTooLarge, NotConfigured, Refusal, Unavailable)
+@raises(ValidationError, InvalidSignature, PayloadTooLarge, NotConfigured, APIError, Unavailable)
 async def stripe(request: Request, signature: Signature = None) -> Response:
     """Store a Stripe event and apply it.
 
@@ -55,4 +55,4 @@ def parse_event(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ValidationError.of(body="must be valid JSON") from error
+        raise ValidationError.for_fields(body="must be valid JSON") from error

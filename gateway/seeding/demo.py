@@ -6,15 +6,15 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from gateway.seeding.generator import Account, Amounts, Sheets, There
-from gateway.seeding.writer import chance_of, opened, quietly, settle, write
+from gateway.seeding.generator import Account, ExistingData, Generator, SeedSizes
+from gateway.seeding.writer import analyze, no_progress, opened, seeded_random, write
 from models import Post, PostStatus, User, utcnow
-from models.events import touch_everything
-from resolvers.slugs import slug_of
+from models.events import invalidate_all
+from resolvers.slugs import slugify
 
 DEMO = Account("Demo", "demo@dovetail.example", "USER", "dovetail-demo")
 ADMIN = Account("Admin", "admin@dovetail.example", "ADMIN", "dovetail-admin")
-AMOUNTS = Amounts(users=14, posts=60, comments=240, likes=300, tags_per_post=3, tags=28, categories=6)
+AMOUNTS = SeedSizes(users=14, posts=60, comments=240, likes=300, tags_per_post=3, tags=28, categories=6)
 
 WELCOME = """\
 This is a made-up weblog about things that people make, served by Dovetail.
@@ -41,7 +41,7 @@ To do: draw the tails, mark the pins from them, and cut on the right side of the
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DemoPost:
     """A post by hand: what it says, where it is filed, and how long ago it was written."""
 
     title: str
@@ -52,10 +52,10 @@ class Written:
 
 
 BY_HAND = (
-    Written("Die große Straße nach Süden", SOUTH, "Cycling", timedelta(minutes=100)),
-    Written("木を読む", GRAIN, "Woodwork", timedelta(minutes=80)),
-    Written("Welcome to Dovetail", WELCOME, None, timedelta(minutes=50)),
-    Written("How to cut a dovetail", UNFINISHED, "Woodwork", timedelta(minutes=10), PostStatus.DRAFT),
+    DemoPost("Die große Straße nach Süden", SOUTH, "Cycling", timedelta(minutes=100)),
+    DemoPost("木を読む", GRAIN, "Woodwork", timedelta(minutes=80)),
+    DemoPost("Welcome to Dovetail", WELCOME, None, timedelta(minutes=50)),
+    DemoPost("How to cut a dovetail", UNFINISHED, "Woodwork", timedelta(minutes=10), PostStatus.DRAFT),
 )
 
 
@@ -66,24 +66,24 @@ async def demo(url: str) -> Account | None:
             if await session.scalar(select(func.count()).select_from(User)):
                 known = await session.scalar(select(User.id).where(User.email == DEMO.email))
                 return DEMO if known else None
-            chance = await chance_of(session, seed=0)
-            sheets = Sheets(AMOUNTS, There(), chance=chance, now=utcnow(), accounts=(DEMO, ADMIN))
+            chance = await seeded_random(session, seed=0)
+            sheets = Generator(AMOUNTS, ExistingData(), chance=chance, now=utcnow(), accounts=(DEMO, ADMIN))
             for sheet in sheets:
-                await write(session, sheet, quietly)
-            session.add_all(by_hand(sheets))
-            touch_everything(session)
-        await settle(db)
+                await write(session, sheet, no_progress)
+            session.add_all(demo_posts(sheets))
+            invalidate_all(session)
+        await analyze(db)
     return DEMO
 
 
-def by_hand(sheets: Sheets) -> Iterator[Post]:
+def demo_posts(sheets: Generator) -> Iterator[Post]:
     """The demo account's own posts, newer than all others."""
     for post in BY_HAND:
         moment = sheets.now - post.ago
         yield Post(
-            id=sheets.id_at(moment),
+            id=sheets.uuid7_at(moment),
             title=post.title,
-            slug=slug_of(post.title),
+            slug=slugify(post.title),
             content=post.content,
             excerpt=post.content.partition("\n")[0],
             status=post.status,

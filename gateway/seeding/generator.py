@@ -12,9 +12,9 @@ from sqlmodel import SQLModel
 
 from gateway.seeding.text import GENERAL_TAGS, Theme, Writer, tag_names, themes
 from models import Category, Comment, Like, Post, PostTag, Tag, User
-from models.search_text import folded
+from models.search_text import casefold_text
 from resolvers import passwords
-from resolvers.slugs import slug_of
+from resolvers.slugs import slugify
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Amounts:
+class SeedSizes:
     """How many rows to add."""
 
     users: int = 1_000
@@ -55,7 +55,7 @@ class Amounts:
 
 
 @dataclass(slots=True)
-class There:
+class ExistingData:
     """What the database has already: names that are taken, labels that are used again."""
 
     emails: set[str] = field(default_factory=set)
@@ -65,7 +65,7 @@ class There:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class TableRows:
     """Rows of one table, made while they are written."""
 
     entity: type[SQLModel]
@@ -98,11 +98,17 @@ def public(posts: int) -> int:
     return sum(status_of(number) == "PUBLISHED" for number in range(posts))
 
 
-class Sheets:
+class Generator:
     """Everything to write. Ids are of version 7 and follow the time that the row says it was made."""
 
     def __init__(
-        self, amounts: Amounts, there: There, *, chance: Random, now: datetime, accounts: Sequence[Account] = ()
+        self,
+        amounts: SeedSizes,
+        there: ExistingData,
+        *,
+        chance: Random,
+        now: datetime,
+        accounts: Sequence[Account] = (),
     ) -> None:
         self.amounts, self.there, self.chance, self.now = amounts, there, chance, now
         self.accounts = accounts
@@ -110,31 +116,31 @@ class Sheets:
         self.themes = themes(amounts.categories) or themes(1)
         self.categories = self.labels(there.categories, [theme.name for theme in themes(amounts.categories)])
         self.tags = self.labels(there.tags, tag_names(amounts.tags))
-        self.users = self.moments(amounts.users, now - 2 * SPAN, now - SPAN)
-        self.posts = self.moments(amounts.posts, now - SPAN, now - timedelta(hours=2))
-        self.user_ids = [self.id_at(moment) for moment in self.users]
-        self.post_ids = [self.id_at(moment) for moment in self.posts]
+        self.users = self.spread_timestamps(amounts.users, now - 2 * SPAN, now - SPAN)
+        self.posts = self.spread_timestamps(amounts.posts, now - SPAN, now - timedelta(hours=2))
+        self.user_ids = [self.uuid7_at(moment) for moment in self.users]
+        self.post_ids = [self.uuid7_at(moment) for moment in self.posts]
         published = [number for number in range(amounts.posts) if status_of(number) == "PUBLISHED"]
-        self.comments_of = self.shared_out(amounts.comments, published, at_most=amounts.comments)
-        self.likes_of = self.shared_out(amounts.likes, published, at_most=amounts.users)
+        self.comments_of = self.distribute(amounts.comments, published, at_most=amounts.comments)
+        self.likes_of = self.distribute(amounts.likes, published, at_most=amounts.users)
 
-    def __iter__(self) -> Iterator[Sheet]:
+    def __iter__(self) -> Iterator[TableRows]:
         amounts, tags_each = self.amounts, self.amounts.tags_per_post
         yield self.label_sheet(Category, self.there.categories, self.categories)
         yield self.label_sheet(Tag, self.there.tags, self.tags)
-        yield Sheet(User, USER, amounts.users, self.user_rows())
-        yield Sheet(Post, POST, amounts.posts, self.post_rows())
-        yield Sheet(PostTag, ("post_id", "tag_id"), amounts.posts * tags_each, self.post_tag_rows())
-        yield Sheet(Comment, COMMENT, amounts.comments, self.comment_rows())
-        yield Sheet(Like, ("post_id", "user_id", "created_at"), amounts.likes, self.like_rows())
+        yield TableRows(User, USER, amounts.users, self.user_rows())
+        yield TableRows(Post, POST, amounts.posts, self.post_rows())
+        yield TableRows(PostTag, ("post_id", "tag_id"), amounts.posts * tags_each, self.post_tag_rows())
+        yield TableRows(Comment, COMMENT, amounts.comments, self.comment_rows())
+        yield TableRows(Like, ("post_id", "user_id", "created_at"), amounts.likes, self.like_rows())
 
     def labels(self, there: dict[str, UUID], names: list[str]) -> dict[str, UUID]:
         """The ids of labels by name: those that are there, and new ones."""
-        return {name: there.get(slug_of(name)) or self.id_at(self.now - 2 * SPAN) for name in names}
+        return {name: there.get(slugify(name)) or self.uuid7_at(self.now - 2 * SPAN) for name in names}
 
-    def label_sheet(self, entity: type[SQLModel], there: dict[str, UUID], labels: dict[str, UUID]) -> Sheet:
-        new = [(id, name, slug_of(name)) for name, id in labels.items() if slug_of(name) not in there]
-        return Sheet(entity, ("id", "name", "slug"), len(new), iter(new))
+    def label_sheet(self, entity: type[SQLModel], there: dict[str, UUID], labels: dict[str, UUID]) -> TableRows:
+        new = [(id, name, slugify(name)) for name, id in labels.items() if slugify(name) not in there]
+        return TableRows(entity, ("id", "name", "slug"), len(new), iter(new))
 
     def user_rows(self) -> Iterator[Row]:
         for number, (id, moment) in enumerate(zip(self.user_ids, self.users, strict=True)):
@@ -144,7 +150,7 @@ class Sheets:
                 yield id, account.name, account.email, account.role, password_hash, moment
             else:
                 name = self.writer.person()
-                yield id, name, self.free(slug_of(name), self.there.emails, "@example.com"), "USER", None, moment
+                yield id, name, self.unique(slugify(name), self.there.emails, "@example.com"), "USER", None, moment
 
     def post_rows(self) -> Iterator[Row]:
         categories = list(self.categories.values())
@@ -162,7 +168,7 @@ class Sheets:
                 *(
                     id,
                     title,
-                    self.free(slug_of(title), self.there.slugs),
+                    self.unique(slugify(title), self.there.slugs),
                     content,
                     excerpt,
                     status,
@@ -171,7 +177,7 @@ class Sheets:
                     published,
                 ),
                 *(created, updated, 1 + edits, self.comments_of[number], self.likes_of[number]),
-                *(folded(title), folded(content)),
+                *(casefold_text(title), casefold_text(content)),
             )
 
     def post_tag_rows(self) -> Iterator[Row]:
@@ -186,12 +192,18 @@ class Sheets:
     def comment_rows(self) -> Iterator[Row]:
         for number, count in enumerate(self.comments_of):
             theme = self.theme_of(number)
-            for moment in self.moments(count, self.published_at(number), self.now):
-                yield self.id_at(moment), self.writer.comment(theme), moment, self.post_ids[number], self.anyone()
+            for moment in self.spread_timestamps(count, self.published_at(number), self.now):
+                yield (
+                    self.uuid7_at(moment),
+                    self.writer.comment(theme),
+                    moment,
+                    self.post_ids[number],
+                    self.random_user_id(),
+                )
 
     def like_rows(self) -> Iterator[Row]:
         for number, count in enumerate(self.likes_of):
-            moments = self.moments(count, self.published_at(number), self.now)
+            moments = self.spread_timestamps(count, self.published_at(number), self.now)
             for user_id, moment in zip(self.chance.sample(self.user_ids, count), moments, strict=True):
                 yield self.post_ids[number], user_id, moment
 
@@ -205,22 +217,22 @@ class Sheets:
     def published_at(self, number: int) -> datetime:
         return self.posts[number] + timedelta(minutes=number % 30)
 
-    def anyone(self) -> UUID:
+    def random_user_id(self) -> UUID:
         return self.chance.choice(self.user_ids)
 
-    def moments(self, count: int, start: datetime, end: datetime) -> list[datetime]:
+    def spread_timestamps(self, count: int, start: datetime, end: datetime) -> list[datetime]:
         """Moments spread over a time by chance, in order."""
         step = (end - start) / max(count, 1)
         return [start + (number + self.chance.random()) * step for number in range(count)]
 
-    def id_at(self, moment: datetime) -> UUID:
+    def uuid7_at(self, moment: datetime) -> UUID:
         """A UUID of version 7 made at that moment, which orders by the microsecond (RFC 9562, method 3)."""
         milliseconds, microseconds = divmod((moment - EPOCH) // MICROSECOND, 1000)
         fraction = (microseconds << 12) // 1000
         value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | self.chance.getrandbits(62)
         return UUID(int=value)
 
-    def free(self, wanted: str, taken: set[str], ending: str = "") -> str:
+    def unique(self, wanted: str, taken: set[str], ending: str = "") -> str:
         """The name itself, or the same with the next number that makes it unique; it is taken then."""
         name = wanted + ending
         while name in taken:
@@ -229,7 +241,7 @@ class Sheets:
         taken.add(name)
         return name
 
-    def shared_out(self, total: int, among: Sequence[int], at_most: int) -> list[int]:
+    def distribute(self, total: int, among: Sequence[int], at_most: int) -> list[int]:
         """How much of a total each post gets, by its number: a few get much, none more than it may."""
         shares = [0] * self.amounts.posts
         if not among or not total:

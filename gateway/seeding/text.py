@@ -14,82 +14,82 @@ class Theme:
     tags: tuple[str, ...]
 
 
-def words(text: str) -> tuple[str, ...]:
+def split(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(","))
 
 
-def theme(name: str, things: str, tools: str, tags: str) -> Theme:
-    return Theme(name, words(things), words(tools), words(tags))
+def make_theme(name: str, things: str, tools: str, tags: str) -> Theme:
+    return Theme(name, split(things), split(tools), split(tags))
 
 
 THEMES = (
-    theme(
+    make_theme(
         "Woodwork",
         "dovetail joint, walnut box, three-legged stool, workbench, oak shelf, spoon, window frame, toy boat",
         "a marking gauge, the old chisel, a block plane, a coping saw, hide glue",
         "joinery, hand tools, oak, finishing",
     ),
-    theme(
+    make_theme(
         "Gardening",
         "compost heap, tomato bed, apple tree, rain barrel, cold frame, herb spiral, hedge, window box",
         "a digging fork, twine, seed trays, a watering can, straw mulch",
         "soil, seeds, pruning, harvest",
     ),
-    theme(
+    make_theme(
         "Baking",
         "sourdough loaf, rye starter, plum cake, flatbread, brioche, oat biscuit, pie crust, bagel",
         "a cast-iron pot, the kitchen scale, a linen cloth, a bench knife, steam",
         "bread, sourdough, recipes, flour",
     ),
-    theme(
+    make_theme(
         "Cycling",
         "gravel bike, rear wheel, saddlebag, dynamo light, mountain pass, chain, touring route, cargo bike",
         "a spoke key, a torque wrench, two tyre levers, wax, a paper map",
         "touring, maintenance, commuting, routes",
     ),
-    theme(
+    make_theme(
         "Astronomy",
         "meteor shower, star chart, homemade telescope, lunar eclipse, dark sky, red planet, comet, sundial",
         "a pair of binoculars, a red lamp, a plank tripod, a notebook, patience",
         "night sky, telescopes, moon, observing",
     ),
-    theme(
+    make_theme(
         "Sailing",
         "wooden dinghy, mainsail, anchor, tide table, harbour, storm jib, rope splice, coastal passage",
         "a marlinspike, a hand compass, waxed thread, a bilge pump, the logbook",
         "boats, knots, weather, tides",
     ),
-    theme(
+    make_theme(
         "Bookbinding",
         "sewn notebook, leather spine, paste paper, folding box, atlas, sketchbook, headband, endpaper",
         "a bone folder, linen thread, wheat paste, a sewing frame, an awl",
         "paper, sewing, leather, repair",
     ),
-    theme(
+    make_theme(
         "Pottery",
         "tea bowl, celadon glaze, wood kiln, salad plate, lidded jar, handle, porcelain cup, tile",
         "a ribbon tool, a wet sponge, the kick wheel, iron oxide, a cut-off wire",
         "clay, glazes, kilns, wheel",
     ),
-    theme(
+    make_theme(
         "Beekeeping",
         "hive, late swarm, honey frame, queen, wax candle, winter cluster, flow of lime blossom, observation hive",
         "a smoker, a hive tool, a soft brush, sugar syrup, a clean jar",
         "bees, honey, wax, spring",
     ),
-    theme(
+    make_theme(
         "Maps",
         "contour line, island map, transit diagram, old survey, compass rose, trail sign, globe, street atlas",
         "a ruling pen, tracing paper, a theodolite, open data, a long walk",
         "cartography, data, walking, print",
     ),
-    theme(
+    make_theme(
         "Music",
         "frame drum, waltz, accordion, choir, guitar string, music box, bass line, old reed organ",
         "a tuning fork, a metronome, soft felt, a field recorder, an empty room",
         "practice, instruments, sound, repertoire",
     ),
-    theme(
+    make_theme(
         "Weather",
         "thunderstorm, weather vane, rain gauge, first frost, fog bank, barometer, heat wave, cloud atlas",
         "a thermometer, a tin funnel, a spreadsheet, an open window, a long record",
@@ -97,27 +97,27 @@ THEMES = (
     ),
 )
 
-GENERAL_TAGS = words(
+GENERAL_TAGS = split(
     "beginners, how-to, questions, mistakes, weekend project, diary, small spaces, tools, materials, history, "
     "on a budget, slow, community, teaching, photographs, plans, safety, winter, outdoors, notebook"
 )
-MORE_TAGS = words("advanced, local, tiny, forgotten, daily, shared, borrowed, southern, northern, modern")
+MORE_TAGS = split("advanced, local, tiny, forgotten, daily, shared, borrowed, southern, northern, modern")
 
-FIRST = words(
+FIRST = split(
     "Amber, Azure, Cedar, Coral, Copper, Dusty, Hazel, Indigo, Ivory, Jade, Linden, Maple, Misty, Moss, Olive"
 )
-LAST = words(
+LAST = split(
     "Heron, Finch, Otter, Willow, Brook, Plover, Badger, Swift, Lark, Harbour, Meadow, Marten, Wren, Fern, Tarn"
 )
 
-QUALITIES = words(
+QUALITIES = split(
     "patience, balance, good light, symmetry, thrift, timing, attention, restraint, weight, rhythm, doubt"
 )
-ADJECTIVES = words(
+ADJECTIVES = split(
     "first, second-hand, stubborn, honest, crooked, forgotten, tiny, patient, noisy, quiet, perfect, cheap"
 )
-SPANS = words("one afternoon, a rainy week, ten minutes, three winters, a single evening, forty days, half a year")
-PLACES = words("in the shed, on the balcony, by the river, at the kitchen table, under the stairs, on the night train")
+SPANS = split("one afternoon, a rainy week, ten minutes, three winters, a single evening, forty days, half a year")
+PLACES = split("in the shed, on the balcony, by the river, at the kitchen table, under the stairs, on the night train")
 
 TITLES = (
     "What {a_thing} taught me about {quality}",
@@ -171,20 +171,20 @@ class Writer:
         self.chance = chance
 
     def title(self, about: Theme) -> str:
-        return sentence_case(self.filled(TITLES, about))
+        return sentence_case(self.fill(TITLES, about))
 
     def paragraph(self, about: Theme) -> str:
         sentences = self.chance.sample(SENTENCES, self.chance.randint(3, 5))
-        return " ".join(sentence_case(self.filled((sentence,), about)) for sentence in sentences)
+        return " ".join(sentence_case(self.fill((sentence,), about)) for sentence in sentences)
 
     def comment(self, about: Theme) -> str:
         sentences = self.chance.sample(COMMENTS, self.chance.choice((1, 1, 2)))
-        return " ".join(sentence_case(self.filled((sentence,), about)) for sentence in sentences)
+        return " ".join(sentence_case(self.fill((sentence,), about)) for sentence in sentences)
 
     def person(self) -> str:
         return f"{self.chance.choice(FIRST)} {self.chance.choice(LAST)}"
 
-    def filled(self, patterns: tuple[str, ...], about: Theme) -> str:
+    def fill(self, patterns: tuple[str, ...], about: Theme) -> str:
         choose = self.chance.choice
         thing, another = self.chance.sample(about.things, 2)
         return choose(patterns).format(
@@ -210,12 +210,14 @@ def sentence_case(text: str) -> str:
 def themes(count: int) -> list[Theme]:
     """As many themes as are asked for; those after the written ones are volumes of them."""
     return [
-        THEMES[number] if number < len(THEMES) else volume(THEMES[number % len(THEMES)], number // len(THEMES) + 1)
+        THEMES[number]
+        if number < len(THEMES)
+        else numbered_theme(THEMES[number % len(THEMES)], number // len(THEMES) + 1)
         for number in range(count)
     ]
 
 
-def volume(of: Theme, number: int) -> Theme:
+def numbered_theme(of: Theme, number: int) -> Theme:
     return Theme(f"{of.name} {number}", of.things, of.tools, of.tags)
 
 

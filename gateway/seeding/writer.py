@@ -8,7 +8,7 @@ from random import Random
 from sqlalchemy import func, insert, select, text
 from sqlmodel import SQLModel
 
-from gateway.seeding.generator import Row, Sheet, There
+from gateway.seeding.generator import ExistingData, Row, TableRows
 from models import Category, Database, Post, Tag, User
 from models.database.transaction import Transaction
 
@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 """Told a table, how many of its rows are written, and how many there will be."""
 
 
-def quietly(table: str, done: int, total: int) -> None:
+def no_progress(table: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
@@ -36,9 +36,9 @@ async def clear(session: Transaction) -> None:
         await session.execute(table.delete())
 
 
-async def survey(session: Transaction) -> There:
+async def load_existing(session: Transaction) -> ExistingData:
     """The names that are taken."""
-    return There(
+    return ExistingData(
         emails=set(await session.scalars(select(User.email))),
         slugs=set(await session.scalars(select(Post.slug))),
         categories={slug: id for id, slug in await session.execute(select(Category.id, Category.slug))},
@@ -46,14 +46,14 @@ async def survey(session: Transaction) -> There:
     )
 
 
-async def chance_of(session: Transaction, seed: int) -> Random:
+async def seeded_random(session: Transaction, seed: int) -> Random:
     """The same seed on the same data gives the same rows; a second run on top gives others."""
     users = await session.scalar(select(func.count()).select_from(User))
     posts = await session.scalar(select(func.count()).select_from(Post))
     return Random(f"{seed}/{users}/{posts}")  # noqa: S311  no secret is made of it
 
 
-async def write(session: Transaction, sheet: Sheet, progress: Progress) -> None:
+async def write(session: Transaction, sheet: TableRows, progress: Progress) -> None:
     """COPY on Postgres, INSERT by the thousand on SQLite; inside the session's transaction on both."""
     name = sheet.entity.__tablename__
     progress(name, 0, sheet.total)
@@ -69,17 +69,17 @@ def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-async def copy(session: Transaction, sheet: Sheet, rows: list[Row]) -> None:
+async def copy(session: Transaction, sheet: TableRows, rows: list[Row]) -> None:
     await session.connection.driver.copy_records_to_table(
         sheet.entity.__tablename__, columns=sheet.columns, records=rows
     )
 
 
-async def insert_many(session: Transaction, sheet: Sheet, rows: list[Row]) -> None:
+async def insert_many(session: Transaction, sheet: TableRows, rows: list[Row]) -> None:
     await session.execute(insert(sheet.entity.__table__), [dict(zip(sheet.columns, row, strict=True)) for row in rows])
 
 
-async def settle(db: Database) -> None:
+async def analyze(db: Database) -> None:
     """Tell the planner what is there now, rather than let it find out while somebody measures."""
     if db.is_sqlite:
         async with db.writing() as session:

@@ -11,10 +11,10 @@ from starlette.types import Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from gateway.events.feed import CUT, DIRECT
+from gateway.events.feed import ABORT_EXTENSION, SEND_EXTENSION
 from gateway.http.middleware.concurrency import ADMITTED, STATE
-from gateway.http.middleware.request_state import WHOLE
-from gateway.http.responses import written
+from gateway.http.middleware.request_state import WRITE_RESPONSE_EXTENSION
+from gateway.http.responses import encode_headers
 from gateway.server.http_validation import (
     MAX_HEAD_BYTES,
     MAX_TRAILER_BYTES,
@@ -216,7 +216,7 @@ class HttpProtocol(asyncio.Protocol):
     def format_head(self, exclude: bytes = b"") -> bytes:
         version = self.parser.get_http_version().encode()
         line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)
-        return b"%b%b\r\n" % (line, written(header for header in self.headers if header[0] != exclude))
+        return b"%b%b\r\n" % (line, encode_headers(header for header in self.headers if header[0] != exclude))
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expects_continue = b"", [], False
@@ -267,7 +267,11 @@ class HttpProtocol(asyncio.Protocol):
             "query_string": url.query or b"",
             "headers": self.headers,
             "state": self.app_state.copy(),
-            "extensions": {CUT: self.transport.abort, DIRECT: self.get_send, WHOLE: self.write_response},
+            "extensions": {
+                ABORT_EXTENSION: self.transport.abort,
+                SEND_EXTENSION: self.get_send,
+                WRITE_RESPONSE_EXTENSION: self.write_response,
+            },
         }
 
     def on_body(self, body: bytes) -> None:
@@ -297,7 +301,7 @@ class HttpProtocol(asyncio.Protocol):
     def start_request(self, cycle: RequestCycle) -> None:
         self.active = cycle
         if self.in_flight is not None:
-            cycle.scope[ADMITTED] = self.in_flight.arrive()
+            cycle.scope[ADMITTED] = self.in_flight.enqueue()
         task = self.loop.create_task(cycle.run(self.app))
         self.server_state.tasks.add(task)
         task.add_done_callback(self.server_state.tasks.discard)
@@ -355,7 +359,7 @@ class HttpProtocol(asyncio.Protocol):
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINES[400], written(headers), body))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINES[400], encode_headers(headers), body))
         self.transport.close()
 
     def upgrade_to_websocket(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Scope
 
-from gateway.http.responses import written
+from gateway.http.responses import encode_headers
 from gateway.server.http_validation import check_response_header
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class RequestCycle:
         """
         if self.expects_continue and self.more_body:
             self.keep_alive = False
-        lines = [STATUS_LINES[status], written(self.protocol.server_state.default_headers)]
+        lines = [STATUS_LINES[status], encode_headers(self.protocol.server_state.default_headers)]
         for name, value in headers:
             name = name.lower()
             check_response_header(name, value)
@@ -168,7 +168,7 @@ class RequestCycle:
         if self.expects_continue and self.more_body:
             return False
         self.is_started, self.expects_continue = True, False
-        common = written(self.protocol.server_state.default_headers)
+        common = encode_headers(self.protocol.server_state.default_headers)
         self.protocol.transport.write(b"".join([STATUS_LINES[status], common, *head, b"\r\n", body]))
         self.complete()
         return True

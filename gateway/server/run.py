@@ -149,7 +149,7 @@ def print_when_ready(listener: Listener, settings: Settings, account: Account | 
 def startup_lines(url_host: str, settings: Settings, account: Account | None) -> list[str]:
     """Return the lines that tell a developer where the server's pages are."""
     lines = ["", f"Dovetail {settings.app_version} is up", ""]
-    if settings.explorable:
+    if settings.introspection_enabled:
         lines.append(f"  GraphiQL      http://{url_host}/graphql")
     lines += [f"  OpenAPI page  http://{url_host}/docs", f"  Health check  http://{url_host}/api/health"]
     if account:

@@ -6,7 +6,7 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
 
-from gateway.events.feed import CUT
+from gateway.events.feed import ABORT_EXTENSION
 
 logger = logging.getLogger("gateway.server.websocket")
 logger.setLevel(logging.WARNING)  # uvicorn logs three lines for each connection, one of them with the query string
@@ -32,7 +32,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["extensions"][CUT] = self.transport.abort
+            self.scope["extensions"][ABORT_EXTENSION] = self.transport.abort
 
     async def send(self, message: Any) -> None:
         """Mark the handshake as complete after an HTTP error response, or uvicorn logs an error."""

@@ -13,7 +13,7 @@ logger = logging.getLogger("gateway.background")
 
 
 @asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Have work done in a task until the scope is left, which waits for it to have ended."""
     task = asyncio.create_task(work, name=name)
     try:
@@ -24,15 +24,17 @@ async def alongside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator
             await task
 
 
-def now_and_then(work: Callable[[], Awaitable[Any]], seconds: float, name: str) -> AbstractAsyncContextManager[None]:
+def run_periodically(
+    work: Callable[[], Awaitable[Any]], seconds: float, name: str
+) -> AbstractAsyncContextManager[None]:
     """Have work done again and again in the scope, with so many seconds between at most.
 
     What fails is tried again the next time, and keeps nothing else from being done.
     """
-    return alongside(again_and_again(work, seconds, name), name)
+    return run_in_background(_periodic_loop(work, seconds, name), name)
 
 
-async def again_and_again(work: Callable[[], Awaitable[Any]], seconds: float, name: str) -> None:
+async def _periodic_loop(work: Callable[[], Awaitable[Any]], seconds: float, name: str) -> None:
     put_off = 0
     while True:
         await asyncio.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311 - apart from other processes, no secret
@@ -41,12 +43,12 @@ async def again_and_again(work: Callable[[], Awaitable[Any]], seconds: float, na
             put_off = 0
         except Unavailable:
             put_off += 1
-            tell_of_waiting(name, put_off)
+            log_postponed(name, put_off)
         except Exception:
             logger.exception("%s failed; trying again later", name)
 
 
-def tell_of_waiting(name: str, times: int) -> None:
+def log_postponed(name: str, times: int) -> None:
     """Once is no news, as others tell of an outage; what always ends so, nobody else sees. Ever more rarely told."""
     is_news = times > 1 and times.bit_count() == 1
     logger.log(

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from gateway.graphql.documents.limits import fields_of
 from gateway.graphql.documents.operation import Operation
 from gateway.graphql.engine import Engine, GraphQLRequest
-from gateway.http.request_state import Visit
+from gateway.http.request_state import RequestState
 from gateway.limits import AUTH
-from gateway.wiring import Gateway
+from gateway.wiring import AppState
 
 LOGIN_FIELDS = ("login", "register")
 
 
-async def limit_login_attempts(gateway: Gateway, requests: Iterable[GraphQLRequest], visit: Visit) -> None:
+async def limit_login_attempts(gateway: AppState, requests: Iterable[GraphQLRequest], visit: RequestState) -> None:
     """Count every login attempt of the requests in the `auth` limit, or raise `RateLimited`."""
     if attempts := sum([await count_login_attempts(gateway.engine, request) for request in requests]):
         await gateway.limits.check(AUTH, visit.caller, visit, attempts)

@@ -14,7 +14,7 @@ from models.database.pool import UNREACHED, Answer, Connection, Pool, Postgres, 
 from models.database.statements import Statements
 from models.database.transaction import Transaction
 from models.errors import Unavailable
-from models.events import Event, write_last
+from models.events import Event, flush_events
 
 LONGEST = 10.0
 """Seconds that a statement may take, unless it is said otherwise, and those for which one waits to be let in."""
@@ -50,7 +50,7 @@ class Database:
         try:
             async with self.turn(), self.transaction(writing=True) as transaction:
                 yield transaction
-                events = await write_last(transaction)
+                events = await flush_events(transaction)
         except BaseException:
             if events:
                 self.tell(self.doubted, events)

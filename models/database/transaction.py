@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import NoResultFound
 from sqlmodel import SQLModel
 
-from models.base import columns, values_of
+from models.base import column_values, columns
 from models.database.pool import Answer, Connection
 from models.database.statements import Found, Read, Shape, SimpleResultMetaData, Statements, Values
 
@@ -109,15 +109,15 @@ class Transaction:
         while self.added:
             row = self.added.pop(0)
             await self.inserted(row)
-            self.known[key_of(row)] = row, values_of(row)
+            self.known[key_of(row)] = row, column_values(row)
         for (entity, *ids), (row, as_read) in self.known.items():
-            now = values_of(row)
+            now = column_values(row)
             if now != as_read:
                 await self.amend(entity, ids, {name: now[name] for name in now if now[name] != as_read[name]})
                 as_read.update(now)
 
     async def inserted(self, row: SQLModel, unless: str | None = None) -> bool:
-        values = values_of(row)
+        values = column_values(row)
         drawn = tuple(name for name in keys(type(row)) if values[name] is None)
         sql, takes = insertion(type(row), self.dialect, unless, drawn)
         parameters = [values[name] if process is None else process(values[name]) for name, process in takes]

@@ -26,10 +26,10 @@ ONE_AT_A_TIME = 0x646F7665
 
 LOCKED = "55P03"
 """Postgres' word for a lock that was not to be had in time."""
-TURN, PAUSE = 3.0, 2.0
+LOCK_TIMEOUT, RETRY_DELAY = 3.0, 2.0
 """Seconds that a migration waits for a table, and for which it then leaves the table to others: whoever asks for one
 after it waits with it, so that the server would stand still for as long as the migration waits."""
-PATIENCE = 60.0
+GIVE_UP_AFTER = 60.0
 """Seconds after which it gives up."""
 
 HOLDERS = """
@@ -41,7 +41,7 @@ HOLDERS = """
 """Who has held a table's lock for longer than a migration waits for one."""
 
 logger = logging.getLogger("models.migrations")
-_alone = Lock()
+_alembic_lock = Lock()
 """Alembic keeps the running migration in globals, so a process runs one at a time."""
 
 
@@ -49,7 +49,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
     """Bring a database up to a revision; one that is newer than this code knows is left as it is."""
 
     def to(connection: Connection, config: Config) -> None:
-        if unknown := heads(connection) - known(config):
+        if unknown := heads(connection) - known_revisions(config):
             logger.warning("The database is at revision %s, which is newer than this version", ", ".join(unknown))
         else:
             command.upgrade(config, revision)
@@ -67,7 +67,7 @@ async def is_current(url: str) -> bool:
 
     def compare(connection: Connection, config: Config) -> bool:
         there = heads(connection)
-        return bool(there - known(config)) or there == set(ScriptDirectory.from_config(config).get_heads())
+        return bool(there - known_revisions(config)) or there == set(ScriptDirectory.from_config(config).get_heads())
 
     return await asyncio.to_thread(run, url, compare, writing=False)
 
@@ -77,7 +77,7 @@ def heads(connection: Connection) -> set[str]:
     return set(MigrationContext.configure(connection).get_current_heads())
 
 
-def known(config: Config) -> set[str]:
+def known_revisions(config: Config) -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
@@ -92,21 +92,21 @@ def configuration(connection: Connection | None = None) -> Config:
 
 def run(url: str, work: Callable[[Connection, Config], Any], *, writing: bool = True) -> Any:
     """Do something to a database in one transaction, whatever event loop the caller is in."""
-    with _alone:
+    with _alembic_lock:
         return asyncio.run(connected(url, work, writing=writing))
 
 
 async def connected(url: str, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
     db = Database(url)
     try:
-        return await patiently(db, lambda: transacted(db, work, writing=writing))
+        return await retry_on_lock(db, lambda: in_transaction(db, work, writing=writing))
     finally:
         await db.close()
 
 
-async def patiently(db: Database, attempt: Callable[[], Awaitable[Any]]) -> Any:
+async def retry_on_lock(db: Database, attempt: Callable[[], Awaitable[Any]]) -> Any:
     """Try again while tables are in use. Raises `Unavailable` once that has gone on for too long."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + GIVE_UP_AFTER
     while True:
         try:
             return await attempt()
@@ -114,44 +114,44 @@ async def patiently(db: Database, attempt: Callable[[], Awaitable[Any]]) -> Any:
             if getattr(error.orig, "sqlstate", None) != LOCKED:
                 raise
         if time.monotonic() > until:
-            raise Unavailable(f"The database's tables are in use: {await holders(db)}")
+            raise Unavailable(f"The database's tables are in use: {await lock_holders(db)}")
         logger.warning("The database's tables are in use; the migration tries again")
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RETRY_DELAY)
 
 
-async def transacted(db: Database, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
+async def in_transaction(db: Database, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
     """One attempt, which leaves nothing behind if it fails."""
     async with db.engine.execution_options(writing=writing).connect() as connection:
         if db.is_sqlite:
-            await loosen(connection)
+            await disable_foreign_keys(connection)
         async with connection.begin():
             if writing and not db.is_sqlite:
-                await take_turn(connection)
+                await acquire_migration_lock(connection)
             answer = await connection.run_sync(lambda sync: work(sync, configuration(sync)))
             if writing and db.is_sqlite:
-                await hold(connection)
+                await check_foreign_keys(connection)
             return answer
 
 
-async def take_turn(connection: AsyncConnection) -> None:
+async def acquire_migration_lock(connection: AsyncConnection) -> None:
     """Wait for other migrations for as long as they take, and from then on for tables in use only for a while."""
     await connection.execute(text(f"SELECT pg_advisory_xact_lock({ONE_AT_A_TIME})"))
-    await connection.execute(text(f"SET LOCAL lock_timeout = {round(TURN * 1000)}"))
+    await connection.execute(text(f"SET LOCAL lock_timeout = {round(LOCK_TIMEOUT * 1000)}"))
 
 
-async def holders(db: Database) -> str:
+async def lock_holders(db: Database) -> str:
     """Who keeps others from a table, in words for an operator."""
     async with db.engine.connect() as connection:
         found = list(await connection.scalars(text(HOLDERS)))
     return ", ".join(found) or "by many, for a short time each"
 
 
-async def loosen(connection: AsyncConnection) -> None:
+async def disable_foreign_keys(connection: AsyncConnection) -> None:
     """SQLite changes a table by making it anew, which foreign keys would hinder; `hold` checks them after."""
     raw = await connection.get_raw_connection()
     await raw.driver_connection.execute("PRAGMA foreign_keys = OFF")
 
 
-async def hold(connection: AsyncConnection) -> None:
+async def check_foreign_keys(connection: AsyncConnection) -> None:
     if broken := (await connection.execute(text("PRAGMA foreign_key_check"))).fetchall():
         raise RuntimeError(f"The migration left {len(broken)} rows that refer to nothing; it is undone")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from models.migrations import run, upgrade
 
 
-def compose(message: str) -> None:
+def autogenerate(message: str) -> None:
     """Compare the models with an empty database brought up to head; nobody's own database is touched."""
 
     def revise(connection: Connection, config: Config) -> None:
@@ -27,4 +27,4 @@ def compose(message: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not sys.argv[1].strip():
         sys.exit('Say what the migration does: make migration m="Add the uploads"')
-    compose(sys.argv[1])
+    autogenerate(sys.argv[1])

@@ -6,12 +6,12 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from models.base import Moment
+from models.base import UTCDateTime
 
 
-def plainly(kind: str, item: Any, autogenerate: Any) -> str | bool:
+def render_type(kind: str, item: Any, autogenerate: Any) -> str | bool:
     """Revisions name SQLAlchemy's own types only, so that an old one does not depend on today's models."""
-    if kind == "type" and isinstance(item, Moment):
+    if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String({item.length or ''})"
@@ -23,7 +23,7 @@ context.configure(
     connection=connection,
     target_metadata=SQLModel.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
-    render_item=plainly,
+    render_item=render_type,
     compare_server_default=True,
 )
 with context.begin_transaction():

@@ -73,7 +73,7 @@ def process_upload(file: BinaryIO, file_type: FileType) -> int | None:
     except Image.DecompressionBombError as error:
         raise too_many_pixels() from error
     except DECODE_ERRORS as error:
-        raise ValidationError.of(file="The image is damaged or truncated") from error
+        raise ValidationError.for_fields(file="The image is damaged or truncated") from error
 
 
 def open_image(file: BinaryIO, file_type: FileType) -> Image.Image:

@@ -110,7 +110,7 @@ def reject_polyglots(file_type: FileType, file: BinaryIO, size: int, allowed: Se
     if other:
         raise unsupported_type(f"The file is both {file_type.media_type} and {other}", allowed)
     if file_type.name == "pdf" and b"%%EOF" not in tail[-2048:]:
-        raise ValidationError.of(file="The document is truncated")
+        raise ValidationError.for_fields(file="The document is truncated")
 
 
 def has_zip_directory(tail: bytes, tail_offset: int) -> bool:

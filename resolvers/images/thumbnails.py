@@ -54,6 +54,6 @@ class Thumbnails:
     async def download(self, upload: Upload, target: BinaryIO) -> None:
         chunks = await self.storage.open(upload.name, 0, upload.size)
         if chunks is None:
-            raise NotFound.named("Upload")
+            raise NotFound.for_entity("Upload")
         async for chunk in chunks:
             await asyncio.to_thread(target.write, chunk)

@@ -14,22 +14,22 @@ from sqlalchemy import ColumnElement, select
 
 from models import Order, OrderStatus, Subscription
 from models.database.transaction import Transaction
-from resolvers.events import record_order
+from resolvers.events import record_order_event
 from resolvers.stripe import events as told
 
 Effect = Callable[[Transaction, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
 
-COURSE = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
+STATUS_ORDER = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
 REFUND = "charge.refunded"
-NOT_TOLD_YET = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """When a subscription was last changed of which only its checkout is known: anything that is told of it is newer."""
 
 
-class Undeliverable(Exception):
+class CannotApply(Exception):
     """A failure that the same event would meet again; says why, to who mends it."""
 
 
-async def paid_or_not(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def apply_checkout(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout was completed, or its payment came later. One that is completed unpaid pays for nothing yet."""
     order = await order_of(session, checkout)
     order.stripe_session_id = order.stripe_session_id or checkout.id
@@ -38,20 +38,20 @@ async def paid_or_not(session: Transaction, event: told.Event, checkout: told.Ch
         order.paid_at = event.created
         order.amount_total = order.amount_total if checkout.amount_total is None else checkout.amount_total
         order.currency = checkout.currency or order.currency
-        move(session, order, OrderStatus.PAID, anyway=True)
+        advance_status(session, order, OrderStatus.PAID, anyway=True)
     if checkout.subscription:
         status = "active" if checkout.is_paid else "incomplete"
-        await begun(session, checkout.subscription, order.user_id, checkout.customer, status)
+        await get_or_create_subscription(session, checkout.subscription, order.user_id, checkout.customer, status)
     return {checkout.payment_intent, checkout.subscription, checkout.subscription and checkout.customer}
 
 
-async def expired(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def apply_expiry(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout ended unpaid."""
-    move(session, await order_of(session, checkout), OrderStatus.EXPIRED)
+    advance_status(session, await order_of(session, checkout), OrderStatus.EXPIRED)
     return set()
 
 
-async def refunded(session: Transaction, event: told.Event, charge: told.Charge) -> set[str | None] | None:
+async def apply_refund(session: Transaction, event: told.Event, charge: told.Charge) -> set[str | None] | None:
     """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing.
 
     What a subscriber's invoice was paid with is of no order. Whether the subscription goes on is told by itself.
@@ -59,29 +59,29 @@ async def refunded(session: Transaction, event: told.Event, charge: told.Charge)
     order = await one_order(session, Order.id == charge.order_id)
     if order is None and charge.payment_intent is not None:
         order = await one_order(session, Order.stripe_payment_intent == charge.payment_intent)
-    if order is None and await subscribes(session, charge.customer):
+    if order is None and await has_subscription(session, charge.customer):
         return None
     if order is None:
-        raise Undeliverable(f"No order was paid by {charge.payment_intent}")
+        raise CannotApply(f"No order was paid by {charge.payment_intent}")
     if charge.is_refunded:
-        move(session, order, OrderStatus.REFUNDED)
+        advance_status(session, order, OrderStatus.REFUNDED)
     return set()
 
 
-async def subscribed(session: Transaction, event: told.Event, said: told.Subscription) -> set[str | None]:
+async def apply_subscription(session: Transaction, event: told.Event, said: told.Subscription) -> set[str | None]:
     """A subscription is like this now, unless something newer is known. What has ended stays so."""
-    row = await subscription(session, said.id) or await first_heard(session, said.id, said)
+    row = await subscription(session, said.id) or await create_from_event(session, said.id, said)
     is_end = event.type.endswith(".deleted")
-    if row.status in told.OVER or (not is_end and is_stale(row, event)):
+    if row.status in told.TERMINAL_STATUSES or (not is_end and is_stale(row, event)):
         return {said.id, said.customer}
-    row.status = "canceled" if is_end and said.status not in told.OVER else said.status
+    row.status = "canceled" if is_end and said.status not in told.TERMINAL_STATUSES else said.status
     row.stripe_customer_id = said.customer or row.stripe_customer_id
     row.current_period_end = said.period_end or row.current_period_end
     row.updated_at = max(row.updated_at, event.created)
     return {said.id, said.customer}
 
 
-async def renewed(session: Transaction, event: told.Event, invoice: told.Invoice) -> set[str | None]:
+async def apply_invoice(session: Transaction, event: told.Event, invoice: told.Invoice) -> set[str | None]:
     """An invoice was paid: the subscription that it is for goes on, and is not behind any more.
 
     One for nothing, such as a trial's first, says no more than until when.
@@ -89,8 +89,8 @@ async def renewed(session: Transaction, event: told.Event, invoice: told.Invoice
     if invoice.subscription is None:
         return set()
     row = await subscription(session, invoice.subscription)
-    row = row or await first_heard(session, invoice.subscription, invoice)
-    if row.status not in told.OVER and event.created >= row.updated_at:
+    row = row or await create_from_event(session, invoice.subscription, invoice)
+    if row.status not in told.TERMINAL_STATUSES and event.created >= row.updated_at:
         ends = [end for end in (row.current_period_end, invoice.lines.end) if end]
         row.current_period_end = max(ends, default=None)
         if invoice.amount_paid != 0:
@@ -106,12 +106,12 @@ def is_stale(row: Subscription, event: told.Event) -> bool:
     return event.created < row.updated_at
 
 
-def move(session: Transaction, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
+def advance_status(session: Transaction, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
     """An order moves on, never back; whoever follows it is told if it did, or `anyway`."""
-    further = max(order.status, status, key=COURSE.index)
+    further = max(order.status, status, key=STATUS_ORDER.index)
     if anyway or further is not order.status:
         order.status = further
-        record_order(session, order)
+        record_order_event(session, order)
 
 
 async def order_of(session: Transaction, checkout: told.CheckoutSession) -> Order:
@@ -122,7 +122,7 @@ async def order_of(session: Transaction, checkout: told.CheckoutSession) -> Orde
     order = await one_order(session, Order.id == checkout.order_id)
     order = order or await one_order(session, Order.stripe_session_id == checkout.id)
     if order is None:
-        raise Undeliverable(f"No order belongs to {checkout.id}")
+        raise CannotApply(f"No order belongs to {checkout.id}")
     return order
 
 
@@ -134,7 +134,7 @@ async def subscription(session: Transaction, id: str) -> Subscription | None:
     return await session.scalar(select(Subscription).where(Subscription.stripe_subscription_id == id).with_for_update())
 
 
-async def subscribes(session: Transaction, customer: str | None) -> bool:
+async def has_subscription(session: Transaction, customer: str | None) -> bool:
     """Whether a customer of Stripe's has, or had, a subscription of ours."""
     if customer is None:
         return False
@@ -142,31 +142,33 @@ async def subscribes(session: Transaction, customer: str | None) -> bool:
     return await session.scalar(found) is not None
 
 
-async def first_heard(session: Transaction, id: str, said: told.Subscription | told.Invoice) -> Subscription:
+async def create_from_event(session: Transaction, id: str, said: told.Subscription | told.Invoice) -> Subscription:
     """A subscription that nobody has spoken of before is that of who made the order in its metadata."""
     order = await one_order(session, Order.id == said.order_id)
     if order is None:
-        raise Undeliverable(f"No checkout is known that {id} came of")
-    return await begun(session, id, order.user_id, said.customer, "incomplete")
+        raise CannotApply(f"No checkout is known that {id} came of")
+    return await get_or_create_subscription(session, id, order.user_id, said.customer, "incomplete")
 
 
-async def begun(session: Transaction, id: str, user: UUID, customer: str | None, status: str) -> Subscription:
+async def get_or_create_subscription(
+    session: Transaction, id: str, user: UUID, customer: str | None, status: str
+) -> Subscription:
     """A subscription, as little as may be known of it."""
     row = await subscription(session, id)
     if row is None:
         known = {"stripe_subscription_id": id, "user_id": user, "stripe_customer_id": customer or ""}
-        row = Subscription(**known, status=status, updated_at=NOT_TOLD_YET)
+        row = Subscription(**known, status=status, updated_at=EPOCH)
         session.add(row)
     return row
 
 
-EFFECTS: dict[str, tuple[type[told.Ours], Effect]] = {
-    "checkout.session.completed": (told.CheckoutSession, paid_or_not),
-    "checkout.session.async_payment_succeeded": (told.CheckoutSession, paid_or_not),
-    "checkout.session.expired": (told.CheckoutSession, expired),
-    REFUND: (told.Charge, refunded),
-    "customer.subscription.created": (told.Subscription, subscribed),
-    "customer.subscription.updated": (told.Subscription, subscribed),
-    "customer.subscription.deleted": (told.Subscription, subscribed),
-    "invoice.paid": (told.Invoice, renewed),
+EFFECTS: dict[str, tuple[type[told.OrderObject], Effect]] = {
+    "checkout.session.completed": (told.CheckoutSession, apply_checkout),
+    "checkout.session.async_payment_succeeded": (told.CheckoutSession, apply_checkout),
+    "checkout.session.expired": (told.CheckoutSession, apply_expiry),
+    REFUND: (told.Charge, apply_refund),
+    "customer.subscription.created": (told.Subscription, apply_subscription),
+    "customer.subscription.updated": (told.Subscription, apply_subscription),
+    "customer.subscription.deleted": (told.Subscription, apply_subscription),
+    "invoice.paid": (told.Invoice, apply_invoice),
 }

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from resolvers.inputs import NO_SUCH_ID, Storable, lenient_id
+from resolvers.inputs import NO_SUCH_ID, Storable, parse_id_or_nil
 
 UNPAID = "unpaid"
-OVER = "canceled", "incomplete_expired"
+TERMINAL_STATUSES = "canceled", "incomplete_expired"
 """How subscriptions end: no other status comes after these."""
 
 
@@ -24,13 +24,13 @@ Amount = Annotated[int, Field(ge=0, lt=2**31)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
-class Told(BaseModel):
+class StripeObject(BaseModel):
     """Something of Stripe's; what is not named here is of no concern."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Event(Told):
+class Event(StripeObject):
     """Something that happened at Stripe. Both kinds of its events have this much."""
 
     id: Name
@@ -39,23 +39,23 @@ class Event(Told):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Ours(Told):
+class OrderObject(StripeObject):
     """Something that our metadata stands on: the id of the order that it is for."""
 
     metadata: Metadata = Field(default_factory=dict)
 
     @property
     def order_id(self) -> UUID:
-        given = lenient_id(self.metadata.get("orderId"))
+        given = parse_id_or_nil(self.metadata.get("orderId"))
         return given if isinstance(given, UUID) else NO_SUCH_ID
 
     @property
-    def subjects(self) -> set[str | None]:
+    def lock_keys(self) -> set[str | None]:
         """What it is about: events about the same take turns."""
         return {str(self.order_id)} if self.order_id != NO_SUCH_ID else set()
 
 
-class CheckoutSession(Ours):
+class CheckoutSession(OrderObject):
     id: Name
     payment_status: str | None = None
     payment_intent: Reference = None
@@ -70,11 +70,11 @@ class CheckoutSession(Ours):
         return self.payment_status not in (None, UNPAID)
 
     @property
-    def subjects(self) -> set[str | None]:
-        return super().subjects | {self.id, self.payment_intent, self.subscription, self.customer}
+    def lock_keys(self) -> set[str | None]:
+        return super().lock_keys | {self.id, self.payment_intent, self.subscription, self.customer}
 
 
-class Charge(Ours):
+class Charge(OrderObject):
     payment_intent: Reference = None
     customer: Reference = None
     amount: Amount = 0
@@ -87,17 +87,17 @@ class Charge(Ours):
         return self.refunded or 0 < self.amount <= self.amount_refunded
 
     @property
-    def subjects(self) -> set[str | None]:
-        return super().subjects | {self.payment_intent, self.customer}
+    def lock_keys(self) -> set[str | None]:
+        return super().lock_keys | {self.payment_intent, self.customer}
 
 
-class Period(Told):
+class Period(StripeObject):
     """When what was paid for ends; since 2025 a subscription's items say so, each for itself."""
 
     end: datetime | None = Field(None, validation_alias=AliasChoices("current_period_end", AliasPath("period", "end")))
 
 
-class Periods(Told):
+class PeriodList(StripeObject):
     data: list[Period] = Field(default_factory=list)
 
     @property
@@ -105,23 +105,23 @@ class Periods(Told):
         return max((period.end for period in self.data if period.end), default=None)
 
 
-class Subscription(Ours):
+class Subscription(OrderObject):
     id: Name
     customer: Reference = None
     status: Name
     current_period_end: datetime | None = None
-    items: Periods = Field(default_factory=Periods)
+    items: PeriodList = Field(default_factory=PeriodList)
 
     @property
     def period_end(self) -> datetime | None:
         return self.current_period_end or self.items.end
 
     @property
-    def subjects(self) -> set[str | None]:
-        return super().subjects | {self.id, self.customer}
+    def lock_keys(self) -> set[str | None]:
+        return super().lock_keys | {self.id, self.customer}
 
 
-class Invoice(Ours):
+class Invoice(OrderObject):
     """Since 2025 it says what it is for under `parent`; before, for itself."""
 
     metadata: Metadata = Field(
@@ -135,8 +135,8 @@ class Invoice(Ours):
     )
     customer: Reference = None
     amount_paid: Amount | None = None
-    lines: Periods = Field(default_factory=Periods)
+    lines: PeriodList = Field(default_factory=PeriodList)
 
     @property
-    def subjects(self) -> set[str | None]:
-        return super().subjects | {self.subscription, self.customer}
+    def lock_keys(self) -> set[str | None]:
+        return super().lock_keys | {self.subscription, self.customer}

@@ -19,28 +19,28 @@ from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
 from models.database.advisory_lock import take_turns
 from models.database.transaction import Transaction
 from models.database.upserts import insert_or_nothing
-from models.errors import Forbidden, NotFound, Refusal, Unauthorized, Unavailable
-from resolvers.context import RequestContext, signed_in_only
-from resolvers.inputs import as_written, refusal, validated
-from resolvers.stripe.effects import EFFECTS, REFUND, Effect, Undeliverable
-from resolvers.stripe.events import Event, Ours
+from models.errors import APIError, Forbidden, NotFound, Unauthorized, Unavailable
+from resolvers.context import RequestContext, requires_login
+from resolvers.inputs import raw_id, to_validation_error, validate
+from resolvers.stripe.effects import EFFECTS, REFUND, CannotApply, Effect
+from resolvers.stripe.events import Event, OrderObject
 
-EventId = Annotated[UUID, PlainValidator(as_written)]
+EventId = Annotated[UUID, PlainValidator(raw_id)]
 """Stripe's own id, which is text."""
 
 
-def place(*path: str) -> Any:
+def json_path(*path: str) -> Any:
     return WebhookEvent.payload[("data", "object", *path)].as_string()
 
 
-WAITED_FOR = [
-    place("payment_intent"),
-    place("id"),
-    place("subscription"),
-    place("parent", "subscription_details", "subscription"),
+SUBJECT_PATHS = [
+    json_path("payment_intent"),
+    json_path("id"),
+    json_path("subscription"),
+    json_path("parent", "subscription_details", "subscription"),
 ]
 """Where events say what they are about."""
-NOT_DONE = WebhookStatus.FAILED, WebhookStatus.IGNORED
+RETRYABLE = WebhookStatus.FAILED, WebhookStatus.IGNORED
 
 logger = logging.getLogger("resolvers.webhooks")
 
@@ -48,19 +48,19 @@ logger = logging.getLogger("resolvers.webhooks")
 def webhook_events(viewer: Viewer | None, status: WebhookStatus | None = None) -> Select[WebhookEvent]:
     """What Stripe has told, the latest first. Admins only."""
     check_admin(viewer)
-    return ledger(status)
+    return events_query(status)
 
 
-def ledger(status: WebhookStatus | None) -> Select[WebhookEvent]:
+def events_query(status: WebhookStatus | None) -> Select[WebhookEvent]:
     found = select(WebhookEvent).order_by(desc(WebhookEvent.created_at), desc(WebhookEvent.id))
     return found if status is None else found.where(WebhookEvent.status == status)
 
 
-@signed_in_only
+@requires_login
 async def replay(ctx: RequestContext, id: EventId) -> str:
     """Have an event that failed take its effect, once. One that has it already is left alone. Admins only."""
     check_admin(ctx.viewer)
-    await again(ctx.db, id)
+    await retry(ctx.db, id)
     return id
 
 
@@ -73,81 +73,81 @@ def check_admin(viewer: Viewer | None) -> None:
 
 async def receive(db: Database, payload: Any) -> WebhookStatus:
     """Take in an event whose signature was verified; how it stands then. What can mend by itself is `Unavailable`."""
-    event = validated(Event, payload if isinstance(payload, dict) else {})
+    event = validate(Event, payload if isinstance(payload, dict) else {})
     try:
         async with db.writing() as session:
-            return await take_effect(session, event, storable(payload))
+            return await process(session, event, strip_nul(payload))
     except (IntegrityError, DataError) as error:
-        return await bury(db, event, storable(payload), error)
+        return await record_crash(db, event, strip_nul(payload), error)
     except SQLAlchemyError as error:
         raise Unavailable from error
-    except Refusal:
+    except APIError:
         raise
     except Exception as error:
-        return await bury(db, event, storable(payload), error)
+        return await record_crash(db, event, strip_nul(payload), error)
 
 
-async def again(db: Database, id: str) -> WebhookEvent:
+async def retry(db: Database, id: str) -> WebhookEvent:
     """Try an event that is kept once more; how it stands then."""
-    await receive(db, (await one(db, id)).payload)
-    return await one(db, id)
+    await receive(db, (await get(db, id)).payload)
+    return await get(db, id)
 
 
-async def one(db: Database, id: str) -> WebhookEvent:
+async def get(db: Database, id: str) -> WebhookEvent:
     """An event that is kept."""
     async with db.reading() as session:
         row = await session.get(WebhookEvent, id)
     if row is None:
-        raise NotFound.named("Webhook event")
+        raise NotFound.for_entity("Webhook event")
     return row
 
 
-async def latest(db: Database, status: WebhookStatus | None, most: int) -> Sequence[WebhookEvent]:
+async def list_recent(db: Database, status: WebhookStatus | None, most: int) -> Sequence[WebhookEvent]:
     """Events that are kept, the latest first."""
     async with db.reading() as session:
-        return (await session.scalars(ledger(status).limit(most))).all()
+        return (await session.scalars(events_query(status).limit(most))).all()
 
 
-async def take_effect(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookStatus:
+async def process(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookStatus:
     """The event's effect, unless it has it; or why it cannot. How it stands then."""
     try:
-        effect, said = meaning(event)
-    except Undeliverable as error:
-        row = await held(session, event, payload)
-        fail(row, error)
+        effect, said = parse_effect(event)
+    except CannotApply as error:
+        row = await lock_event(session, event, payload)
+        mark_failed(row, error)
         return row.status
-    await take_turns(session, [name for name in (event.id, *(said.subjects if said else ())) if name])
-    row = await held(session, event, payload)
+    await take_turns(session, [name for name in (event.id, *(said.lock_keys if said else ())) if name])
+    row = await lock_event(session, event, payload)
     if row.status is not WebhookStatus.PROCESSED:
-        await attempt(session, row, event, effect, said)
+        await apply(session, row, event, effect, said)
     return row.status
 
 
-async def attempt(session: Transaction, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
+async def apply(session: Transaction, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
     """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
     try:
         known = await effect(session, event, said) if effect else None
-    except Undeliverable as error:
-        return fail(row, error)
+    except CannotApply as error:
+        return mark_failed(row, error)
     row.status = WebhookStatus.IGNORED if known is None else WebhookStatus.PROCESSED
     row.error, row.processed_at, row.attempts = None, utcnow(), row.attempts + 1
-    for waiting in await waiting_for(session, [name for name in known or () if name]):
-        await try_early(session, waiting)
+    for waiting in await find_waiting(session, [name for name in known or () if name]):
+        await retry_waiting(session, waiting)
     return None
 
 
-async def try_early(session: Transaction, waiting: WebhookEvent) -> None:
+async def retry_waiting(session: Transaction, waiting: WebhookEvent) -> None:
     """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
     event, said = Event.model_validate(waiting.payload), len(session.events)
     try:
         async with session.begin_nested():
-            await attempt(session, waiting, event, *meaning(event))
+            await apply(session, waiting, event, *parse_effect(event))
     except Exception as error:
         del session.events[said:]
         logger.warning("Webhook event %s still fails", event.id, exc_info=error)
 
 
-def meaning(event: Event) -> tuple[Effect | None, Ours | None]:
+def parse_effect(event: Event) -> tuple[Effect | None, OrderObject | None]:
     """What an event does, and what it says; nothing, of types that are no concern of ours."""
     if event.type not in EFFECTS:
         return None, None
@@ -155,24 +155,26 @@ def meaning(event: Event) -> tuple[Effect | None, Ours | None]:
     try:
         return effect, shape.model_validate(event.data.get("object"))
     except pydantic.ValidationError as error:
-        raise Undeliverable(f"It is not as Stripe writes it: {refusal(error.errors(include_url=False))}") from error
+        raise CannotApply(
+            f"It is not as Stripe writes it: {to_validation_error(error.errors(include_url=False))}"
+        ) from error
 
 
-async def waiting_for(session: Transaction, names: Sequence[str]) -> Sequence[WebhookEvent]:
+async def find_waiting(session: Transaction, names: Sequence[str]) -> Sequence[WebhookEvent]:
     """Events that came before what they are about; their turn is held by now.
 
     A refund that is of no order may be a subscriber's, of whom it knows the customer alone.
     """
     if not names:
         return ()
-    early = WebhookEvent.status.in_(NOT_DONE), WebhookEvent.type.in_(EFFECTS)
+    early = WebhookEvent.status.in_(RETRYABLE), WebhookEvent.type.in_(EFFECTS)
     lost = WebhookEvent.type == REFUND, WebhookEvent.status == WebhookStatus.FAILED
-    about = or_(*(where.in_(names) for where in WAITED_FOR), and_(*lost, place("customer").in_(names)))
+    about = or_(*(where.in_(names) for where in SUBJECT_PATHS), and_(*lost, json_path("customer").in_(names)))
     found = select(WebhookEvent).where(*early, about).order_by(WebhookEvent.created_at, WebhookEvent.id)
     return (await session.scalars(found.with_for_update())).all()
 
 
-async def held(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookEvent:
+async def lock_event(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookEvent:
     """The event's row, old or new, held until the transaction ends."""
     new = {"id": event.id, "type": event.type, "payload": payload, "created_at": utcnow()}
     status = {"status": WebhookStatus.RECEIVED, "attempts": 0}
@@ -180,28 +182,28 @@ async def held(session: Transaction, event: Event, payload: dict[str, Any]) -> W
     return (await session.scalars(select(WebhookEvent).where(WebhookEvent.id == event.id).with_for_update())).one()
 
 
-def fail(row: WebhookEvent, error: Exception) -> None:
+def mark_failed(row: WebhookEvent, error: Exception) -> None:
     logger.info("Webhook event %s (%s) failed: %s", row.id, row.type, error)
     row.status, row.error, row.attempts = WebhookStatus.FAILED, str(error), row.attempts + 1
 
 
-async def bury(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> WebhookStatus:
+async def record_crash(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> WebhookStatus:
     """Keep an event that met a fault of ours, whose transaction was undone, for who mends that."""
     logger.error("Webhook event %s (%s) met a fault", event.id, event.type, exc_info=error)
     async with db.writing() as session:
-        row = await held(session, event, payload)
+        row = await lock_event(session, event, payload)
         if row.status is not WebhookStatus.PROCESSED:
-            fail(row, Undeliverable(f"A fault of this server: {type(error).__name__}; its log says more"))
+            mark_failed(row, CannotApply(f"A fault of this server: {type(error).__name__}; its log says more"))
         return row.status
 
 
-def storable(value: Any) -> Any:
+def strip_nul(value: Any) -> Any:
     """JSON without U+0000, over which Postgres would stumble when it looks into it."""
     match value:
         case str():
             return value.replace("\0", "")
         case list():
-            return [storable(inner) for inner in value]
+            return [strip_nul(inner) for inner in value]
         case dict():
-            return {storable(key): storable(inner) for key, inner in value.items()}
+            return {strip_nul(key): strip_nul(inner) for key, inner in value.items()}
     return value

@@ -5,11 +5,11 @@ import re
 import orjson
 import pytest
 
-from gateway.http.errors import every_class, graphql_body, rest_body
+from gateway.http.errors import graphql_body, iter_error_classes, rest_body
 from models import errors
+from models.errors import APIError as Refused
 from models.errors import RateLimited
-from models.errors import Refusal as Refused
-from tests.support.callers import Refusal, graphql_result, rest_result
+from tests.support.callers import ErrorResponse, graphql_result, rest_result
 from tests.support.writing import CONTENT, NOBODY
 
 DESIGN = {
@@ -37,13 +37,13 @@ DESIGN = {
 }
 """The table of the contract."""
 
-CLASSES = [kind for kind in every_class(Refused) if kind is not Refused]
+CLASSES = [kind for kind in iter_error_classes(Refused) if kind is not Refused]
 
 
 def test_the_hierarchy_is_the_contracts():
     """Each class one status and one code."""
     assert {kind.__name__: (kind.status, kind.code) for kind in CLASSES} == DESIGN
-    assert (Refused.status, Refused.code, Refused.words) == (500, "INTERNAL_ERROR", "Internal server error")
+    assert (Refused.status, Refused.code, Refused.default_message) == (500, "INTERNAL_ERROR", "Internal server error")
 
 
 def test_the_hierarchy_is_drawn_where_it_is_declared():
@@ -88,7 +88,7 @@ async def test_what_one_protocol_refuses_the_other_refuses_in_the_same_words(
 ):
     """Code, message and details."""
     refusals = [await getattr(api, action)(author, *arguments, **input) for api in (graphql, rest)]
-    assert isinstance(refusals[0], Refusal)
+    assert isinstance(refusals[0], ErrorResponse)
     assert refusals[0] == refusals[1]
 
 
@@ -99,7 +99,7 @@ async def test_accounts_are_refused_in_the_same_words(graphql, rest):
         ("login", {"email": "nobody@example.com", "password": "no password"}),
     ]:
         refusals = [await getattr(api, action)(**input) for api in (graphql, rest)]
-        assert isinstance(refusals[0], Refusal)
+        assert isinstance(refusals[0], ErrorResponse)
         assert refusals[0] == refusals[1]
 
 

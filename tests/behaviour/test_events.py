@@ -3,7 +3,7 @@
 import pytest
 
 from models import Event, Post, PostTag, Tag
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT, NOBODY, events, facts, sizes
 
 WRITTEN = [Post, Tag, PostTag, Event]
@@ -81,7 +81,7 @@ async def test_a_refused_creation_leaves_nothing(api, server, author, wrong):
     """No row, no event, no tag, and the slug is free for the next."""
     written = {"title": "Half written", "content": CONTENT, "tags": ["good"], **wrong}
     refusal = await api.create(author, **written)
-    assert isinstance(refusal, Refusal), refusal
+    assert isinstance(refusal, ErrorResponse), refusal
     (field,) = {name.split(".")[0] for name in refusal.details}
     assert (refusal.code, field) == ("VALIDATION_ERROR", next(iter(wrong)))
     assert await sizes(server.db, WRITTEN) == {"posts": 0, "tags": 0, "post_tags": 0, "events": 0}

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text, update
 
 from gateway.persisted.resolver import digest
 from models import Database, IdempotencyKey, Post, Upload, utcnow
-from resolvers.idempotency import forget
+from resolvers.idempotency import delete_expired
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
 from tests.support.api_keys import READ_ONLY, create_machine
@@ -350,9 +350,9 @@ async def test_what_only_reads_has_no_need_of_a_name(server: Server, author: Acc
 async def test_names_are_forgotten_after_a_day(server: Server, author: Account, send: Send):
     """And may then be given anew."""
     await send(server.anonymous, author, "Today", **NAME)
-    assert await forget(server.db) == 0
+    assert await delete_expired(server.db) == 0
     await age(server.db, timedelta(hours=25))
-    assert await forget(server.db) == 1
+    assert await delete_expired(server.db) == 1
     assert (await send(server.anonymous, author, "Tomorrow", **NAME)).headers.get(REPLAYED) is None
 
 

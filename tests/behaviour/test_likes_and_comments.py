@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from models import Comment, Like
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT, NOBODY, facts, sizes
 
-NOT_FOUND = Refusal("NOT_FOUND", "Post not found")
-SIGN_IN = Refusal("UNAUTHORIZED", "Sign in first")
+NOT_FOUND = ErrorResponse("NOT_FOUND", "Post not found")
+SIGN_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
 
 
 async def test_liking_twice_is_one_like(graphql, server, stranger, published):
@@ -93,7 +93,7 @@ async def test_a_comment_is_deleted_by_its_author_the_posts_author_or_an_admin(
         comment = await graphql.comment(stranger, published["id"], "Soon gone")
         assert await graphql.uncomment(who, comment["id"]) == comment["id"]
     other, comment = await server.account("Other"), await graphql.comment(stranger, published["id"], "Here to stay")
-    assert await graphql.uncomment(other, comment["id"]) == Refusal(
+    assert await graphql.uncomment(other, comment["id"]) == ErrorResponse(
         "FORBIDDEN", "Only its author or the post's author may delete a comment"
     )
     assert await graphql.uncomment(None, comment["id"]) == SIGN_IN
@@ -102,7 +102,7 @@ async def test_a_comment_is_deleted_by_its_author_the_posts_author_or_an_admin(
 
 async def test_a_comment_that_is_not_there_is_not_found(graphql, author, stranger, published):
     """Nor is one that has gone, nor one on a post that is hidden."""
-    not_found = Refusal("NOT_FOUND", "Comment not found")
+    not_found = ErrorResponse("NOT_FOUND", "Comment not found")
     comment = await graphql.comment(stranger, published["id"], "Now you see me")
     assert await graphql.uncomment(author, "rubbish") == not_found
     assert await graphql.uncomment(author, NOBODY) == not_found

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT, NOBODY, file_category
 
 LANGUAGES = [
@@ -90,7 +90,7 @@ async def test_a_page_out_of_range_is_refused_and_not_clamped(api, page, limit, 
 async def test_connection_arguments_out_of_range_are_refused(graphql, arguments, fields):
     """So are cursors that are none of ours."""
     refusal = await graphql.posts(None, **arguments)
-    assert isinstance(refusal, Refusal), refusal
+    assert isinstance(refusal, ErrorResponse), refusal
     assert (refusal.code, sorted(refusal.details)) in [
         ("VALIDATION_ERROR", fields),
         ("VALIDATION_ERROR", sorted(arguments)),
@@ -352,5 +352,5 @@ async def test_reads_while_others_write_are_never_refused(graphql, author):
         *(graphql.create(author, title=f"Burst {n}", content=CONTENT, status="PUBLISHED") for n in range(10)),
         *(graphql.posts(None, "totalCount") for _ in range(20)),
     )
-    assert not [answer for answer in answers if isinstance(answer, Refusal)]
+    assert not [answer for answer in answers if isinstance(answer, ErrorResponse)]
     assert await graphql.posts(None, "totalCount") == {"totalCount": 11}

@@ -5,11 +5,11 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT, NOBODY, file_category
 
-NOT_FOUND = Refusal("NOT_FOUND", "Post not found")
-SIGN_IN = Refusal("UNAUTHORIZED", "Sign in first")
+NOT_FOUND = ErrorResponse("NOT_FOUND", "Post not found")
+SIGN_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
 
 
 def moment(text: str) -> datetime:
@@ -192,7 +192,7 @@ async def test_a_stranger_may_not_change_what_they_may_see(graphql, stranger, au
     """Seen, so it is 403; each action in its own words."""
     change = {"title": "Mine"} if action == "update" else {}
     refusal = await getattr(graphql, action)(stranger, published["id"], **change)
-    assert refusal == Refusal("FORBIDDEN", f"Only the author may {word} a post")
+    assert refusal == ErrorResponse("FORBIDDEN", f"Only the author may {word} a post")
     assert await graphql.post(author, published["id"]) == published
 
 
@@ -201,7 +201,7 @@ async def test_a_stranger_is_forbidden_over_rest_in_the_same_words(rest, strange
     """Seen, so it is 403."""
     change = {} if action == "delete" else {"title": "Mine", "content": CONTENT}
     refusal = await getattr(rest, action)(stranger, published["id"], **change)
-    assert refusal == Refusal("FORBIDDEN", f"Only the author may {word} a post")
+    assert refusal == ErrorResponse("FORBIDDEN", f"Only the author may {word} a post")
     assert await rest.post(author, published["id"]) == published
 
 
@@ -229,7 +229,7 @@ async def test_a_deleted_post_is_gone_for_its_author_too(api, graphql, author, a
 async def test_only_an_admin_may_restore(graphql, author, admin, published):
     """To the author a post that is there says FORBIDDEN; an admin restoring it changes nothing."""
     refusal = await graphql.restore(author, published["id"])
-    assert refusal == Refusal("FORBIDDEN", "Only an admin may restore a post")
+    assert refusal == ErrorResponse("FORBIDDEN", "Only an admin may restore a post")
     assert await graphql.restore(admin, published["id"]) == published
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT
 
 READABLE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -66,7 +66,7 @@ async def test_posts_of_one_title_written_at_once_all_succeed(api, author, stran
     """None is refused, and no two share a slug."""
     writers = [author, stranger] * 8
     posts = await asyncio.gather(*(api.create(who, title="All at once", content=CONTENT) for who in writers))
-    assert not [post for post in posts if isinstance(post, Refusal)]
+    assert not [post for post in posts if isinstance(post, ErrorResponse)]
     numbered = {"all-at-once", *(f"all-at-once-{number}" for number in range(2, 17))}
     assert {post["slug"] for post in posts} == numbered
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.writing import CONTENT
 
 
-def stale(version: int) -> Refusal:
-    return Refusal("PRECONDITION_FAILED", f"The post has changed since version {version}")
+def stale(version: int) -> ErrorResponse:
+    return ErrorResponse("PRECONDITION_FAILED", f"The post has changed since version {version}")
 
 
 async def test_a_write_to_a_version_that_is_gone_is_refused(api, author, draft):
@@ -24,8 +24,8 @@ async def test_of_two_edits_of_one_version_one_is_refused(api, author, draft):
     """At the same moment, too."""
     edits = [api.update(author, draft["id"], version=1, title=f"Edit {number}") for number in range(5)]
     answers = await asyncio.gather(*edits)
-    assert sorted(isinstance(answer, Refusal) for answer in answers) == [False, True, True, True, True]
-    assert {answer for answer in answers if isinstance(answer, Refusal)} == {stale(1)}
+    assert sorted(isinstance(answer, ErrorResponse) for answer in answers) == [False, True, True, True, True]
+    assert {answer for answer in answers if isinstance(answer, ErrorResponse)} == {stale(1)}
     assert (await api.post(author, draft["id"]))["version"] == 2
 
 

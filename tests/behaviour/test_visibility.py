@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.servers import Server
 from tests.support.writing import CONTENT, file_category
 
@@ -89,9 +89,9 @@ def by_list(selection: str, owner: str | None = None) -> Look:
 async def over_rest(server: Server, world: World, viewer: Account | None) -> set[str]:
     rest = Rest(server.anonymous)
     answers = {state: await rest.post(viewer, post["id"]) for state, post in world["posts"].items()}
-    missing = [answer for answer in answers.values() if isinstance(answer, Refusal)]
-    assert set(missing) <= {Refusal("NOT_FOUND", "Post not found")}
-    return {state for state, answer in answers.items() if not isinstance(answer, Refusal)}
+    missing = [answer for answer in answers.values() if isinstance(answer, ErrorResponse)]
+    assert set(missing) <= {ErrorResponse("NOT_FOUND", "Post not found")}
+    return {state for state, answer in answers.items() if not isinstance(answer, ErrorResponse)}
 
 
 async def over_rest_lists(server: Server, world: World, viewer: Account | None) -> set[str]:
@@ -110,7 +110,7 @@ async def by_commenting(server: Server, world: World, viewer: Account | None) ->
         return {"published"}
     graphql = GraphQL(server.anonymous)
     answers = {state: await graphql.comment(viewer, post["id"], "Seen") for state, post in world["posts"].items()}
-    return {state for state, answer in answers.items() if not isinstance(answer, Refusal)}
+    return {state for state, answer in answers.items() if not isinstance(answer, ErrorResponse)}
 
 
 def post_id(world: World, state: str) -> str:
@@ -164,7 +164,7 @@ async def test_lists_show_published_posts_unless_asked(api, world, viewers):
 
 async def test_only_admins_list_what_was_deleted(graphql, world, viewers):
     """To everyone else the wish alone is FORBIDDEN."""
-    forbidden = Refusal("FORBIDDEN", "Only an admin may list deleted posts")
+    forbidden = ErrorResponse("FORBIDDEN", "Only an admin may list deleted posts")
     answers = {name: await graphql.posts(viewer, filter={"deleted": True}) for name, viewer in viewers.items()}
     assert answers == {
         "anonymous": forbidden,
@@ -209,4 +209,4 @@ async def test_a_draft_that_was_liked_when_public_does_not_leak_through_its_like
         "post": None,
         "node": None,
     }
-    assert await graphql.unlike(stranger, published["id"]) == Refusal("NOT_FOUND", "Post not found")
+    assert await graphql.unlike(stranger, published["id"]) == ErrorResponse("NOT_FOUND", "Post not found")

@@ -14,10 +14,10 @@ from models import Database
 from models.database.pool import Connection
 from models.errors import Unavailable
 from resolvers import accounts
-from resolvers.retention import prune
+from resolvers.cleanup import prune_events
 from tests.caching.metrics import hits
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.servers import Server
 from tests.support.stores import plain
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
@@ -68,7 +68,7 @@ class Story:
                 await api.unlike(who, post["id"])
             case 4 | 5:
                 said = await api.comment(who, post["id"], f"Comment {len(self.comments)}")
-                self.comments += [] if isinstance(said, Refusal) else [said["id"]]
+                self.comments += [] if isinstance(said, ErrorResponse) else [said["id"]]
             case 6 if self.comments:
                 await api.ask("mutation ($id: ID!) { deleteComment(id: $id) }", who, id=self.comments.pop())
             case 7:
@@ -195,8 +195,8 @@ class Held:
     """Lets the next statement be read, but not be answered until it is let go."""
 
     def __init__(self, reads: Any) -> None:
-        self.row, self.was_read, self.may_go = reads.row, asyncio.Event(), asyncio.Event()
-        reads.row = self.held
+        self.row, self.was_read, self.may_go = reads.fetch_row, asyncio.Event(), asyncio.Event()
+        reads.fetch_row = self.held
 
     async def held(self, sql: str, parameters: Any) -> Any:
         row, held = await self.row(sql, parameters), not self.was_read.is_set()
@@ -257,16 +257,16 @@ async def deaf(make_server, monkeypatch):
     """A server that cannot read the log until it is told to go on."""
     server = await make_server()
     log = server.app.state.gateway.log
-    hear = log.advance
+    hear = log.read_page
 
     async def away() -> bool:
         raise Unavailable
 
     def go_on() -> None:
-        log.advance = hear
+        log.read_page = hear
         log.wake()
 
-    log.advance, server.app.state.go_on = away, go_on
+    log.read_page, server.app.state.go_on = away, go_on
     return server
 
 
@@ -287,7 +287,7 @@ async def test_events_that_are_pruned_unheard_touch_everything(deaf, graphql, au
     there, db = Rest(deaf.anonymous), Database(deaf.database_url)
     assert (await there.post(None, published["id"]))["title"] == "A published post"
     await graphql.update(author, published["id"], title="Edited")
-    await prune(db, timedelta(0))
+    await prune_events(db, timedelta(0))
     await db.close()
     deaf.app.state.go_on()
     await until(lambda: titled(there, published["id"]), "Edited")

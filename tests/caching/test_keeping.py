@@ -6,7 +6,7 @@ import pytest
 
 from models import Category
 from tests.caching.metrics import caches, hits
-from tests.support.callers import GraphQL, Refusal
+from tests.support.callers import ErrorResponse, GraphQL
 from tests.support.writing import CONTENT, change_row, file_category
 
 
@@ -65,7 +65,7 @@ async def test_what_depends_on_the_viewer_is_theirs_alone(graphql, rest, author,
         for api in (graphql, rest):
             for viewer, sees, likes in [(author, 1, 0), (admin, 1, 0), (stranger, 0, 1), (None, 0, 0)]:
                 found = await api.post(viewer, draft["id"])
-                hidden = None if api is graphql else Refusal("NOT_FOUND", "Post not found")
+                hidden = None if api is graphql else ErrorResponse("NOT_FOUND", "Post not found")
                 assert (found == hidden) is not bool(sees)
                 assert len((await api.page(viewer, status="DRAFT"))["data"]) == sees
                 assert (await api.post(viewer, published["id"]))["viewerHasLiked"] is bool(likes)

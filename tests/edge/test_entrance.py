@@ -7,7 +7,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.routing import Direct, Shortcuts
+from gateway.http.routing import FastRoute, FastRouter
 from tests.support.servers import Server
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 ORIGIN = {"Origin": "https://app.example"}
 
 
-class Told(Direct):
+class Told(FastRoute):
     """Says what it is, and what stood in its path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,7 +27,7 @@ async def slow(request: object) -> Response:
 
 
 def answers(*routes: Route) -> TestClient:
-    return TestClient(Shortcuts(Starlette(routes=routes), routes))
+    return TestClient(FastRouter(Starlette(routes=routes), routes))
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from unittest.mock import ANY
 import httpx
 import pytest
 
-from gateway.graphql.request import TO_BE_ASKED_FOR
-from gateway.http.conditional import matches
+from gateway.graphql.request import NO_CACHE
+from gateway.http.conditional import etag_matches
 from gateway.rest.framework.responses import VersionedBody, parse_if_match, wrap_data
-from models.errors import Refusal
+from models.errors import APIError
 from schema import schema
 from tests.support.accounts import Account
 from tests.support.callers import Rest
@@ -54,19 +54,19 @@ def test_if_match_is_parsed_to_the_highest_version(if_match: str | None, version
 @pytest.mark.parametrize("if_none_match", ['"1.a"', 'W/"1.a"', '"0.x", "1.a"', "*"])
 def test_if_none_match_compares_weakly(if_none_match: str) -> None:
     """A proxy that compresses a response makes its ETag weak."""
-    assert matches(if_none_match, '"1.a"')
+    assert etag_matches(if_none_match, '"1.a"')
 
 
 @pytest.mark.parametrize("if_none_match", ['"1.b"', "1.a", ""])
 def test_if_none_match_compares_the_whole_etag(if_none_match: str) -> None:
     """An equal version is not enough."""
-    assert not matches(if_none_match, '"1.a"')
+    assert not etag_matches(if_none_match, '"1.a"')
 
 
 def test_the_version_in_an_etag_is_not_read_from_the_content() -> None:
     """The content of a post may look like JSON with a `version`."""
     text = rb'{"content":"{\"version\":7, \"version\":8}","version" : 12}'
-    assert VersionedBody(wrap_data(text), TO_BE_ASKED_FOR).etag.startswith('"12.')
+    assert VersionedBody(wrap_data(text), NO_CACHE).etag.startswith('"12.')
 
 
 @pytest.mark.anyio
@@ -294,9 +294,9 @@ async def test_responses_have_the_documented_fields(server: Server, author: Acco
 
 def test_every_error_is_rendered_alike_by_both_protocols() -> None:
     """One class, one status, one code and one message."""
-    from gateway.http.errors import every_class, graphql_body, rest_body
+    from gateway.http.errors import graphql_body, iter_error_classes, rest_body
 
-    for kind in every_class(Refusal):
+    for kind in iter_error_classes(APIError):
         refusal = kind(3) if kind.__name__ == "RateLimited" else kind()
         rest = rest_body(refusal, "id")
         (error,) = graphql_body(refusal, "id")["errors"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.auth.secret import get_auth_secret, load_or_create_secret
-from gateway.settings import Settings, WrongSettings
+from gateway.settings import InvalidSettings, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_nothing_need_be_set() -> None:
         8000,
         "sqlite+aiosqlite:///data/gateway.db",
     )
-    assert settings.explorable
+    assert settings.introspection_enabled
 
 
 def test_the_environment_and_the_file_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,14 +85,14 @@ def test_the_environment_and_the_file_are_read(monkeypatch: pytest.MonkeyPatch) 
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stops the start, and says which it is."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(WrongSettings, match=f"^{name}: "):
+    with pytest.raises(InvalidSettings, match=f"^{name}: "):
         Settings()
 
 
 def test_a_password_in_an_origin_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """No origin has one, so it was meant for something else."""
     monkeypatch.setenv("CORS_ORIGINS", "https://ann:sesame@a.example")
-    with pytest.raises(WrongSettings, match=r"^CORS_ORIGINS: must not name a user") as raised:
+    with pytest.raises(InvalidSettings, match=r"^CORS_ORIGINS: must not name a user") as raised:
         Settings()
     assert "sesame" not in str(raised.value)
 
@@ -126,7 +126,7 @@ def test_production_wants_a_secret_of_some_length(secret: str | None, monkeypatc
     monkeypatch.setenv("ENVIRONMENT", "production")
     if secret is not None:
         monkeypatch.setenv("AUTH_SECRET", secret)
-    with pytest.raises(WrongSettings, match=r"^AUTH_SECRET: ") as raised:
+    with pytest.raises(InvalidSettings, match=r"^AUTH_SECRET: ") as raised:
         Settings()
     assert "short-and-secret" not in str(raised.value)
 
@@ -135,9 +135,9 @@ def test_production_hides_the_schema_unless_asked(monkeypatch: pytest.MonkeyPatc
     """`GRAPHIQL=on` brings it back."""
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("AUTH_SECRET", "x" * 32)
-    assert not Settings().explorable
+    assert not Settings().introspection_enabled
     monkeypatch.setenv("GRAPHIQL", "on")
-    assert Settings().explorable
+    assert Settings().introspection_enabled
 
 
 def test_development_makes_its_secret_once(tmp_path: Path) -> None:

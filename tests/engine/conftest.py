@@ -37,9 +37,9 @@ class Asking:
         self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None, **named: Any
     ) -> dict[str, Any]:
         """The response, parsed."""
-        answer = await self.engine.answer(GraphQLRequest(source, variables, **named), self.context(viewer))
+        answer = await self.engine.execute(GraphQLRequest(source, variables, **named), self.context(viewer))
         told = orjson.loads(answer.body)
-        assert answer.executed == ("data" in told)
+        assert answer.has_data == ("data" in told)
         assert answer.errors == [error["extensions"]["code"] for error in told.get("errors", ())]
         return told
 

@@ -5,7 +5,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute, parse
 
 from models import Category, Comment, Order, Post, PostStatus, Tag, Upload, User, Viewer, WebhookEvent
-from models.search_text import folded
+from models.search_text import casefold_text
 from tests.engine.world import ATTACHED, LIKES, ROWS, TAGGED
 
 PUBLISHED = {"status": "PUBLISHED"}
@@ -76,7 +76,7 @@ class Oracle:
         return (
             (row.deleted_at is not None) == deleted
             and (status is None or row.status.name == status)
-            and (q is None or folded(q) in row.folded_title or folded(q) in row.folded_content)
+            and (q is None or casefold_text(q) in row.folded_title or casefold_text(q) in row.folded_content)
             and (authorId is None or str(row.author_id) == authorId)
             and (categoryId is None or str(row.category_id) == categoryId)
             and (tag is None or tag in slugs)

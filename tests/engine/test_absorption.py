@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Uuid, and_, or_
 
 from gateway.graphql.engine import GraphQLRequest
-from gateway.graphql.planning.absorption import absorbed
-from gateway.graphql.planning.parameters import Given
+from gateway.graphql.planning.absorption import simplify
+from gateway.graphql.planning.parameters import RequestParameter
 from models import Post, PostStatus, Viewer, new_id
 from tests.engine.conftest import Asking
 from tests.support.accounts import Account
@@ -15,7 +15,7 @@ from tests.support.callers import GraphQL
 from tests.support.servers import Server
 from tests.support.writing import CONTENT
 
-MINE = Post.author_id == Given(("viewer",), Uuid())
+MINE = Post.author_id == RequestParameter(("viewer",), Uuid())
 PUBLISHED, KEPT = Post.status == PostStatus.PUBLISHED, Post.deleted_at.is_(None)
 RULE = and_(or_(PUBLISHED, MINE), KEPT)
 
@@ -30,7 +30,7 @@ RULE = and_(or_(PUBLISHED, MINE), KEPT)
         ([or_(PUBLISHED, KEPT)], str(RULE)),
         ([Post.status == PostStatus.DRAFT], str(RULE)),
         ([Post.status != PostStatus.PUBLISHED], str(RULE)),
-        ([Post.author_id == Given(("variables", "author"), Uuid())], str(RULE)),
+        ([Post.author_id == RequestParameter(("variables", "author"), Uuid())], str(RULE)),
         ([MINE], str(RULE)),
         ([], str(RULE)),
     ],
@@ -41,7 +41,7 @@ def test_only_what_is_said_already_is_left_out(others, left):
     def words(clause) -> str:
         return str(clause).replace("given_2", "given_1")
 
-    assert words(absorbed(RULE, others)) == words(left)
+    assert words(simplify(RULE, others)) == words(left)
 
 
 async def test_a_list_of_what_is_published_is_the_same_for_every_viewer(ask: Asking):
@@ -49,7 +49,9 @@ async def test_a_list_of_what_is_published_is_the_same_for_every_viewer(ask: Ask
 
     async def is_personal(source: str) -> bool:
         operation = await ask.engine.operation(GraphQLRequest(source))
-        return (await ask.engine.planner.query(operation, operation.coerced({}), Viewer(new_id()))).is_personal
+        return (
+            await ask.engine.planner.query_plan(operation, operation.coerce_variables({}), Viewer(new_id()))
+        ).is_personal
 
     assert not await is_personal("{ posts { totalCount nodes { title author { name } } } }")
     assert await is_personal("{ posts(filter: {status: null}) { totalCount } }")

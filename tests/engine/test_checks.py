@@ -9,13 +9,13 @@ from sqlalchemy.orm import aliased
 
 from gateway.graphql.database import Postgres, Sqlite
 from gateway.graphql.documents.limits import DocumentLimits
-from gateway.graphql.documents.operation import read
+from gateway.graphql.documents.operation import parse_operation
 from gateway.graphql.planning.planner import Planner
-from gateway.graphql.planning.visibility import Unsound
+from gateway.graphql.planning.visibility import UnsafeStatement
 from models import Comment, Like, Post, PostTag, Tag, User, Viewer
 from schema import schema_of
 from schema import types as shown
-from schema.fields import Connection, Page, answered, over, reads
+from schema.fields import Connection, Page, entity_type, field, object_type
 from schema.types import Node
 from tests.engine import world
 
@@ -25,10 +25,10 @@ TABLE = Post.__table__
 
 def planned(resolver: Callable[..., Any], annotation: Any, selection: str, dialect: Any = Sqlite.dialect) -> str:
     """The statement for a field with this resolver, as somebody reads it."""
-    body = {"__annotations__": {"field": annotation}, "field": reads(resolver), "__doc__": "Queries."}
-    made = schema_of(answered(type("Query", (), body)), types=(shown.Comment,))._schema
-    operation = read(made, DocumentLimits(), f"{{ field {selection} }}")
-    plan = Planner(made, dialect, None).for_query(operation, operation.coerced({}), world.SOMEBODY)
+    body = {"__annotations__": {"field": annotation}, "field": field(resolver), "__doc__": "Queries."}
+    made = schema_of(object_type(type("Query", (), body)), types=(shown.Comment,))._schema
+    operation = parse_operation(made, DocumentLimits(), f"{{ field {selection} }}")
+    plan = Planner(made, dialect, None)._build_query_plan(operation, operation.coerce_variables({}), world.SOMEBODY)
     return plan.sql
 
 
@@ -49,7 +49,7 @@ def test_what_escapes_a_rule_is_refused(rows: Select[Any]) -> None:
         return rows
 
     for dialect in (Sqlite.dialect, Postgres.dialect):
-        with pytest.raises(Unsound, match="posts: its rule"):
+        with pytest.raises(UnsafeStatement, match="posts: its rule"):
             planned(posts, list[shown.Post], "{ id }", dialect)
 
 
@@ -92,7 +92,7 @@ def test_an_expression_may_not_escape_either() -> None:
     def counted(viewer: Viewer | None) -> Any:
         return select(func.count()).select_from(Post).scalar_subquery()
 
-    with pytest.raises(Unsound):
+    with pytest.raises(UnsafeStatement):
         planned(count, int, "")
     assert "author_id = ?" in planned(counted, int, "")
 
@@ -114,7 +114,7 @@ def test_pages_need_an_order_that_cursors_can_remember(paged: Any, order: tuple[
     def posts(viewer: Viewer | None) -> Select[Any]:
         return select(Post).order_by(*order)
 
-    with pytest.raises(Unsound, match=words):
+    with pytest.raises(UnsafeStatement, match=words):
         planned(posts, paged, "{ __typename }")
 
 
@@ -133,13 +133,13 @@ def test_a_row_is_reached_by_a_join() -> None:
         return select(Tag)
 
     for resolver, is_sound in ((too_deep, False), (joined, True)):
-        body = {"__annotations__": {"posts": Connection[shown.Post]}, "posts": reads(resolver), "__doc__": "A tag."}
-        tag = over(Tag, name="OtherTag")(type("OtherTag", (Node,), body))
+        body = {"__annotations__": {"posts": Connection[shown.Post]}, "posts": field(resolver), "__doc__": "A tag."}
+        tag = entity_type(Tag, name="OtherTag")(type("OtherTag", (Node,), body))
         for selection in ("{ posts { totalCount } }", "{ posts { nodes { id } } }"):
             if is_sound:
                 assert planned(tags, list[tag], selection)
             else:
-                with pytest.raises(Unsound, match="join to reach it"):
+                with pytest.raises(UnsafeStatement, match="join to reach it"):
                     planned(tags, list[tag], selection)
 
 

@@ -14,7 +14,7 @@ from gateway.graphql.engine import Engine
 from models.errors import Conflict
 from resolvers import RequestContext
 from schema import schema_of
-from schema.fields import Connection, answered, computed, does, over, reads
+from schema.fields import Connection, computed_field, entity_type, field, mutation, object_type
 from schema.types import Node
 from tests.engine import world
 from tests.engine.conftest import Asking
@@ -36,31 +36,31 @@ def refused(id: str) -> str:
     raise Conflict(f"not {id}")
 
 
-@over(models.Post, name="Post")
+@entity_type(models.Post, name="Post")
 class PostInPython(Node):
     """A post."""
 
     title: str
-    shouted: str = computed(shouted, needs=("title",))
-    later: str = computed(told_later, needs=("created_at", "version"))
-    refused: str | None = computed(refused, needs=("id",))
+    shouted: str = computed_field(shouted, needs=("title",))
+    later: str = computed_field(told_later, needs=("created_at", "version"))
+    refused: str | None = computed_field(refused, needs=("id",))
     author: UserInPython
 
 
-@over(models.User, name="User")
+@entity_type(models.User, name="User")
 class UserInPython(Node):
     """A user."""
 
     name: str
-    posts: Connection[PostInPython] = reads(resolvers.posts.by)
+    posts: Connection[PostInPython] = field(resolvers.posts.by_author)
 
 
-@answered
+@object_type
 class Query:
     """Queries."""
 
-    post: PostInPython | None = reads(resolvers.posts.post)
-    node: Node | None = reads(resolvers.nodes.node)
+    post: PostInPython | None = field(resolvers.posts.post)
+    node: Node | None = field(resolvers.nodes.node)
 
     @strawberry.field(description="Nothing that a database knows.")
     async def now(self, info: strawberry.Info) -> str:
@@ -76,34 +76,34 @@ async def touch(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-@answered
+@object_type
 class Mutation:
     """Mutations."""
 
-    touch: PostInPython = does(touch)
+    touch: PostInPython = mutation(touch)
 
 
-@over(models.Comment)
+@entity_type(models.Comment)
 class Comment(Node):
     """A comment."""
 
 
-@over(models.Category)
+@entity_type(models.Category)
 class Category(Node):
     """A category."""
 
 
-@over(models.Tag)
+@entity_type(models.Tag)
 class Tag(Node):
     """A tag."""
 
 
-@over(models.Order)
+@entity_type(models.Order)
 class Order(Node):
     """An order."""
 
 
-@over(models.Upload)
+@entity_type(models.Upload)
 class Upload(Node):
     """An upload."""
 

@@ -8,7 +8,7 @@ from graphql import parse
 
 from gateway.graphql.documents.cost import cost_of
 from gateway.graphql.documents.limits import DocumentLimits
-from gateway.graphql.documents.operation import read
+from gateway.graphql.documents.operation import parse_operation
 from gateway.graphql.engine import Engine
 from gateway.graphql.execution import result
 from schema import schema
@@ -27,8 +27,8 @@ class Thing:
 
 
 def cost(source: str, **variables: Any) -> int:
-    operation = read(schema._schema, DocumentLimits(), source)
-    return operation.cost.of(operation.coerced(variables).coerced)
+    operation = parse_operation(schema._schema, DocumentLimits(), source)
+    return operation.cost.of(operation.coerce_variables(variables).coerced)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.graphql.database import open_reads
-from gateway.graphql.database.batching import Coalescing, for_many
+from gateway.graphql.database.batching import QueryBatcher, batched_sql
 from gateway.graphql.engine import Engine
 from models import Database
 from models.errors import Unavailable, ValidationError
@@ -85,7 +85,7 @@ async def test_every_kind_of_parameter_travels_in_groups(postgres: Asking) -> No
 async def test_a_group_with_a_bad_parameter_is_split(postgres: Asking) -> None:
     """Its neighbours are answered, and the split is counted."""
     sql = "select (1000 / $1::INTEGER)::text"
-    asked = [postgres.reads.row(sql, [n]) for n in (1, 2, 0, 4, 5, 10)]
+    asked = [postgres.reads.fetch_row(sql, [n]) for n in (1, 2, 0, 4, 5, 10)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [row if isinstance(row, Exception) else row[0] for row in told[:2]] == ["1000", "500"]
     assert isinstance(told[2], asyncpg.DivisionByZeroError)
@@ -111,13 +111,13 @@ async def test_connections_are_kept_and_lost_ones_replaced(postgres: Asking) -> 
     """One is made when all others are in use, and there are never more than may be."""
     coalescing = postgres.reads.coalescing
     for n in range(5):
-        assert tuple(await coalescing.row("select $1", [str(n)])) == (str(n),)
+        assert tuple(await coalescing.fetch_row("select $1", [str(n)])) == (str(n),)
     (first,) = coalescing.resting
     first.terminate()
-    assert tuple(await coalescing.row("select 'x'", [])) == ("x",)
+    assert tuple(await coalescing.fetch_row("select 'x'", [])) == ("x",)
     (second,) = coalescing.resting
     assert (second is first, second.is_closed()) == (False, False)
-    await asyncio.gather(*(coalescing.row(f"select {n}", []) for n in range(20)))
+    await asyncio.gather(*(coalescing.fetch_row(f"select {n}", []) for n in range(20)))
     while coalescing.running:
         await asyncio.wait(coalescing.running)
     assert len(coalescing.resting) == postgres.reads.size == 2
@@ -132,8 +132,8 @@ async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
         opened.append(await postgres.reads.coalescing.connect())
         return opened[-1]
 
-    coalescing = Coalescing(connect, 2, 10.0)
-    asked = [asyncio.create_task(coalescing.row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
+    coalescing = QueryBatcher(connect, 2, 10.0)
+    asked = [asyncio.create_task(coalescing.fetch_row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
     await asyncio.sleep(0)
     await coalescing.close()
     assert [tuple(await each) for each in asked] == [(n,) for n in range(6)]
@@ -158,8 +158,8 @@ async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> No
     async def fail() -> asyncpg.Connection:
         raise ConnectionRefusedError
 
-    coalescing = Coalescing(fail, 2, 10.0)
-    asked = [coalescing.row("select 1", []) for _ in range(5)]
+    coalescing = QueryBatcher(fail, 2, 10.0)
+    asked = [coalescing.fetch_row("select 1", []) for _ in range(5)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable] * 5
     assert (coalescing.free, len(coalescing.queue)) == (2, 0)
@@ -175,8 +175,8 @@ async def test_long_statements_are_cut_short(
     ]:
         reads = await open_reads(await unused_database(dialect), size=1, longest=0.2)
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(reads.row(sql, []), 5)
-        assert tuple(await reads.row("select 'x'", [])) == ("x",)
+            await asyncio.wait_for(reads.fetch_row(sql, []), 5)
+        assert tuple(await reads.fetch_row("select 'x'", [])) == ("x",)
         await reads.close()
 
 
@@ -184,18 +184,18 @@ async def test_what_a_database_cannot_hold_is_refused(ask: Asking) -> None:
     """Statements and values beyond its bounds are the client's doing, and not a 500."""
     limits = {"sqlite": "select zeroblob(2000000000)", "postgresql": "select repeat('x', 1200000000)"}
     with pytest.raises(ValidationError, match="too much"):
-        await ask.reads.row(limits[ask.reads.dialect.name], [])
+        await ask.reads.fetch_row(limits[ask.reads.dialect.name], [])
 
 
 async def test_reads_change_nothing(ask: Asking) -> None:
     """Connections are opened for reading."""
     with pytest.raises((Unavailable, asyncpg.ReadOnlySQLTransactionError)):
-        await ask.reads.row("delete from posts returning id", [])
+        await ask.reads.fetch_row("delete from posts returning id", [])
 
 
 def test_a_statement_over_arrays() -> None:
     """Each parameter becomes a column of its type; one without a type is text."""
-    assert for_many("SELECT $1::UUID, $2::TIMESTAMP WITH TIME ZONE, $1, $10") == (
+    assert batched_sql("SELECT $1::UUID, $2::TIMESTAMP WITH TIME ZONE, $1, $10") == (
         "select answer.* from unnest($1::UUID[], $2::TIMESTAMP WITH TIME ZONE[], $10::text[])"
         " with ordinality as each_(p1, p2, p10, place)"
         " cross join lateral (SELECT each_.p1::UUID, each_.p2::TIMESTAMP WITH TIME ZONE, each_.p1, each_.p10) as answer"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.graphql.database import Sqlite
-from gateway.graphql.database.sqlite import BUDGET, LONGEST_TEXT, MOST, TURNS
+from gateway.graphql.database.sqlite import BUDGET, LONGEST_TEXT, MOST, SKIP_COUNT
 from models.database import sqlite
 from models.errors import Unavailable
 from tests.support.waiting import wait_until
@@ -47,32 +47,32 @@ async def reads(anyio_backend: str, path: Path, writer: Any) -> AsyncIterator[Sq
 async def test_a_short_read_needs_no_thread(reads: Sqlite) -> None:
     """However often it is asked."""
     for _ in range(100):
-        assert await reads.row(COUNTED, [FEW]) == (FEW,)
-    assert (reads.statements, reads.aside) == (100, 0)
+        assert await reads.fetch_row(COUNTED, [FEW]) == (FEW,)
+    assert (reads.statements, reads.threaded) == (100, 0)
 
 
 async def test_a_long_read_is_asked_again_in_a_thread(reads: Sqlite) -> None:
     """It is answered as if nothing had happened, and goes there at once for a while, even where it would be short."""
-    assert await reads.row(COUNTED, [MANY]) == (MANY,)
-    assert (reads.aside, reads.inline.long) == (1, {COUNTED: TURNS})
-    for _ in range(TURNS):
-        assert await reads.row(COUNTED, [FEW]) == (FEW,)
-    assert (reads.aside, reads.inline.long) == (1 + TURNS, {})
-    assert await reads.row(COUNTED, [FEW]) == (FEW,)
-    assert reads.aside == 1 + TURNS
+    assert await reads.fetch_row(COUNTED, [MANY]) == (MANY,)
+    assert (reads.threaded, reads.inline.skipped) == (1, {COUNTED: SKIP_COUNT})
+    for _ in range(SKIP_COUNT):
+        assert await reads.fetch_row(COUNTED, [FEW]) == (FEW,)
+    assert (reads.threaded, reads.inline.skipped) == (1 + SKIP_COUNT, {})
+    assert await reads.fetch_row(COUNTED, [FEW]) == (FEW,)
+    assert reads.threaded == 1 + SKIP_COUNT
 
 
 async def test_a_long_text_is_prepared_in_a_thread(reads: Sqlite) -> None:
     """That takes its time before there is anything to interrupt."""
-    assert await reads.row(f"select 'x' -- {'.' * LONGEST_TEXT}", []) == ("x",)
-    assert (reads.aside, reads.inline.long) == (1, {})
+    assert await reads.fetch_row(f"select 'x' -- {'.' * LONGEST_TEXT}", []) == ("x",)
+    assert (reads.threaded, reads.inline.skipped) == (1, {})
 
 
 async def test_long_reads_are_remembered_up_to_a_bound(reads: Sqlite) -> None:
     """The oldest is forgotten."""
     for number in range(MOST + 5):
-        reads.inline.leave_out(f"select {number}")
-    assert [*reads.inline.long] == [f"select {number}" for number in range(5, MOST + 5)]
+        reads.inline.skip(f"select {number}")
+    assert [*reads.inline.skipped] == [f"select {number}" for number in range(5, MOST + 5)]
 
 
 async def test_no_read_holds_the_event_loop(reads: Sqlite) -> None:
@@ -80,23 +80,23 @@ async def test_no_read_holds_the_event_loop(reads: Sqlite) -> None:
     spent = []
     for number in range(5):
         before = time.thread_time()
-        asked = asyncio.create_task(reads.row(f"{COUNTED} where {number} < 5", [10**12]))
+        asked = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 5", [10**12]))
         await asyncio.sleep(0.05)
         spent.append(time.thread_time() - before)
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-    assert reads.aside == 5
+    assert reads.threaded == 5
     assert min(spent) > BUDGET
     assert max(spent) < SLOW_MACHINE * BUDGET
 
 
 async def test_short_reads_are_answered_while_a_long_one_runs(reads: Sqlite) -> None:
     """Whoever asks next does not wait for it."""
-    long = asyncio.create_task(reads.row(COUNTED, [10**12]))
+    long = asyncio.create_task(reads.fetch_row(COUNTED, [10**12]))
     for number in range(100):
-        assert await reads.row("select ?", [number]) == (number,)
-    assert (reads.aside, long.done()) == (1, False)
+        assert await reads.fetch_row("select ?", [number]) == (number,)
+    assert (reads.threaded, long.done()) == (1, False)
     long.cancel()
     with pytest.raises(asyncio.CancelledError):
         await long
@@ -105,7 +105,7 @@ async def test_short_reads_are_answered_while_a_long_one_runs(reads: Sqlite) -> 
 async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads: Sqlite) -> None:
     """What cannot be interrupted yet is interrupted later, and its connection is nobody else's until then."""
     for number in range(30):
-        asked = asyncio.create_task(reads.row(f"{COUNTED} where {number} < 30", [10**12]))
+        asked = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 30", [10**12]))
         await asyncio.sleep(0)
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -119,7 +119,7 @@ async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) ->
 
     async def ask(name: str) -> None:
         for _ in range(3):
-            await reads.row(COUNTED, [FEW])
+            await reads.fetch_row(COUNTED, [FEW])
             turns.append(name)
 
     await asyncio.gather(ask("a"), ask("b"))
@@ -135,14 +135,14 @@ async def test_a_locked_file_is_waited_for_in_a_thread(path: Path) -> None:
     writer.execute("begin exclusive")
     writer.execute("insert into numbers values (2)")
     before = time.thread_time()
-    asked = asyncio.create_task(reads.row(SUM, []))
+    asked = asyncio.create_task(reads.fetch_row(SUM, []))
     await asyncio.sleep(0.1)
     assert time.thread_time() - before < SLOW_MACHINE * BUDGET
-    assert (asked.done(), reads.aside, reads.inline.long) == (False, 1, {})
+    assert (asked.done(), reads.threaded, reads.inline.skipped) == (False, 1, {})
     writer.execute("commit")
     assert await asked == (3,)
-    assert await reads.row(SUM, []) == (3,)
-    assert reads.aside == 1
+    assert await reads.fetch_row(SUM, []) == (3,)
+    assert reads.threaded == 1
     await reads.close()
     writer.close()
 
@@ -151,17 +151,17 @@ async def test_a_read_keeps_nothing_locked(reads: Sqlite, writer: Any) -> None:
     """Answered or given up: the write-ahead log can be emptied, and the next read sees what is new."""
     for total in range(1, 5):
         writer.execute("insert into numbers values (1)")
-        assert await reads.row(SUM, []) == (total,)
+        assert await reads.fetch_row(SUM, []) == (total,)
         given_up = f"select count(*) from numbers, ({COUNTED.replace('?', str(total * MANY))})"
-        assert reads.inline.row(given_up, []) is None
-        assert given_up in reads.inline.long
+        assert reads.inline.fetch_row(given_up, []) is None
+        assert given_up in reads.inline.skipped
         assert writer.execute("pragma wal_checkpoint(truncate)").fetchone() == (0, 0, 0)
 
 
 async def test_what_is_wrong_is_said_as_before(reads: Sqlite) -> None:
     """A thread has the last word, and nothing is taken for long because of it."""
     with pytest.raises(Unavailable):
-        await reads.row("delete from numbers returning n", [])
+        await reads.fetch_row("delete from numbers returning n", [])
     with pytest.raises(sqlite.sqlite.OperationalError, match="no such table"):
-        await reads.row("select n from letters", [])
-    assert (reads.aside, reads.inline.long) == (2, {})
+        await reads.fetch_row("select n from letters", [])
+    assert (reads.threaded, reads.inline.skipped) == (2, {})

@@ -14,7 +14,7 @@ from models import Post, Viewer
 from models.errors import Conflict
 from resolvers import RequestContext
 from schema import schema_of
-from schema.fields import answered, does
+from schema.fields import mutation, object_type
 from schema.query import Query
 from schema.types import Post as PostType
 from schema.types import PostStatus, User
@@ -165,7 +165,7 @@ async def losing(ctx: RequestContext) -> UUID:
     return UUID(int=1)
 
 
-@answered
+@object_type
 class Payload:
     """A payload."""
 
@@ -175,15 +175,15 @@ class Payload:
     by: User | None
 
 
-@answered
+@object_type
 class Mutation:
     """Nullable and required fields."""
 
-    count: int | None = does(counting_on)
-    counted: int = does(counting_on)
-    tell: Payload = does(tell)
-    lose: PostType | None = does(losing)
-    lost: PostType = does(losing)
+    count: int | None = mutation(counting_on)
+    counted: int = mutation(counting_on)
+    tell: Payload = mutation(tell)
+    lose: PostType | None = mutation(losing)
+    lost: PostType = mutation(losing)
 
 
 @pytest.fixture

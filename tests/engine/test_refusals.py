@@ -92,7 +92,7 @@ class Broken:
     def __init__(self, reads: ReadDatabase, error: Exception) -> None:
         self.dialect, self.error = reads.dialect, error
 
-    async def row(self, sql: str, parameters: object) -> object:
+    async def fetch_row(self, sql: str, parameters: object) -> object:
         raise self.error
 
     async def close(self) -> None: ...
@@ -129,7 +129,7 @@ async def test_a_static_query_raises_its_first_error(ask: Asking) -> None:
     assert read["post"].replace(b" ", b"") == b'{"id":"%s"}' % POST.encode()
     assert (await ask.engine.read(query, {"id": "x", "n": 3}, None))["post"] == b"null"
     for variables, refusal in [
-        ({"n": 0}, ValidationError.of(first="must be between 1 and 100")),
+        ({"n": 0}, ValidationError.for_fields(first="must be between 1 and 100")),
         ({"n": 2**40}, None),
         ({"n": 1, "f": {"deleted": True}}, Forbidden("Only an admin may list deleted posts")),
         ({"n": 1, "f": {"q": "\0"}}, None),

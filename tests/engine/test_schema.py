@@ -18,9 +18,9 @@ from sqlalchemy import inspect as mapped
 import models
 import resolvers
 import schema as room
-from gateway.graphql.planning.visibility import is_ruled
+from gateway.graphql.planning.visibility import has_visibility_rule
 from schema import schema
-from schema.fields import Computed, over
+from schema.fields import ComputedField, entity_type
 from schema.types import Node
 
 COMMITTED = Path(room.__file__).with_name("schema.graphql")
@@ -70,14 +70,14 @@ def doubtful(name: str, entity: type, fields: dict[str, Any]) -> Iterator[str]:
     """Non-null fields over what may be null, hidden or missing."""
     for field in fields.values():
         declared = field.extensions["strawberry-definition"]
-        if isinstance(declared, Computed) or declared.resolver or not str(field.type).endswith("!"):
+        if isinstance(declared, ComputedField) or declared.resolver or not str(field.type).endswith("!"):
             continue
         attribute = mapped(entity).attrs[declared.python_name]
         if not hasattr(attribute, "mapper"):
             if attribute.columns[0].nullable:
                 yield f"{name}.{declared.python_name}"
         elif not attribute.uselist:
-            leads_to_hidden = is_ruled(attribute.mapper.class_) and attribute.key not in HELD.get(entity, ())
+            leads_to_hidden = has_visibility_rule(attribute.mapper.class_) and attribute.key not in HELD.get(entity, ())
             if leads_to_hidden or any(column.nullable for column in attribute.local_columns):
                 yield f"{name}.{declared.python_name}"
 
@@ -112,7 +112,7 @@ def test_columns_have_the_types_that_they_are_declared_with() -> None:
 def test_a_nullable_relationship_cannot_be_declared_as_never_null() -> None:
     """The test above sees it."""
 
-    @over(models.Post, name="Wrong")
+    @entity_type(models.Post, name="Wrong")
     class Wrong(Node):
         """A post."""
 

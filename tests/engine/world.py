@@ -24,7 +24,7 @@ from models import (
     WebhookEvent,
     WebhookStatus,
 )
-from models.search_text import folded
+from models.search_text import casefold_text
 
 chance = Random(7)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,8 +52,8 @@ def a_post(n: int) -> Post:
         title=title,
         slug=f"p{n}",
         content=content,
-        folded_title=folded(title),
-        folded_content=folded(content),
+        folded_title=casefold_text(title),
+        folded_content=casefold_text(content),
         excerpt=chance.choice([None, "", "Short"]),
         status=chance.choice([*PostStatus, PostStatus.PUBLISHED]),
         author_id=chance.choice(USERS).id,

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from gateway.tasks.periodic import now_and_then
+from gateway.tasks.periodic import run_periodically
 from models.errors import Unavailable
 from tests.support.waiting import wait_until
 
@@ -29,7 +29,7 @@ async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplo
         if failure and times <= 2:
             raise failure
 
-    async with now_and_then(tidy, 0.001, "Tidying"):
+    async with run_periodically(tidy, 0.001, "Tidying"):
         await wait_until(lambda: times > 3)
     assert [record.message for record in caplog.records if record.name == "gateway.background"] == logged
     assert "Tidying" not in {task.get_name() for task in asyncio.all_tasks()}
@@ -46,7 +46,7 @@ async def test_what_is_always_put_off_is_told_of_ever_more_rarely(caplog: pytest
         if times != 10:
             raise Unavailable
 
-    async with now_and_then(tidy, 0.001, "Tidying"):
+    async with run_periodically(tidy, 0.001, "Tidying"):
         await wait_until(lambda: times > 13)
     told = [record.args for record in caplog.records if record.name == "gateway.background"]
     assert told[:4] == [("Tidying", 2), ("Tidying", 4), ("Tidying", 8), ("Tidying", 2)]

@@ -124,12 +124,12 @@ async def migrated(bare_postgres_url):
 
 async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
     """It waits for a moment at a time, and is done once the table is free."""
-    db = Database(migrated, longest=2 * migrations.TURN)
+    db = Database(migrated, longest=2 * migrations.LOCK_TIMEOUT)
     async with db.reading() as using:
         await using.execute(text("BEGIN"))
         await using.execute(text("LOCK TABLE posts IN ACCESS SHARE MODE"))
         migrating = asyncio.create_task(downgrade(migrated, "base"))
-        await asyncio.sleep(migrations.TURN / 2)
+        await asyncio.sleep(migrations.LOCK_TIMEOUT / 2)
         async with db.reading() as other:
             assert await other.scalar(text("SELECT count(*) FROM posts")) == 0
         assert not migrating.done()
@@ -140,7 +140,7 @@ async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
 
 
 async def test_a_migration_says_who_uses_its_tables_for_too_long(migrated, monkeypatch):
-    monkeypatch.setattr(migrations, "PATIENCE", 1.0)
+    monkeypatch.setattr(migrations, "GIVE_UP_AFTER", 1.0)
     db = Database(migrated)
     async with db.reading() as using:
         await using.execute(text("SET application_name = 'a long report'"))

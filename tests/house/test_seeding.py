@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text
 
-from gateway.seeding import Amounts, demo, seed
-from gateway.seeding.generator import EPOCH, Sheets, There
+from gateway.seeding import SeedSizes, demo, seed
+from gateway.seeding.generator import EPOCH, ExistingData, Generator
 from models import Comment, Database, Like, Post, PostStatus, PostTag, Tag, User, utcnow
-from models.search_text import folded
+from models.search_text import casefold_text
 from resolvers.passwords import verify_password
 
-SOME = Amounts(users=20, posts=50, comments=120, likes=300, tags_per_post=2, tags=30, categories=5)
+SOME = SeedSizes(users=20, posts=50, comments=120, likes=300, tags_per_post=2, tags=30, categories=5)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_what_is_searched_is_the_folded_text(database_url, session):
     await seed(database_url, SOME)
     posts = (await session.scalars(select(Post))).all()
     assert [(it.folded_title, it.folded_content) for it in posts] == [
-        (folded(it.title), folded(it.content)) for it in posts
+        (casefold_text(it.title), casefold_text(it.content)) for it in posts
     ]
 
 
@@ -84,7 +84,7 @@ async def test_a_second_run_adds_to_the_first(database_url, session):
 
 async def test_a_fresh_run_replaces_what_was_there(database_url, session):
     await seed(database_url, SOME)
-    await seed(database_url, Amounts(users=1, posts=1, comments=0, likes=1), fresh=True)
+    await seed(database_url, SeedSizes(users=1, posts=1, comments=0, likes=1), fresh=True)
     assert [await count(session, it) for it in (User, Post, Comment, Like)] == [1, 1, 0, 1]
 
 
@@ -116,7 +116,7 @@ async def rows(url: str, query):
 )
 def test_what_cannot_be_is_refused(amounts, words):
     with pytest.raises(ValueError, match=words):
-        Amounts(**amounts)
+        SeedSizes(**amounts)
 
 
 async def test_progress_is_told_to_the_end(database_url):
@@ -153,8 +153,8 @@ async def test_the_demo_is_never_written_among_others_data(database_url, session
 
 
 def test_ids_of_the_same_moment_differ():
-    nothing = Amounts(users=0, posts=0, comments=0, likes=0)
-    sheets, now = Sheets(nothing, There(), chance=Random(1), now=utcnow()), utcnow()
-    ids = {sheets.id_at(now) for _ in range(1000)}
+    nothing = SeedSizes(users=0, posts=0, comments=0, likes=0)
+    sheets, now = Generator(nothing, ExistingData(), chance=Random(1), now=utcnow()), utcnow()
+    ids = {sheets.uuid7_at(now) for _ in range(1000)}
     assert len(ids) == 1000
     assert all(isinstance(id, UUID) and id.version == 7 for id in ids)

@@ -12,7 +12,7 @@ import uvicorn
 from gateway.app import create_app
 from gateway.server.http_protocol import HttpProtocol
 from gateway.server.websocket_protocol import WebSocketProtocol
-from gateway.wiring import Gateway
+from gateway.wiring import AppState
 from models import Database, Role
 from resolvers.tokens import Tokens
 from tests.live.feeds import Feed, following
@@ -34,7 +34,7 @@ class Unsignalled(uvicorn.Server):
 class Listening:
     """A server, where it listens, and a client of it."""
 
-    gateway: Gateway
+    gateway: AppState
     db: Database
     server: uvicorn.Server
     address: str

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gateway.adapters.wakeups import broker_of
-from gateway.adapters.wakeups.in_process import InProcess
+from gateway.adapters.wakeups import create_wakeup
+from gateway.adapters.wakeups.in_process import InProcessWakeup
 from gateway.adapters.wakeups.postgres import PostgresBroker
 from gateway.adapters.wakeups.redis import RedisBroker
 from models import Database
@@ -47,23 +47,23 @@ async def test_which_broker_a_server_has() -> None:
     urls = {"sqlite": "sqlite+aiosqlite:///x.db", "postgres": "postgresql+asyncpg://x/y"}
     redis = "redis://127.0.0.1:1"
     kinds = [
-        type(broker_of(settings_for(urls[database], redis_url=url)))
+        type(create_wakeup(settings_for(urls[database], redis_url=url)))
         for database in ("sqlite", "postgres")
         for url in (None, redis)
     ]
-    assert kinds == [InProcess, RedisBroker, PostgresBroker, RedisBroker]
+    assert kinds == [InProcessWakeup, RedisBroker, PostgresBroker, RedisBroker]
 
 
 async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its followers wait for no poll, and for nobody else."""
-    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     live = await listen(database_url)
     await heard_elsewhere(live, live)
 
 
 async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """By NOTIFY alone: nobody polls here."""
-    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     here, there = await listen(postgres_url), await listen(postgres_url)
     await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
@@ -98,7 +98,7 @@ async def test_redis_wakes_the_other_servers(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On either database."""
-    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
     await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
     await heard_elsewhere(here, there)
@@ -108,7 +108,7 @@ async def test_redis_may_go_and_come_back(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile writes take no longer, and who cannot be woken looks for itself."""
-    monkeypatch.setattr("gateway.events.log.POLL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     async with wired(redis_url) as wire:
         through = f"redis://127.0.0.1:{wire.port}"
         here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
@@ -125,7 +125,7 @@ async def test_a_subscription_that_went_silent_is_made_again(
     sqlite_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where something on the way has forgotten it: what is published is still answered, and nothing is heard."""
-    monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.IDLE", 0.2)
+    monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.HEARTBEAT", 0.2)
     async with wired(redis_url) as wire:
         live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
         await wait_until(lambda: broker(live).is_connected and wire.made == 2)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from models import Role
-from resolvers.retention import prune
+from resolvers.cleanup import prune_events
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, streaming
 from tests.support.writing import CONTENT
@@ -85,8 +85,8 @@ async def test_a_long_way_back_comes_from_the_table(live: Listening, monkeypatch
         await live.graphql.like(author, post["id"])
         await live.graphql.unlike(author, post["id"])
     log = live.gateway.log
-    await log.present()
-    log.floor = log.entries[-5].id
+    await log.refresh_position()
+    log.oldest_cached_id = log.entries[-5].id
     del log.entries[:-4]
     everything = live.feed(since=log.position - 22) if log.position > 22 else live.feed(since=0)
     async with everything as feed:
@@ -103,8 +103,8 @@ async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: Lis
         start = feed.connected.id
         post = await live.graphql.create(author, status="PUBLISHED", **POST)
         _, second = await feed.ids(2)
-    assert await prune(live.db, timedelta(seconds=-1)) == 1
-    live.gateway.log.floor = second
+    assert await prune_events(live.db, timedelta(seconds=-1)) == 1
+    live.gateway.log.oldest_cached_id = second
     live.gateway.log.entries.clear()
     async with live.feed(since=start) as feed:
         assert feed.connected.id == second
@@ -249,7 +249,7 @@ async def test_what_is_hidden_by_now_is_not_told_to_who_resumes(live: Listening)
         assert await feed.type() == "post.archived"
     for in_memory in (True, False):
         if not in_memory:
-            live.gateway.log.floor = live.gateway.log.position
+            live.gateway.log.oldest_cached_id = live.gateway.log.position
             live.gateway.log.entries.clear()
         async with live.feed(since=start) as feed:
             assert await feed.type() == "post.archived"

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters.storage import storage_of
-from gateway.events.log import Log
-from gateway.tasks.cleanup import housekeeping
+from gateway.adapters.storage import create_storage
+from gateway.events.log import EventLog
+from gateway.tasks.cleanup import run_cleanup_jobs
 from models import Database, Event, new_id, utcnow
 from models.errors import CursorExpired, Unavailable
-from models.events import CHANGED, START
-from resolvers.retention import prune
+from models.events import BULK_CHANGE, PRUNED
+from resolvers.cleanup import prune_events
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until, within
 
 pytestmark = pytest.mark.anyio
@@ -59,9 +59,9 @@ async def give_up(db: Database) -> None:
 
 
 @asynccontextmanager
-async def following(db: Database) -> AsyncIterator[tuple[Log, list[int]]]:
+async def following(db: Database) -> AsyncIterator[tuple[EventLog, list[int]]]:
     """A log, and the ids that it has told its listeners."""
-    async with Log(db).running() as log:
+    async with EventLog(db).running() as log:
         heard: list[int] = []
         log.listeners.add(lambda entries: heard.extend(entry.id for entry in entries))
         yield log, heard
@@ -98,7 +98,7 @@ async def test_a_late_commit_is_neither_skipped_nor_overtaken(postgres: Database
             late.add(first)
             await late.flush()
             ids = await write(postgres, event(), event())
-            await log.present()
+            await log.refresh_position()
             assert heard == []
             assert log.position < first.id
         log.wake()
@@ -138,10 +138,10 @@ async def test_several_transactions_interleave(postgres: Database) -> None:
         await sessions[4].commit()
         await sessions[2].commit()
         await sessions[1].rollback()
-        await log.present()
+        await log.refresh_position()
         assert heard == []
         await sessions[0].commit()
-        await log.present()
+        await log.refresh_position()
         assert heard == ids[:1], "the third might still be preceded by the second, as far as anybody can tell"
         await sessions[3].commit()
         await told(heard, [ids[0], ids[2], ids[3], ids[4]])
@@ -154,7 +154,7 @@ async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database)
         late.add(first)
         await late.flush()
         ids = await write(postgres, event())
-        log = Log(postgres)
+        log = EventLog(postgres)
         starting = asyncio.create_task(log.begin())
         await wait_until(lambda: log.is_waiting)
     await starting
@@ -165,7 +165,7 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first event after a start is heard at once, though ids before it were given up."""
-    monkeypatch.setattr("gateway.events.log.POLL", 2 * TEST_TIMEOUT_SECONDS)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 2 * TEST_TIMEOUT_SECONDS)
     await give_up(postgres)
     async with following(postgres) as (log, heard):
         (id,) = await write(postgres, event())
@@ -194,7 +194,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 
 async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older ones are read from the table again, a page at a time."""
-    monkeypatch.setattr("gateway.events.log.KEPT", 5)
+    monkeypatch.setattr("gateway.events.log.CACHED_ENTRIES", 5)
     monkeypatch.setattr("gateway.events.log.PAGE", 4)
     async with following(db) as (log, heard):
         ids = await write(db, *(event() for _ in range(23)))
@@ -212,31 +212,31 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
     """Whoever has heard up to the mark goes on from there; whoever has not must begin anew."""
     old = utcnow() - timedelta(days=8)
     ids = await write(db, *(event(at=old) for _ in range(3)), event(), event())
-    assert await prune(db, timedelta(days=7)) == 2
-    assert await prune(db, timedelta(days=7)) == 0
+    assert await prune_events(db, timedelta(days=7)) == 2
+    assert await prune_events(db, timedelta(days=7)) == 0
     async with db.reading() as session:
         rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
-    assert [tuple(row) for row in rows] == [(ids[2], START), (ids[3], "post.liked"), (ids[4], "post.liked")]
-    log = Log(db)
+    assert [tuple(row) for row in rows] == [(ids[2], PRUNED), (ids[3], "post.liked"), (ids[4], "post.liked")]
+    log = EventLog(db)
     await log.begin()
-    await log.check(ids[2])
+    await log.check_cursor(ids[2])
     assert [entry.id for entry in (await log.after(ids[2]))[0]] == ids[3:]
     for refused in (ids[1], ids[4] + 1):
         with pytest.raises(CursorExpired):
-            await log.check(refused)
+            await log.check_cursor(refused)
     with pytest.raises(CursorExpired):
         await log.after(ids[1])
 
 
 async def test_much_is_pruned_little_by_little(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """In several transactions, each of which leaves a log that is whole."""
-    monkeypatch.setattr("resolvers.retention.AT_ONCE", 3)
+    monkeypatch.setattr("resolvers.retention.BATCH_SIZE", 3)
     old = utcnow() - timedelta(days=8)
     ids = await write(db, *(event(at=old) for _ in range(10)), event())
-    assert await prune(db, timedelta(days=7)) == 9
+    assert await prune_events(db, timedelta(days=7)) == 9
     async with db.reading() as session:
         rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
-    assert [tuple(row) for row in rows] == [(ids[9], START), (ids[10], "post.liked")]
+    assert [tuple(row) for row in rows] == [(ids[9], PRUNED), (ids[10], "post.liked")]
 
 
 @pytest.mark.parametrize("page", [2, 10_000])
@@ -244,13 +244,13 @@ async def test_an_event_that_a_slow_clock_dated_takes_none_with_it(
     db: Database, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     """What is young stays, and so does the misdated event itself until it is the first."""
-    monkeypatch.setattr("resolvers.retention.AT_ONCE", page)
+    monkeypatch.setattr("resolvers.retention.BATCH_SIZE", page)
     old = utcnow() - timedelta(days=8)
     ids = await write(db, *(event(at=old) for _ in range(4)), event(), event(at=old), event(), event(at=old))
-    assert await prune(db, timedelta(days=7)) == 3
+    assert await prune_events(db, timedelta(days=7)) == 3
     async with db.reading() as session:
         rows = (await session.execute(select(Event.id, Event.type).order_by(Event.id))).all()
-    assert [tuple(row) for row in rows] == [(ids[3], START), *((id, "post.liked") for id in ids[4:])]
+    assert [tuple(row) for row in rows] == [(ids[3], PRUNED), *((id, "post.liked") for id in ids[4:])]
 
 
 async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
@@ -258,29 +258,29 @@ async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
     ids = await write(db, *(event() for _ in range(4)))
     async with db.writing() as session:
         await session.execute(delete(Event).where(Event.id < ids[2]))
-    log = Log(db)
+    log = EventLog(db)
     await log.begin()
-    log.floor = log.position
+    log.oldest_cached_id = log.position
     for kept in (0, ids[1], ids[2], ids[3]):
-        await log.check(kept)
+        await log.check_cursor(kept)
     with pytest.raises(CursorExpired):
-        await log.check(ids[0])
+        await log.check_cursor(ids[0])
     log.entries.clear()
     assert [entry.id for entry in (await log.after(0))[0]] == ids[2:]
 
 
 async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
     """What is in the table was told by somebody."""
-    log = Log(db)
+    log = EventLog(db)
     await log.begin()
     (id,) = await write(db, event())
-    await log.check(id)
+    await log.check_cursor(id)
 
 
 async def test_events_are_pruned_in_the_background(db: Database, tmp_path: Path) -> None:
     """More often where little is kept."""
     await write(db, event(at=utcnow() - timedelta(seconds=5)), event(at=utcnow() - timedelta(seconds=5)))
-    async with housekeeping(db, storage_of(f"file://{tmp_path}"), timedelta(seconds=1)), within(2):
+    async with run_cleanup_jobs(db, create_storage(f"file://{tmp_path}"), timedelta(seconds=1)), within(2):
         while True:
             async with db.reading() as session:
                 if await session.scalar(text("select count(*) from events")) == 1:
@@ -292,11 +292,11 @@ async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeyp
     """What is written for servers alone fills a page of the table too."""
     monkeypatch.setattr("gateway.events.log.PAGE", 3)
     (before,) = await write(db, event())
-    await write(db, *(event(CHANGED) for _ in range(7)))
+    await write(db, *(event(BULK_CHANGE) for _ in range(7)))
     (after,) = await write(db, event())
-    log = Log(db)
+    log = EventLog(db)
     await log.begin()
-    log.floor = log.position
+    log.oldest_cached_id = log.position
     log.entries.clear()
     found, cursor = [], before
     while cursor < log.position:
@@ -309,17 +309,17 @@ async def test_a_log_that_went_back_is_followed_from_there(db: Database) -> None
     """A backup was restored, whose next events have ids that others had."""
     begun = []
     async with following(db) as (log, heard):
-        log.beginnings.add(lambda: begun.append(log.position))
+        log.on_rewind.add(lambda: begun.append(log.position))
         kept, *lost = await write(db, *(event() for _ in range(4)))
         log.wake()
         await told(heard, [kept, *lost])
-        waiting = asyncio.ensure_future(log.growth(lost[-1]))
+        waiting = asyncio.ensure_future(log.wait_for_growth(lost[-1]))
         async with db.writing() as session:
             await session.execute(delete(Event).where(Event.id > kept))
             session.add(Event(id=lost[-1], type="post.liked", entity_id=new_id()))
         async with within(TEST_TIMEOUT_SECONDS):
             with pytest.raises(CursorExpired):
                 await waiting
-        assert (begun, log.era, log.position) == ([lost[-1]], 1, lost[-1])
+        assert (begun, log.generation, log.position) == ([lost[-1]], 1, lost[-1])
         ids = await write(db, event()) if db.is_sqlite else []
         await told(heard, [lost[-1], *ids])

@@ -11,7 +11,7 @@ import pytest
 from models import Role
 from models.errors import Unavailable
 from resolvers.accounts import promote
-from resolvers.retention import prune
+from resolvers.cleanup import prune_events
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, Stream, streaming
 from tests.support.accounts import Account
@@ -104,8 +104,8 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
         last = (await stream.told())["id"]
         await published(live, ann)
         await events(stream, 2)
-    await prune(live.db, timedelta(0))
-    live.gateway.log.floor = live.gateway.log.position  # as if it had left the memory of this server
+    await prune_events(live.db, timedelta(0))
+    live.gateway.log.oldest_cached_id = live.gateway.log.position  # as if it had left the memory of this server
     assert await refusal(live, since=first) == await refusal(live, since=last) == (410, "CURSOR_EXPIRED")
     async with following(live, since=str(live.gateway.log.position)) as stream:
         await published(live, ann, "New")
@@ -307,7 +307,7 @@ async def test_a_database_that_was_away_delays_and_loses_nothing(
 ) -> None:
     """The event is told once it can be read, and once."""
     reads, failures = live.gateway.engine.reads, [Unavailable(), Unavailable()]
-    row = reads.row
+    row = reads.fetch_row
 
     async def failing(sql: str, parameters: Any) -> Any:
         if failures and "title" in sql:
@@ -316,7 +316,7 @@ async def test_a_database_that_was_away_delays_and_loses_nothing(
 
     async with following(live, query="subscription { postEvents { type post { title } } }") as stream:
         monkeypatch.setattr("gateway.graphql.execution.subscriptions.RETRY", 0.01)
-        monkeypatch.setattr(reads, "row", failing)
+        monkeypatch.setattr(reads, "fetch_row", failing)
         await live.graphql.ask(CREATE, ann, content=CONTENT)
         assert await stream.types(2) == ["CREATED", "PUBLISHED"]
         assert failures == []

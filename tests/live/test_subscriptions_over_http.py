@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.http import eager_send
-from gateway.transports.http.stream_formats import EventStream, Multipart
+from gateway.transports.http.stream_formats import MultipartFormat, SSEFormat
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, streaming
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
@@ -43,12 +43,12 @@ async def written(live: Listening, until: bytes, *, method: str = "POST", **requ
 @pytest.mark.parametrize(
     ("accept", "content_type"),
     [
-        (EVENT_STREAM, EventStream.media_type),
-        (f"{JSON}, {EVENT_STREAM};q=0.1", EventStream.media_type),
-        (f"{MULTIPART},{JSON}", Multipart.media_type),
-        ('multipart/mixed; subscriptionSpec="1.0", application/json', Multipart.media_type),
-        (f"{EVENT_STREAM};q=0.5, {MULTIPART}", Multipart.media_type),
-        (f"{EVENT_STREAM}, {MULTIPART};q=0.5", EventStream.media_type),
+        (EVENT_STREAM, SSEFormat.media_type),
+        (f"{JSON}, {EVENT_STREAM};q=0.1", SSEFormat.media_type),
+        (f"{MULTIPART},{JSON}", MultipartFormat.media_type),
+        ('multipart/mixed; subscriptionSpec="1.0", application/json', MultipartFormat.media_type),
+        (f"{EVENT_STREAM};q=0.5, {MULTIPART}", MultipartFormat.media_type),
+        (f"{EVENT_STREAM}, {MULTIPART};q=0.5", SSEFormat.media_type),
     ],
 )
 async def test_the_form_is_the_clients_choice(live: Listening, accept: str, content_type: str) -> None:
@@ -77,9 +77,9 @@ async def test_a_plain_query_is_answered_with_json(live: Listening, accept: str)
 
 
 async def test_a_query_is_a_stream_of_one_where_only_a_stream_is_accepted(live: Listening) -> None:
-    """Multipart has no form for it."""
+    """MultipartFormat has no form for it."""
     response = await live.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": EVENT_STREAM})
-    assert response.headers["Content-Type"] == EventStream.media_type
+    assert response.headers["Content-Type"] == SSEFormat.media_type
     assert response.text == 'event: next\ndata: {"data":{"__typename":"Query"}}\n\nevent: complete\ndata:\n\n'
     multipart = await live.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": MULTIPART})
     assert multipart.status_code == 406
@@ -96,7 +96,7 @@ async def test_a_query_is_a_stream_of_one_where_only_a_stream_is_accepted(live: 
 async def test_refusals_are_events_where_only_events_are_accepted(live: Listening, query: str, code: str) -> None:
     """As graphql-sse has it, whose clients would try again for ever otherwise; where JSON will do, it is plain."""
     response = await live.http.post("/graphql", json={"query": query}, headers={"Accept": EVENT_STREAM})
-    assert (response.status_code, response.headers["Content-Type"]) == (200, EventStream.media_type)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, SSEFormat.media_type)
     said, completed, _ = response.text.split("\n\n")
     told = json.loads(said.removeprefix("event: next\ndata: "))
     assert list(told) == ["errors"]
@@ -141,7 +141,7 @@ async def test_get_may_subscribe_as_an_event_source_does(live: Listening) -> Non
     headers["Last-Event-ID"] = "not one"
     assert (await live.http.get("/graphql", params=params, headers=headers)).status_code == 400
     head = await live.http.head("/graphql", params=params, headers={"Accept": EVENT_STREAM})
-    assert (head.status_code, head.headers["Content-Type"]) == (200, EventStream.media_type)
+    assert (head.status_code, head.headers["Content-Type"]) == (200, SSEFormat.media_type)
 
 
 async def test_parts_are_written_as_apollo_has_them(live: Listening) -> None:
@@ -158,8 +158,8 @@ async def test_parts_are_written_as_apollo_has_them(live: Listening) -> None:
 
 async def test_a_silence_is_broken(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a comment that moves the cursor past what is nothing to this client, or by an empty part."""
-    monkeypatch.setattr(EventStream, "silence", 0.05)
-    monkeypatch.setattr(Multipart, "silence", 0.05)
+    monkeypatch.setattr(SSEFormat, "heartbeat_interval", 0.05)
+    monkeypatch.setattr(MultipartFormat, "heartbeat_interval", 0.05)
     await live.graphql.create(await live.account(), **POST)
     nothing = {"query": 'subscription { postEvents(types: LIKED, since: "0") { id } }'}
     _, body = await written(live, b": ping", json=nothing, headers={"Accept": EVENT_STREAM})
@@ -196,7 +196,7 @@ async def test_streams_are_counted(sqlite_url: str, listen: Any) -> None:
 
 async def test_a_client_that_does_not_read_is_disconnected(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come back and resume; others hear everything meanwhile."""
-    monkeypatch.setattr(eager_send, "STALL", 0.2)
+    monkeypatch.setattr(eager_send, "SEND_TIMEOUT", 0.2)
     author = await live.account()
     query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
     silent = live.http.stream("POST", "/graphql", json={"query": query}, headers={"Accept": EVENT_STREAM})

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.pages import graphiql_page, page_routes
-from gateway.pages.assets import takes_gzip
+from gateway.pages.assets import accepts_gzip
 
 PAGES = ("/", "/docs", "/graphql")
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
@@ -104,7 +104,7 @@ async def test_an_asset_comes_gzipped_to_whom_it_may(get):
     ],
 )
 def test_gzip_is_sent_only_where_it_is_accepted(accepted, takes):
-    assert takes_gzip(accepted) is takes
+    assert accepts_gzip(accepted) is takes
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2Fhtml%2Flanding.html", "%00", "graphiql.html"])

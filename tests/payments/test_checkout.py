@@ -7,7 +7,7 @@ import pytest
 
 from models import Order
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal
+from tests.support.callers import ErrorResponse, GraphQL
 from tests.support.payments import KEY, TELLTALE, StripeLike, error
 from tests.support.servers import Server
 from tests.support.stores import free_port
@@ -22,7 +22,7 @@ BUY = """
 STATUSES = "{ orders { nodes { status } } }"
 PAGES = {"successUrl": "https://shop.test/paid?session={CHECKOUT_SESSION_ID}", "cancelUrl": "http://localhost:3000/"}
 ONE = {"priceId": "price_once", **PAGES}
-NOT_SOLD = Refusal("VALIDATION_ERROR", "priceId: There is no such price", {"priceId": ["There is no such price"]})
+NOT_SOLD = ErrorResponse("VALIDATION_ERROR", "priceId: There is no such price", {"priceId": ["There is no such price"]})
 
 
 async def buy(server: Server, viewer: Account | None, **input: Any) -> Any:
@@ -171,7 +171,7 @@ async def test_without_a_key_nothing_can_be_bought(server, author):
 
 
 async def test_strangers_are_told_to_sign_in_before_anything_else(server, anonymous):
-    assert await buy(server, anonymous, quantity=0) == Refusal("UNAUTHORIZED", "Sign in first")
+    assert await buy(server, anonymous, quantity=0) == ErrorResponse("UNAUTHORIZED", "Sign in first")
 
 
 async def test_only_prices_that_are_named_are_sold_where_some_are(make_server, stripe: StripeLike, author):

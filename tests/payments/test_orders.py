@@ -10,7 +10,7 @@ import pytest
 from models import Order, OrderStatus, utcnow
 from resolvers.orders import AT_ONCE, expire
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal
+from tests.support.callers import ErrorResponse, GraphQL
 from tests.support.payments import completed, event
 from tests.support.servers import Server
 from tests.support.writing import change_row, facts
@@ -51,7 +51,7 @@ async def test_an_admin_s_list_holds_their_own_orders_too_and_no_others(graphql:
 
 
 async def test_nobody_in_particular_has_no_orders(graphql: GraphQL, anonymous, orders):
-    assert await graphql.one(ORDERS, anonymous) == Refusal("UNAUTHORIZED", "Sign in first")
+    assert await graphql.one(ORDERS, anonymous) == ErrorResponse("UNAUTHORIZED", "Sign in first")
 
 
 @pytest.mark.parametrize(

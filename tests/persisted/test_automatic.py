@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.persisted.apq import HEAVIEST, Automatic
+from gateway.persisted.apq import HEAVIEST, PersistedQueryCache
 from gateway.persisted.resolver import digest
 from tests.support.servers import Server
 
@@ -101,7 +101,7 @@ def test_what_is_kept_is_bounded_in_number_and_in_weight(asked: list[tuple[int, 
         def __len__(self) -> int:
             return self.weight
 
-    automatic = Automatic(most)
+    automatic = PersistedQueryCache(most)
     for name, weight in asked:
         text = Text()
         text.weight = weight

@@ -181,8 +181,8 @@ async def test_what_is_old_is_forgotten(database_url, gateway, add):
     await used(database_url, TAGS, ("web", "1"))
     await aged(database_url, 200)
     db = Database(database_url)
-    await document_usage.forget(db)
-    assert [one.body for one in await document_usage.everything(db)] == [VIEWER]
+    await document_usage.delete_old(db)
+    assert [one.body for one in await document_usage.list_usage(db)] == [VIEWER]
     await db.close()
     assert await lines(database_url) == []
     assert (await gateway("documents", "list")).output == "v1\tViewer\tnever asked for\n"
@@ -219,8 +219,8 @@ async def test_a_check_names_the_clients_that_a_change_would_break(database_url,
 
     colours = "query Colours { tags { colour } }"
     db = Database(database_url)
-    asked = {document_usage.Line(digest(colours), "web", "1.2"): document_usage.Times(7, utcnow())}
-    await document_usage.note(db, asked, {digest(colours): document_usage.Text(colours, "Colours")})
+    asked = {document_usage.UsageKey(digest(colours), "web", "1.2"): document_usage.UsageCount(7, utcnow())}
+    await document_usage.record(db, asked, {digest(colours): document_usage.DocumentText(colours, "Colours")})
     await db.close()
     await add({"t1": TAGS})
     checked = await gateway("schema", "check", str(old))

@@ -125,7 +125,7 @@ async def test_an_id_over_a_socket_and_as_a_stream(database_url, trust) -> None:
             await live.subscribed()
             account = await live.account()
             await trusted_documents.add(
-                live.db, [trusted_documents.Trusted("create", digest(CREATE), CREATE, "Create")]
+                live.db, [trusted_documents.TrustedDocument("create", digest(CREATE), CREATE, "Create")]
             )
             written = await live.http.post("/graphql", json={"documentId": "create"}, headers=account.headers)
             assert written.json() == {"data": {"createPost": {"status": "PUBLISHED"}}}
@@ -204,11 +204,11 @@ async def test_browsers_that_open_a_documents_address_get_its_answer(make_server
 async def test_a_server_that_knows_a_document_answers_it_while_the_database_is_away(database_url, monkeypatch) -> None:
     """What it does not know it cannot say."""
     db = Database(database_url)
-    await trusted_documents.add(db, [trusted_documents.Trusted("viewer", digest(VIEWER), VIEWER, "Viewer")])
+    await trusted_documents.add(db, [trusted_documents.TrustedDocument("viewer", digest(VIEWER), VIEWER, "Viewer")])
     trusted = TrustedDocuments(db)
     assert await trusted.text("viewer") == VIEWER
-    monkeypatch.setattr("gateway.persisted.trusted_documents.FRESH", -1)
-    trusted.keep("viewer", VIEWER)
+    monkeypatch.setattr("gateway.persisted.trusted_documents.CACHE_SECONDS", -1)
+    trusted.cache("viewer", VIEWER)
 
     def away():
         raise Unavailable

@@ -39,7 +39,7 @@ async def run_queries(url: str, queries: list[dict[str, str]]) -> list[Any]:
 async def run_query(engine: Engine, db: Database, source: str, viewer: str) -> Any:
     """Return the data of a query; if it has none, the code and the details of its error."""
     ctx = RequestContext(db=db, tokens=Tokens("s" * 40), viewer=VIEWERS[viewer])
-    result = json.loads((await engine.answer(GraphQLRequest(source, VARIABLES), ctx)).body)
+    result = json.loads((await engine.execute(GraphQLRequest(source, VARIABLES), ctx)).body)
     if "errors" not in result:
         return result["data"]
     extensions = result["errors"][0]["extensions"]

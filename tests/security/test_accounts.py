@@ -4,12 +4,12 @@ import pytest
 
 from resolvers import passwords
 from tests.support.accounts import used
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 
 PASSWORD = "a long password"
-WRONG = Refusal("UNAUTHORIZED", "Wrong email address or password")
+WRONG = ErrorResponse("UNAUTHORIZED", "Wrong email address or password")
 
 
 class CountingHasher:

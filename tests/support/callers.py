@@ -1,4 +1,4 @@
-"""The same actions over GraphQL and over REST, with the same answers: what is there, or a `Refusal`."""
+"""The same actions over GraphQL and over REST, with the same answers: what is there, or a `ErrorResponse`."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ AUTH = f"accessToken refreshToken expiresIn user {{ {USER} }}"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ErrorResponse:
     """A request that was refused, in the words both protocols use."""
 
     code: str
@@ -70,13 +70,13 @@ class GraphQL:
         return await self.http.post("/graphql", json=body, headers=bearer(viewer))
 
     async def ask(self, query: str, viewer: Account | None = None, /, **variables: Any) -> Any:
-        """The document's `data`, or its first error as a `Refusal`."""
+        """The document's `data`, or its first error as a `ErrorResponse`."""
         return graphql_result(await self.send(query, viewer, **variables))
 
     async def one(self, query: str, viewer: Account | None = None, /, **variables: Any) -> Any:
         """The value of a document's only root field."""
         data = await self.ask(query, viewer, **variables)
-        return data if isinstance(data, Refusal) else next(iter(data.values()))
+        return data if isinstance(data, ErrorResponse) else next(iter(data.values()))
 
     async def register(self, **input: Any) -> Any:
         return await self.one(
@@ -137,7 +137,7 @@ class GraphQL:
         document = f"""query($page: Int, $limit: Int, $filter: PostFilter) {{
             postPage(page: $page, limit: $limit, filter: $filter) {{ data {{ {ITEM} }} page limit total pages }} }}"""
         answer = await self.one(document, viewer, page=page, limit=limit, filter=filter)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ErrorResponse):
             return answer
         return {"data": answer.pop("data"), "pagination": answer}
 
@@ -165,7 +165,7 @@ class Rest:
     async def ask(self, method: str, path: str, viewer: Account | None = None, **options: Any) -> Any:
         """The answer's `data`, or what it refused with."""
         answer = rest_result(await self.send(method, path, viewer, **options))
-        return answer if answer is None or isinstance(answer, Refusal) else answer["data"]
+        return answer if answer is None or isinstance(answer, ErrorResponse) else answer["data"]
 
     async def register(self, **input: Any) -> Any:
         return await self.ask("POST", "/auth/register", json=input)
@@ -214,7 +214,7 @@ def if_match(version: int | None) -> dict[str, str]:
 
 
 def graphql_result(response: httpx.Response) -> Any:
-    """`data`, or the first error as a `Refusal`; every error must carry its status and the request's id."""
+    """`data`, or the first error as a `ErrorResponse`; every error must carry its status and the request's id."""
     assert response.status_code < 500, response.text
     answer = response.json()
     if not (errors := answer.get("errors")):
@@ -222,7 +222,7 @@ def graphql_result(response: httpx.Response) -> Any:
     extensions = errors[0]["extensions"]
     assert extensions["status"] != 500, response.text
     assert extensions["requestId"] == response.headers["X-Request-ID"]
-    return Refusal(extensions["code"], errors[0]["message"], extensions.get("details"))
+    return ErrorResponse(extensions["code"], errors[0]["message"], extensions.get("details"))
 
 
 def rest_result(response: httpx.Response) -> Any:
@@ -234,4 +234,4 @@ def rest_result(response: httpx.Response) -> Any:
     if response.is_success:
         return answer
     assert answer["requestId"] == response.headers["X-Request-ID"]
-    return Refusal(answer["code"], answer["error"], answer.get("details"))
+    return ErrorResponse(answer["code"], answer["error"], answer.get("details"))

@@ -6,16 +6,16 @@ from uuid import UUID
 import pytest
 
 from models import PostUpload, Upload
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.uploads import make_image, upload_file
 from tests.support.writing import CONTENT, NOBODY, facts, sizes
 
-UNKNOWN = Refusal(
+UNKNOWN = ErrorResponse(
     "VALIDATION_ERROR",
     "uploadIds: You have no upload with this id",
     {"uploadIds": ["You have no upload with this id"]},
 )
-SIGN_IN = Refusal("UNAUTHORIZED", "Sign in first")
+SIGN_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
 MINE = "{ uploads { totalCount nodes { id url filename contentType size sha256 createdAt } } }"
 
 

@@ -16,11 +16,11 @@ import pytest
 from botocore.config import Config
 from sqlalchemy import delete
 
-from gateway.adapters.storage import storage_of
+from gateway.adapters.storage import create_storage
 from models import PostUpload, RefreshToken, Upload, User, utcnow
 from models.errors import Unavailable
 from resolvers import cleanup
-from resolvers.cleanup import Swept, sweep
+from resolvers.cleanup import CleanupResult, delete_orphans
 from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
 from tests.support.uploads import PDF, make_image, post_files, upload_file
@@ -158,10 +158,10 @@ async def test_a_database_outage_leaves_the_file_to_the_cleanup(folder, tmp_path
     response = await post_files(folder.anonymous, author, ("a.png", make_image(), "image/png"))
     assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
     (left,) = files(tmp_path)
-    assert await sweep(folder.db, gateway.storage) == Swept(0, 0)
+    assert await delete_orphans(folder.db, gateway.storage) == CleanupResult(0, 0)
     day = (utcnow() - timedelta(hours=25)).timestamp()
     os.utime(tmp_path / "files" / left, (day, day))
-    assert await sweep(folder.db, gateway.storage) == Swept(0, 1)
+    assert await delete_orphans(folder.db, gateway.storage) == CleanupResult(0, 1)
     assert files(tmp_path) == []
 
 
@@ -188,13 +188,13 @@ async def test_the_cleanup_deletes_uploads_that_were_unattached_for_a_day(folder
         await folder.anonymous.get(upload["url"], params={"w": "160"})
     await graphql.create(author, title="A title", content=CONTENT, uploadIds=[used["id"]])
     for upload in (loose, used):
-        await change_row(folder.db, Upload, upload["id"], loose_since=utcnow() - timedelta(hours=25))
-    assert await sweep(folder.db, folder.app.state.gateway.storage) == Swept(1, 0)
+        await change_row(folder.db, Upload, upload["id"], unattached_since=utcnow() - timedelta(hours=25))
+    assert await delete_orphans(folder.db, folder.app.state.gateway.storage) == CleanupResult(1, 0)
     left = [stored_name(upload["url"]) for upload in (young, used)]
     assert files(tmp_path) == sorted([*left, *(f"160/{name}" for name in left)])
     assert (await folder.anonymous.get(loose["url"])).status_code == 404
     assert (await folder.anonymous.get(used["url"])).status_code == 200
-    assert await sweep(folder.db, folder.app.state.gateway.storage) == Swept(0, 0)
+    assert await delete_orphans(folder.db, folder.app.state.gateway.storage) == CleanupResult(0, 0)
 
 
 async def test_the_cleanup_deletes_files_without_a_row(folder, tmp_path, author):
@@ -207,7 +207,7 @@ async def test_the_cleanup_deletes_files_without_a_row(folder, tmp_path, author)
         (root / name).write_bytes(b"left behind") if name != stored_name(upload["url"]) else None
         if new not in name:
             os.utime(root / name, (day, day))
-    assert await sweep(folder.db, folder.app.state.gateway.storage) == Swept(0, 2)
+    assert await delete_orphans(folder.db, folder.app.state.gateway.storage) == CleanupResult(0, 2)
     assert files(tmp_path) == sorted([new, f"{new}#1", "notes.txt", stored_name(upload["url"])])
 
 
@@ -217,10 +217,10 @@ async def test_concurrent_cleanups_delete_no_upload_that_is_being_attached(
     monkeypatch.setattr(cleanup, "AT_ONCE", 2)
     uploads = [await upload_file(folder.anonymous, author, make_image()) for _ in range(8)]
     for upload in uploads:
-        await change_row(folder.db, Upload, upload["id"], loose_since=utcnow() - timedelta(hours=25))
+        await change_row(folder.db, Upload, upload["id"], unattached_since=utcnow() - timedelta(hours=25))
     storage = folder.app.state.gateway.storage
     tries = [graphql.create(author, title="Mine", content=CONTENT, uploadIds=[upload["id"]]) for upload in uploads]
-    results = await asyncio.gather(*(sweep(folder.db, storage) for _ in range(3)), *tries)
+    results = await asyncio.gather(*(delete_orphans(folder.db, storage) for _ in range(3)), *tries)
     swept, posts = sum(each.uploads for each in results[:3]), [post for post in results[3:] if isinstance(post, dict)]
     assert swept + len(posts) == len(uploads)
     assert await sizes(folder.db, [Upload, PostUpload]) == {"uploads": len(posts), "post_uploads": len(posts)}
@@ -232,12 +232,12 @@ async def test_the_cleanup_stops_during_an_outage_of_storage(bucket, make_server
     """The next cleanup finds the files that are left, without their rows."""
     server = await make_server(upload_url=f"s3://{BUCKET}")
     upload = await upload_file(server.anonymous, author, make_image())
-    await change_row(server.db, Upload, upload["id"], loose_since=utcnow() - timedelta(hours=25))
+    await change_row(server.db, Upload, upload["id"], unattached_since=utcnow() - timedelta(hours=25))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unavailable):
-        await sweep(server.db, storage_of(f"s3://{BUCKET}"))
-    monkeypatch.setattr(cleanup, "GRACE", timedelta(0))
-    assert await sweep(server.db, server.app.state.gateway.storage) == Swept(0, 1)
+        await delete_orphans(server.db, create_storage(f"s3://{BUCKET}"))
+    monkeypatch.setattr(cleanup, "GRACE_PERIOD", timedelta(0))
+    assert await delete_orphans(server.db, server.app.state.gateway.storage) == CleanupResult(0, 1)
     assert bucket.names() == []
 
 

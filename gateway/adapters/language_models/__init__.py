@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.adapters.language_models.unconfigured import Absent
+from gateway.adapters.language_models.unconfigured import UnconfiguredLanguageModel
 from gateway.settings import Settings
 from resolvers.ports import LanguageModel
 
@@ -15,13 +15,13 @@ logger = logging.getLogger("gateway")
 async def language_model(settings: Settings) -> AsyncIterator[LanguageModel]:
     """The model that these settings name, for the scope."""
     if not settings.openai_api_key:
-        yield Absent()
+        yield UnconfiguredLanguageModel()
         return
     try:
         from gateway.adapters.language_models.openai import OpenAI
     except ImportError:
         logger.warning("OPENAI_API_KEY is set, but the package openai is not installed: there is no chat")
-        yield Absent()
+        yield UnconfiguredLanguageModel()
         return
     async with OpenAI(settings.openai_api_key, settings.openai_base_url, settings.openai_model) as model:
         yield model

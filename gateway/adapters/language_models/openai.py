@@ -8,11 +8,11 @@ import httpx2
 from openai import AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
-from models.errors import Refusal, Unavailable, UpstreamError
+from models.errors import APIError, Unavailable, UpstreamError
 
 logger = logging.getLogger("gateway.language_model")
 
-REACH = 3.0
+CONNECT_TIMEOUT = 3.0
 """Seconds in which a connection is made, or the model cannot be reached."""
 IDLE = 120.0
 """Seconds in which something is heard of a model that thinks, or it has stalled."""
@@ -22,11 +22,11 @@ UNREACHED = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout
 class Chunks(AsyncStream[ChatCompletionChunk]):
     """The package's stream, which also knows whether it came to its end or was broken off."""
 
-    is_whole = False
+    is_complete = False
 
     async def _iter_events(self) -> AsyncIterator[Any]:
         async for event in super()._iter_events():
-            self.is_whole = event.data.startswith("[DONE]")
+            self.is_complete = event.data.startswith("[DONE]")
             yield event
 
 
@@ -35,7 +35,9 @@ class OpenAI:
 
     def __init__(self, key: str, base_url: str, model: str) -> None:
         self.model = model
-        self.client = AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=Timeout(IDLE, connect=REACH))
+        self.client = AsyncOpenAI(
+            api_key=key, base_url=base_url, max_retries=0, timeout=Timeout(IDLE, connect=CONNECT_TIMEOUT)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,41 +47,41 @@ class OpenAI:
 
     async def answer(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
         try:
-            async with await self.ask(messages) as chunks:
+            async with await self.create_stream(messages) as chunks:
                 async for chunk in chunks:
-                    text, is_last = read(chunk)
+                    text, is_last = parse_chunk(chunk)
                     if text:
                         yield text
                     if is_last:
                         return
-                if not chunks.is_whole:
+                if not chunks.is_complete:
                     raise UpstreamError("The language model broke off")
-        except Refusal:
+        except APIError:
             raise
         except Exception as error:
             raise refusal_of(error) from None
 
-    async def ask(self, messages: Sequence[Mapping[str, str]]) -> Chunks:
+    async def create_stream(self, messages: Sequence[Mapping[str, str]]) -> Chunks:
         body = {"model": self.model, "messages": messages, "stream": True}
         return await self.client.post(
             "/chat/completions", body=body, cast_to=ChatCompletionChunk, stream=True, stream_cls=Chunks
         )
 
 
-def read(chunk: Any) -> tuple[str, bool]:
+def parse_chunk(chunk: Any) -> tuple[str, bool]:
     """A chunk's text, and whether it is the last. Some have none: a role, a call of a tool, what the answer cost."""
     choices = getattr(chunk, "choices", None)
     if not choices:
         return "", False
-    return whole_characters(choices[0].delta.content or ""), choices[0].finish_reason is not None
+    return repair_surrogates(choices[0].delta.content or ""), choices[0].finish_reason is not None
 
 
-def whole_characters(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     """Servers that cut an answer between bytes send halves of characters, which no strict reader takes."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def refusal_of(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> APIError:
     """What a client may know of a failure. The server's own words, which may be about the key, are not even logged."""
     known = type(error).__name__, getattr(error, "status_code", None)
     logger.warning("The language model failed: %s", " ".join(str(fact) for fact in known if fact))

@@ -5,6 +5,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from models.errors import NotConfigured
 
 
-class Absent:
+class UnconfiguredLanguageModel:
     def answer(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
         raise NotConfigured("Chat is not configured here")

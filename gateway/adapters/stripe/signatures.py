@@ -10,7 +10,7 @@ TOLERANCE = 300
 """Seconds for which a signature is good."""
 
 
-class Secrets:
+class StripeSignatureVerifier:
     """What Stripe signs with: several secrets while one is rotated."""
 
     def __init__(self, secrets: Collection[str]) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 
-def nobody() -> None:
+def noop() -> None:
     """Wakes no one."""
 
 
-class InProcess:
+class InProcessWakeup:
     """Wakes its own process, at once."""
 
     def __init__(self) -> None:
-        self.wake: Callable[[], None] = nobody
+        self.wake: Callable[[], None] = noop
 
     def announce(self) -> None:
         self.wake()

@@ -10,7 +10,7 @@ UNDECLARED = Cache()
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class CachePolicy:
     """For one answer."""
 
     max_age: int = 0
@@ -21,23 +21,23 @@ class Hint:
     """Whether the server may keep it for one viewer."""
 
 
-def hint_of(roots: Iterable[Field]) -> Hint:
+def combine_cache_control(roots: Iterable[Field]) -> CachePolicy:
     """The strictest of all that fields declare, from the roots down."""
     roots = [root for root in roots if root.fields is not None]
-    declared = [cache for root in roots for cache in caches(root, UNDECLARED)]
+    declared = [cache for root in roots for cache in iter_cache_control(root, UNDECLARED)]
     private = [(root.cache or UNDECLARED).scope is Scope.PRIVATE for root in roots]
-    return Hint(
+    return CachePolicy(
         min((cache.max_age for cache in declared), default=0),
         any(cache.scope is Scope.PRIVATE for cache in declared),
         bool(private) and all(private),
     )
 
 
-def caches(field: Field, above: Cache) -> Iterator[Cache]:
+def iter_cache_control(field: Field, above: Cache) -> Iterator[Cache]:
     """What a field with fields of its own declares, or its type does; connections and pages are as what they are in."""
     cache = field.cache or (above if field.is_container else UNDECLARED)
     yield cache
     for fields in field.fields.values():
         for below in fields:
             if below.fields is not None:
-                yield from caches(below, cache)
+                yield from iter_cache_control(below, cache)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.graphql.cache.response_cache import Answers, Reading
+from gateway.graphql.cache.response_cache import CacheTicket, ResponseCache
 from gateway.graphql.planning.parameters import Values
 from gateway.graphql.planning.plan import Count, Plan
 from models import Viewer
@@ -20,35 +20,35 @@ SIZE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class PendingCount:
     """A count that a statement is about to take."""
 
     count: Count
     asked: Hashable
-    reading: Reading
+    reading: CacheTicket
 
 
 class Counts:
     """Of one server."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: ResponseCache) -> None:
         self.answers = answers
 
-    def known(self, plan: Plan, values: Values, viewer: Viewer | None) -> list[Taken]:
+    def load(self, plan: Plan, values: Values, viewer: Viewer | None) -> list[PendingCount]:
         """Puts the counts that are known among a request's values, and says which are to be taken."""
         given, to_take = [], []
         for count in plan.counts:
             parameters, refused = count.plan.bind(values)
             asked = count.plan.sql, repr(parameters)
-            given.append(None if refused else self.answers.given(asked, viewer))
+            given.append(None if refused else self.answers.get(asked, viewer))
             if given[-1] is None and not refused and count.column is not None and count.key is not None:
-                to_take.append(Taken(count, asked, self.answers.reading(count.plan, values, viewer)))
+                to_take.append(PendingCount(count, asked, self.answers.reading(count.plan, values, viewer)))
         values["counts"] = given
         return to_take
 
-    def learn(self, taken: Sequence[Taken], row: Sequence[str | None]) -> None:
+    def store(self, taken: Sequence[PendingCount], row: Sequence[str | None]) -> None:
         """Keep what a statement counted."""
         for each in taken:
             page: Any = orjson.loads(row[each.count.column] or b"null")
             if page is not None:
-                self.answers.give(each.asked, each.reading, page[each.count.key], SIZE)
+                self.answers.put(each.asked, each.reading, page[each.count.key], SIZE)

@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Bounded(Generic[Value]):
+class LRUCache(Generic[Value]):
     """The values used last, up to so many and so heavy. `weigh` says how heavy a value is, with its key."""
 
     def __init__(self, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
-        self.most, self.heaviest, self.weigh = most, heaviest, weigh
+        self.most, self.max_weight, self.weight_of = most, heaviest, weigh
         self.values: OrderedDict[Hashable, Value] = OrderedDict()
         self.weight = 0
         self.hits, self.misses = 0, 0
@@ -31,20 +31,20 @@ class Bounded(Generic[Value]):
             self.values.move_to_end(key)
         return value
 
-    def keep(self, key: Hashable, value: Value) -> None:
-        self.forget(key)
+    def put(self, key: Hashable, value: Value) -> None:
+        self.evict(key)
         self.values[key] = value
-        self.weight += self.weigh(key, value)
-        while len(self.values) > self.most or self.weight > self.heaviest:
-            self.forget(next(iter(self.values)))
+        self.weight += self.weight_of(key, value)
+        while len(self.values) > self.most or self.weight > self.max_weight:
+            self.evict(next(iter(self.values)))
 
-    def forget(self, key: Hashable) -> None:
+    def evict(self, key: Hashable) -> None:
         value = self.values.pop(key, None)
         if value is not None:
-            self.weight -= self.weigh(key, value)
+            self.weight -= self.weight_of(key, value)
 
 
-class Kept(Bounded[Value]):
+class AsyncLRUCache(LRUCache[Value]):
     """Values that are made aside, so that what is known already never waits.
 
     Those who ask at once for what nobody has made yet share one making.
@@ -55,15 +55,15 @@ class Kept(Bounded[Value]):
         self.executor = executor
         self.making: dict[Hashable, asyncio.Future[Value]] = {}
 
-    async def made(self, key: Hashable, make: Callable[[], Value]) -> Value:
+    async def get_or_create(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """What `get` did not find."""
         making = self.making.get(key)
         if making is None:
             making = self.making[key] = asyncio.get_running_loop().run_in_executor(self.executor, make)
-            making.add_done_callback(lambda made: self.settle(key, made))
+            making.add_done_callback(lambda made: self._on_created(key, made))
         return await asyncio.shield(making)
 
-    def settle(self, key: Hashable, made: "asyncio.Future[Value]") -> None:
+    def _on_created(self, key: Hashable, made: "asyncio.Future[Value]") -> None:
         del self.making[key]
         if not made.cancelled() and made.exception() is None:
-            self.keep(key, made.result())
+            self.put(key, made.result())

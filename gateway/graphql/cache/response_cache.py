@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from gateway.graphql.cache.dependencies import EVERY_POST, Dependency
-from gateway.graphql.cache.lru import Bounded
+from gateway.graphql.cache.dependencies import ANY_POST, Dependency
+from gateway.graphql.cache.lru import LRUCache
 from gateway.graphql.planning.parameters import Values
 from gateway.graphql.planning.plan import Plan
-from gateway.graphql.request import Reuse
+from gateway.graphql.request import CacheControl
 from models import Viewer
-from models.events import CHANGED, START
+from models.events import BULK_CHANGE, PRUNED
 
 MOST = 20_000
 """Answers, however small."""
@@ -34,7 +34,7 @@ OVERHEAD = 1_000
 """Bytes that an answer takes beside its own."""
 
 
-class Happened(Protocol):
+class ChangeEvent(Protocol):
     """A row of the event log, or an event that was just written to it."""
 
     id: int
@@ -43,122 +43,122 @@ class Happened(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CacheTicket:
     """What a statement that is about to be sent will show."""
 
-    moment: int
+    version: int
     dependencies: tuple[Dependency, ...] | None
     """None of what must not be kept."""
     viewer: Hashable
     """Those whom it is good for: one viewer, or all of a role."""
-    reuse: Reuse
+    reuse: CacheControl
 
 
-class Remembered(NamedTuple):
+class CacheEntry(NamedTuple):
     """An answer, and when it was true."""
 
     value: Any
     size: int
-    reading: Reading
+    reading: CacheTicket
     until: float
 
 
-class Answers(Bounded[Remembered]):
+class ResponseCache(LRUCache[CacheEntry]):
     """Of one server, by what was asked and by whom."""
 
     def __init__(self, bytes: int = 0) -> None:
         """`bytes`: how much may be kept; 0 keeps nothing."""
         super().__init__(MOST, bytes, lambda key, answer: answer.size)
-        self.moment = self.cleared_at = 0
+        self.version = self.cleared_at = 0
         self.changes: OrderedDict[Dependency, int] = OrderedDict()
         """What has changed, and when last; all before `cleared_at` is forgotten, and everything may have."""
-        self.heeded: set[int] = set()
+        self.seen_ids: set[int] = set()
         """The ids of events beyond where the log stands that are known already."""
         self.heard_at = 0.0
 
     @property
-    def silence(self) -> float:
+    def seconds_since_log_read(self) -> float:
         """Seconds since the log was last read to its end."""
         return time.monotonic() - self.heard_at
 
-    def given(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
+    def get(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
         """What was answered to the same question, if that still holds: to anybody of the viewer's role, or to them."""
-        value = self.held(asked, viewer)
+        value = self.peek(asked, viewer)
         if value is None:
             self.misses += 1
         return value
 
-    def held(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
+    def peek(self, asked: Hashable, viewer: Viewer | None) -> Any | None:
         """The same, for who would ask once more."""
         found = self.values.get((asked, viewer and viewer.role)) or (viewer and self.values.get((asked, viewer)))
         now = time.monotonic()
-        if not found or not self.holds(found.reading) or now > found.until or now > self.heard_at + SILENCE:
+        if not found or not self.is_fresh(found.reading) or now > found.until or now > self.heard_at + SILENCE:
             return None
         self.hits += 1
         self.values.move_to_end((asked, found.reading.viewer))
         return found.value
 
-    def reading(self, plan: Plan, values: Values, viewer: Viewer | None) -> Reading:
+    def reading(self, plan: Plan, values: Values, viewer: Viewer | None) -> CacheTicket:
         """To be called before the statement is sent."""
-        dependencies = plan.dependencies.of(values) if self.heaviest else None
+        dependencies = plan.dependencies.for_request(values) if self.max_weight else None
         if plan.is_personal and not plan.hint.per_viewer:
             dependencies = None
-        reuse = Reuse(plan.hint.max_age, plan.hint.is_private or plan.is_personal)
-        return Reading(self.moment, dependencies, viewer if plan.is_personal else viewer and viewer.role, reuse)
+        reuse = CacheControl(plan.hint.max_age, plan.hint.is_private or plan.is_personal)
+        return CacheTicket(self.version, dependencies, viewer if plan.is_personal else viewer and viewer.role, reuse)
 
-    def give(self, asked: Hashable, reading: Reading | None, value: Any, size: int) -> None:
+    def put(self, asked: Hashable, reading: CacheTicket | None, value: Any, size: int) -> None:
         """Keep an answer, if what was read for it still holds."""
-        if reading and reading.dependencies is not None and self.holds(reading):
-            remembered = Remembered(value, size + OVERHEAD, reading, time.monotonic() + LIFETIME)
-            self.keep((asked, reading.viewer), remembered)
+        if reading and reading.dependencies is not None and self.is_fresh(reading):
+            remembered = CacheEntry(value, size + OVERHEAD, reading, time.monotonic() + LIFETIME)
+            super().put((asked, reading.viewer), remembered)
 
-    def holds(self, reading: Reading) -> bool:
+    def is_fresh(self, reading: CacheTicket) -> bool:
         """Whether nothing that it depends on has changed since it began."""
-        moment = reading.moment
+        moment = reading.version
         return moment >= self.cleared_at and all(self.changes.get(each, 0) <= moment for each in reading.dependencies)
 
-    def wrote(self, events: Iterable[Happened]) -> None:
+    def on_commit(self, events: Iterable[ChangeEvent]) -> None:
         """A transaction of this server has committed these. The log will tell of them too, when it is read."""
         for event in events:
-            self.heed(event)
-            self.heeded.add(event.id)
+            self.on_event(event)
+            self.seen_ids.add(event.id)
 
-    def may_have_written(self, events: Iterable[Happened]) -> None:
+    def on_uncertain_commit(self, events: Iterable[ChangeEvent]) -> None:
         """Nobody knows whether these were committed. Should the log tell of their ids, that is news: the commit may
         come after whoever reads meanwhile, and SQLite gives an id that was given up to somebody else.
         """
         for event in events:
-            self.heed(event)
+            self.on_event(event)
 
-    def heard(self, rows: Iterable[Happened], position: int, *, all_since: float | None) -> None:
+    def on_log_rows(self, rows: Iterable[ChangeEvent], position: int, *, all_since: float | None) -> None:
         """Rows of the log, up to `position` settled; `all_since` says when they were all that there was."""
         for row in rows:
-            if row.id not in self.heeded:
-                self.heed(row)
-        self.heeded = {id for id in self.heeded.union(row.id for row in rows) if id > position}
+            if row.id not in self.seen_ids:
+                self.on_event(row)
+        self.seen_ids = {id for id in self.seen_ids.union(row.id for row in rows) if id > position}
         if all_since is not None:
             self.heard_at = all_since
 
-    def heed(self, event: Happened) -> None:
+    def on_event(self, event: ChangeEvent) -> None:
         """Where pruning went beyond what was heard, it says nothing of what it forgot: so it touches everything too."""
-        self.moment += 1
-        if event.type in (CHANGED, START):
+        self.version += 1
+        if event.type in (BULK_CHANGE, PRUNED):
             self.clear()
         elif event.post_id is not None:
-            self.note(EVERY_POST)
-            self.note(event.post_id)
+            self.mark_changed(ANY_POST)
+            self.mark_changed(event.post_id)
 
-    def note(self, changed: Dependency) -> None:
-        self.changes[changed] = self.moment
+    def mark_changed(self, changed: Dependency) -> None:
+        self.changes[changed] = self.version
         self.changes.move_to_end(changed)
         if len(self.changes) > MOST_CHANGES:
             _, self.cleared_at = self.changes.popitem(last=False)
 
     def clear(self) -> None:
         """Anything may have changed."""
-        self.moment += 1
-        self.cleared_at = self.moment
+        self.version += 1
+        self.cleared_at = self.version
         self.changes.clear()
-        self.heeded.clear()
+        self.seen_ids.clear()
         self.values.clear()
         self.weight = 0

@@ -12,10 +12,10 @@ from sqlalchemy import URL, Boolean, Dialect, Enum, Integer, make_url
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgres_dialect
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite_dialect
 
-from gateway.graphql.database.batching import Coalescing
-from gateway.graphql.database.sqlite import Inline
-from gateway.graphql.planning.parameters import Given
-from gateway.graphql.planning.visibility import Sound
+from gateway.graphql.database.batching import QueryBatcher
+from gateway.graphql.database.sqlite import InlineConnection
+from gateway.graphql.planning.parameters import RequestParameter
+from gateway.graphql.planning.visibility import CheckedCompiler
 from models.database import LONGEST, postgres, sqlite
 from models.errors import Unavailable, ValidationError
 
@@ -31,7 +31,7 @@ class ReadDatabase(Protocol):
 
     dialect: Dialect
 
-    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+    async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         """The one row of a statement."""
 
     async def close(self) -> None:
@@ -46,14 +46,14 @@ async def open_reads(url: str | URL, *, size: int = 4, longest: float = LONGEST,
     return await Postgres.open(url, size, longest, **settings)
 
 
-class Constants(Sound):
+class LiteralConstants(CheckedCompiler):
     """Writes what a plan fixes (a status, a limit) into its text: planners see it, partial indexes match it.
 
     Only words and numbers of our own; text from a document stays a parameter.
     """
 
     def visit_bindparam(self, bind: Any, **kw: Any) -> str:
-        if not isinstance(bind, Given) and isinstance(bind.type, Enum | Integer | Boolean):
+        if not isinstance(bind, RequestParameter) and isinstance(bind.type, Enum | Integer | Boolean):
             kw["literal_binds"] = True
         return super().visit_bindparam(bind, **kw)
 
@@ -61,7 +61,7 @@ class Constants(Sound):
 def dialect_of(kind: type[Dialect]) -> Dialect:
     """A dialect whose statements are sound and carry their constants."""
     dialect = kind()
-    dialect.statement_compiler = type("Compiler", (Constants, kind.statement_compiler), {})
+    dialect.statement_compiler = type("Compiler", (LiteralConstants, kind.statement_compiler), {})
     return dialect
 
 
@@ -72,7 +72,7 @@ class Postgres:
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
         self.size = size
-        self.coalescing = Coalescing(connect, size, longest)
+        self.coalescing = QueryBatcher(connect, size, longest)
 
     @classmethod
     async def open(cls, url: URL, size: int = 4, longest: float = LONGEST, **settings: str) -> Self:
@@ -88,9 +88,9 @@ class Postgres:
         )
         return cls(connect, size, longest)
 
-    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+    async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
-            return await self.coalescing.row(sql, parameters)
+            return await self.coalescing.fetch_row(sql, parameters)
         except asyncpg.ProgramLimitExceededError as error:
             raise ValidationError(TOO_MUCH) from error
 
@@ -103,7 +103,7 @@ class Sqlite:
 
     dialect = dialect_of(sqlite_dialect)
 
-    def __init__(self, inline: Inline, connections: list[aiosqlite.Connection], longest: float) -> None:
+    def __init__(self, inline: InlineConnection, connections: list[aiosqlite.Connection], longest: float) -> None:
         self.inline, self.connections, self.longest = inline, connections, longest
         self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
@@ -111,52 +111,52 @@ class Sqlite:
         self.ending: set[asyncio.Future[None]] = set()
         """Of statements that nobody waits for any more."""
         self.statements = 0
-        self.aside = 0
+        self.threaded = 0
         """How many of them were asked of a thread."""
 
     @classmethod
     async def open(cls, path: Path | str, size: int = 2, longest: float = LONGEST) -> Self:
         connections = [await sqlite.connect(path, read_only=True) for _ in range(size)]
-        return cls(Inline(path), connections, longest)
+        return cls(InlineConnection(path), connections, longest)
 
-    async def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+    async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         self.statements += 1
-        row = self.inline.row(sql, parameters)
+        row = self.inline.fetch_row(sql, parameters)
         if row is None:
-            return await self.row_from_thread(sql, parameters)
+            return await self.fetch_row_in_thread(sql, parameters)
         await asyncio.sleep(0)  # who reads on and on must let others have their turn, as with any other database
         return row
 
-    async def row_from_thread(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        connection = await self.admitted() if self.idle.empty() else self.idle.get_nowait()
-        self.aside += 1
+    async def fetch_row_in_thread(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
+        connection = await self._acquire() if self.idle.empty() else self.idle.get_nowait()
+        self.threaded += 1
         asked = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
-        asked.add_done_callback(partial(self.answered, connection))
+        asked.add_done_callback(partial(self._on_done, connection))
         try:
             async with asyncio.timeout(self.longest):  # not wait_for, which on Python 3.11 can lose a cancellation
                 (row,) = await asyncio.shield(asked)
         except TimeoutError as error:
             raise Unavailable from error
         except sqlite.sqlite.Error as error:
-            raise refused(error) from error
+            raise translate_error(error) from error
         finally:
             if not asked.done():
-                self.give_up(connection, asked)
+                self._cancel(connection, asked)
         return row
 
-    def answered(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+    def _on_done(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
         """Its thread is free again, whether or not anybody still wants to know what came of it."""
         if not asked.cancelled():
             asked.exception()
         self.idle.put_nowait(connection)
 
-    def give_up(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+    def _cancel(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
         """Nobody waits any more. A statement that has not begun yet cannot be interrupted, hence again and again."""
-        ending = asyncio.ensure_future(interrupted(connection, asked))
+        ending = asyncio.ensure_future(_interrupt_until_done(connection, asked))
         self.ending.add(ending)
         ending.add_done_callback(self.ending.discard)
 
-    async def admitted(self) -> aiosqlite.Connection:
+    async def _acquire(self) -> aiosqlite.Connection:
         """A connection, once one is free."""
         try:
             async with asyncio.timeout(self.longest):
@@ -171,7 +171,7 @@ class Sqlite:
             await connection.close()
 
 
-async def interrupted(connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
+async def _interrupt_until_done(connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
     while not asked.done():
         await connection.interrupt()
         await asyncio.wait([asked], timeout=AGAIN)
@@ -181,7 +181,7 @@ BOUNDS = ("parser stack", "too large", "too many", "at most", "too big", "maximu
 """How SQLite speaks of a statement or a value that is beyond its bounds."""
 
 
-def refused(error: Exception) -> Exception:
+def translate_error(error: Exception) -> Exception:
     """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
     words = str(error)
     if any(bound in words for bound in BOUNDS):

@@ -21,7 +21,7 @@ from models.errors import Unavailable
 MOST = 16
 
 
-class Waiting(NamedTuple):
+class PendingQuery(NamedTuple):
     sql: str
     parameters: Sequence[Any]
     answer: asyncio.Future[Any]
@@ -29,18 +29,18 @@ class Waiting(NamedTuple):
     """When it has waited too long, on the clock that never goes back."""
 
 
-class Coalescing:
+class QueryBatcher:
     """Runs statements that read, over so many connections at once.
 
     They are kept here, since to take one from a pool and to give it back costs more than to ask it for a row.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
+    def __init__(self, open_connection: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
         """`longest`: the seconds that a request waits for its turn at most."""
-        self.connect, self.free, self.longest = connect, size, longest
+        self.open_connection, self.free, self.longest = open_connection, size, longest
         self.resting: list[asyncpg.Connection] = []
         """Connections that nobody uses now; those used last are last, and used first."""
-        self.queue: deque[Waiting] = deque()
+        self.queue: deque[PendingQuery] = deque()
         self.running: set[asyncio.Task[None]] = set()
         self.statements = 0
         """How many statements were sent."""
@@ -49,23 +49,23 @@ class Coalescing:
         self.splits = 0
         """How many groups failed and were sent again one by one; a sound plan is never split."""
 
-    async def row(self, sql: str, parameters: Sequence[Any]) -> Any:
+    async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Any:
         answer = asyncio.get_running_loop().create_future()
-        self.queue.append(Waiting(sql, parameters, answer, time.monotonic() + self.longest))
+        self.queue.append(PendingQuery(sql, parameters, answer, time.monotonic() + self.longest))
         if self.free:
             self.free -= 1
-            task = asyncio.create_task(self.work())
+            task = asyncio.create_task(self.worker())
             self.running.add(task)
             task.add_done_callback(self.running.discard)
         return await answer
 
-    async def work(self) -> None:
+    async def worker(self) -> None:
         """Answer everything that waits, then rest."""
         try:
             while self.queue:
-                connection = self.rested() or await self.connected()
+                connection = self.take_idle() or await self.connect()
                 try:
-                    await self.serve(connection)
+                    await self.run_batches(connection)
                 finally:
                     self.resting.append(connection)
         except Exception as error:
@@ -73,24 +73,24 @@ class Coalescing:
         finally:
             self.free += 1
 
-    async def connected(self) -> asyncpg.Connection:
+    async def connect(self) -> asyncpg.Connection:
         """A new one. Why there is none, in whatever words, is the database's affair: clients come again."""
         try:
-            return await self.connect()
+            return await self.open_connection()
         except UNREACHED as error:
             raise unavailable(error) from error
 
-    def rested(self) -> asyncpg.Connection | None:
+    def take_idle(self) -> asyncpg.Connection | None:
         """One that is still connected. A server that went away has closed them all."""
         while self.resting:
             if not (connection := self.resting.pop()).is_closed():
                 return connection
         return None
 
-    async def serve(self, connection: asyncpg.Connection) -> None:
-        while group := self.together():
+    async def run_batches(self, connection: asyncpg.Connection) -> None:
+        while group := self.next_batch():
             try:
-                settle(group, await self.rows(connection, group))
+                resolve(group, await self.rows(connection, group))
             except asyncpg.InternalClientError:
                 # The server has said that it ends the connection, and is about to: nothing was sent, another will do.
                 self.queue.extendleft(reversed(group))
@@ -98,20 +98,20 @@ class Coalescing:
                 return
             except Exception as error:
                 if not is_away(error):
-                    await self.apart(connection, group, error)
+                    await self.retry_individually(connection, group, error)
                     continue
-                refuse(group, error)
+                reject(group, error)
                 if isinstance(error, TimeoutError):  # a server that is there ends a statement earlier, by itself
                     connection.terminate()
                     self.give_up(error)
                 if connection.is_closed():
                     return
 
-    def together(self) -> list[Waiting]:
+    def next_batch(self) -> list[PendingQuery]:
         """The oldest that waits, with others of its plan. Nobody, if nobody waits any more."""
         now = time.monotonic()
         while self.queue and self.queue[0].until < now:
-            refuse([self.queue.popleft()], TimeoutError())
+            reject([self.queue.popleft()], TimeoutError())
         if not self.queue:
             return []
         first = self.queue.popleft()
@@ -120,25 +120,27 @@ class Coalescing:
             self.queue.remove(other)
         return [first, *alike]
 
-    async def apart(self, connection: asyncpg.Connection, group: list[Waiting], error: Exception) -> None:
+    async def retry_individually(
+        self, connection: asyncpg.Connection, group: list[PendingQuery], error: Exception
+    ) -> None:
         """One request's bad parameter must not fail its neighbours."""
         if len(group) == 1:
-            refuse(group, error)
+            reject(group, error)
             return
         self.splits += 1
         for waiting in group:
             try:
-                settle([waiting], await self.rows(connection, [waiting]))
+                resolve([waiting], await self.rows(connection, [waiting]))
             except Exception as own:
-                refuse([waiting], own)
+                reject([waiting], own)
 
-    async def rows(self, connection: asyncpg.Connection, group: list[Waiting]) -> list[Any]:
+    async def rows(self, connection: asyncpg.Connection, group: list[PendingQuery]) -> list[Any]:
         self.statements += 1
         if len(group) == 1:
             return [await connection.fetchrow(group[0].sql, *group[0].parameters)]
         self.coalesced += len(group) - 1
         columns = map(list, zip(*(waiting.parameters for waiting in group), strict=True))
-        return await connection.fetch(for_many(group[0].sql), *columns)
+        return await connection.fetch(batched_sql(group[0].sql), *columns)
 
     async def close(self) -> None:
         """Once everything that waits has been answered."""
@@ -149,17 +151,17 @@ class Coalescing:
 
     def give_up(self, error: Exception) -> None:
         """No connection can be had: whoever waits is told so now."""
-        refuse(self.queue, error)
+        reject(self.queue, error)
         self.queue.clear()
 
 
-def settle(group: list[Waiting], found: list[Any]) -> None:
+def resolve(group: list[PendingQuery], found: list[Any]) -> None:
     for waiting, row in zip(group, found, strict=True):
         if not waiting.answer.done():
             waiting.answer.set_result(row)
 
 
-def refuse(group: Sequence[Waiting], error: Exception) -> None:
+def reject(group: Sequence[PendingQuery], error: Exception) -> None:
     for waiting in group:
         if not waiting.answer.done():
             is_refused = is_away(error) or isinstance(error, Unavailable)
@@ -173,7 +175,7 @@ def unavailable(error: Exception) -> Unavailable:
 
 
 @lru_cache(1000)
-def for_many(sql: str) -> str:
+def batched_sql(sql: str) -> str:
     """The same statement over arrays of parameters: one row of answers for each place in them."""
     types = dict(re.findall(r"\$(\d+)::(\w+(?: WITH TIME ZONE)?)", sql))
     numbers = sorted(set(re.findall(r"\$(\d+)", sql)), key=int)

@@ -19,16 +19,16 @@ class Prepared:
         self.parameters = [(name, processor(compiled.binds[name], reads)) for name in compiled.positiontup]
         self.readers = [reader(column, reads) for column in statement.selected_columns]
 
-    async def row(self, **values: Any) -> Any:
-        return await self.reads.row(self.sql, [process(values[name]) for name, process in self.parameters])
+    async def fetch_row(self, **values: Any) -> Any:
+        return await self.reads.fetch_row(self.sql, [process(values[name]) for name, process in self.parameters])
 
-    async def values(self, **values: Any) -> list[Any]:
+    async def fetch(self, **values: Any) -> list[Any]:
         """The same row as Python has it: ids, moments and roles."""
-        row = await self.row(**values)
+        row = await self.fetch_row(**values)
         return [read(value) for read, value in zip(self.readers, row, strict=True)]
 
 
-def at_most_one(found: Select[Any]) -> Select[Any]:
+def row_or_nulls(found: Select[Any]) -> Select[Any]:
     """The row that is found, or one of nulls where there is none."""
     nothing, found = select(literal(1)).subquery(), found.subquery()
     return select(*found.c).select_from(nothing.outerjoin(found, true()))

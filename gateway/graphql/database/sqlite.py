@@ -15,7 +15,7 @@ BUDGET = 0.001
 """Seconds that a statement may take here. It is the processor's time: on a busy machine nothing becomes longer."""
 STEPS = 1_000
 """Of SQLite's machine between two looks at the clock: 0.01 to 0.12 ms. A look takes 0.3 µs."""
-TURNS = 50
+SKIP_COUNT = 50
 """How often a long statement goes to a thread at once until it is tried here again: with other parameters, or once its
 total is known, it may be short, and to have tried in vain adds a fiftieth to what it takes."""
 MOST = 200
@@ -24,44 +24,44 @@ LONGEST_TEXT = 16_000
 """Characters of a statement that comes here at all: to prepare it takes 60 µs for each thousand."""
 
 
-class Inline:
+class InlineConnection:
     """A connection of its own that only reads, and never waits for anybody."""
 
     def __init__(self, path: Path | str) -> None:
         self.connection = sqlite.opened(path, read_only=True, patience=0)
-        self.connection.set_progress_handler(self.is_over, STEPS)
+        self.connection.set_progress_handler(self.is_over_budget, STEPS)
         self.until = 0.0
         """When the statement that runs has had its time, by the clock of this thread."""
-        self.long: dict[str, int] = {}
+        self.skipped: dict[str, int] = {}
         """How many turns each statement that was too long is left out for."""
 
-    def row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None] | None:
+    def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None] | None:
         """The one row of a statement; None of what a thread has to be asked: what is long, locked, or goes wrong."""
-        if len(sql) > LONGEST_TEXT or self.is_left_out(sql):
+        if len(sql) > LONGEST_TEXT or self.is_skipped(sql):
             return None
         self.until = time.thread_time() + BUDGET
         try:
             (row,) = self.connection.execute(sql, parameters).fetchall()  # to its end, which lets go of its snapshot
         except sqlite.sqlite.Error:
-            if self.is_over():
-                self.leave_out(sql)
+            if self.is_over_budget():
+                self.skip(sql)
             return None
         return row
 
-    def is_over(self) -> bool:
+    def is_over_budget(self) -> bool:
         """Asked by SQLite too, which interrupts the statement that runs if so."""
         return time.thread_time() > self.until
 
-    def is_left_out(self, sql: str) -> bool:
-        turns = self.long.pop(sql, 0)
+    def is_skipped(self, sql: str) -> bool:
+        turns = self.skipped.pop(sql, 0)
         if turns > 1:
-            self.long[sql] = turns - 1
+            self.skipped[sql] = turns - 1
         return turns > 0
 
-    def leave_out(self, sql: str) -> None:
-        if len(self.long) >= MOST:
-            del self.long[next(iter(self.long))]
-        self.long[sql] = TURNS
+    def skip(self, sql: str) -> None:
+        if len(self.skipped) >= MOST:
+            del self.skipped[next(iter(self.skipped))]
+        self.skipped[sql] = SKIP_COUNT
 
     def close(self) -> None:
         self.connection.close()

@@ -49,20 +49,20 @@ class DocumentLimits:
     suggestions: bool = True
 
 
-def beyond(limits: DocumentLimits, document: DocumentNode) -> Iterator[GraphQLError]:
+def check_limits(limits: DocumentLimits, document: DocumentNode) -> Iterator[GraphQLError]:
     """Why a document is refused."""
     fragments = fragments_of(document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            yield from measured(limits, definition, fragments)
+            yield from check_operation(limits, definition, fragments)
 
 
-def measured(
+def check_operation(
     limits: DocumentLimits, operation: OperationDefinitionNode, fragments: Fragments
 ) -> Iterator[GraphQLError]:
     """Walks an operation as it would be answered, and says where it goes beyond the limits."""
     fields = aliases = roots = 0
-    for node, depth in walked(operation.selection_set, fragments):
+    for node, depth in iter_fields(operation.selection_set, fragments):
         fields, aliases, roots = fields + 1, aliases + (node.alias is not None), roots + (depth == 1)
         if node.name.value in INTROSPECTION and not limits.introspection:
             yield GraphQLError("Introspection is switched off", node)
@@ -77,7 +77,7 @@ def measured(
                 yield GraphQLError(f"The operation {what} {most}", node)
 
 
-def walked(selections: SelectionSetNode, fragments: Fragments) -> Iterator[tuple[FieldNode, int]]:
+def iter_fields(selections: SelectionSetNode, fragments: Fragments) -> Iterator[tuple[FieldNode, int]]:
     """Every field of a selection, with its depth; of introspection only the root. Keeps no stack of calls."""
     waiting: list[tuple[SelectionSetNode, int]] = [(selections, 1)]
     while waiting:
@@ -109,31 +109,31 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
 
 
-def ill_values(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
+def invalid_values(source: str, document: DocumentNode) -> Iterator[GraphQLError]:
     """Where a document has text that Postgres cannot keep, by an escape or as it is, or a number without end."""
     if "\\u" in source or "\0" in source or LONG_NUMBER.search(source):
-        values = Values()
+        values = ValueCollector()
         visit(document, values)
-        yield from (ill_text(place, node) for node, place in values.nul)
+        yield from (nul_error(place, node) for node, place in values.nul)
         yield from (GraphQLError("A number has too many digits", node) for node in values.long)
 
 
-def ill_text(place: Sequence[str], node: StringValueNode | None = None) -> GraphQLError:
+def nul_error(place: Sequence[str], node: StringValueNode | None = None) -> GraphQLError:
     """The refusal of text, by the name of its field as REST has it."""
     refusal = ValidationError(details={".".join(place): [NUL]})
     return GraphQLError(refusal.message, node, original_error=refusal)
 
 
-def nul_places(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def find_nul(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Where in the variables there is text that Postgres cannot keep."""
     if isinstance(value, str) and "\0" in value:
         yield place
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, below in inner:
-        yield from nul_places(below, (*place, str(name)))
+        yield from find_nul(below, (*place, str(name)))
 
 
-class Values(Visitor):
+class ValueCollector(Visitor):
     """Finds text that no database of ours can keep, with the fields that it stands in, and numbers without end."""
 
     def __init__(self) -> None:

@@ -26,23 +26,23 @@ from graphql.validation.validate import ValidationAbortedError
 from gateway.graphql.documents.cost import Cost, cost_of
 from gateway.graphql.documents.limits import (
     DocumentLimits,
-    beyond,
+    check_limits,
     fields_of,
+    find_nul,
     fragments_of,
-    ill_text,
-    ill_values,
-    nul_places,
+    invalid_values,
+    nul_error,
 )
-from gateway.graphql.documents.selection import Selector
-from gateway.graphql.errors import RequestRefused
+from gateway.graphql.documents.selection import FieldCollector
+from gateway.graphql.errors import RequestError
 
 NO_VARIABLES = VariableValues({}, {})
 MOST_ERRORS = 20
 overlapping.MAX_COMPLEXITY_BUDGET = 100_000
 """Steps of the one rule that takes longer the more fields there are squared: a tenth of a second, not half of one."""
-ENTANGLED = "The document repeats too many fields, or nests its fragments too deeply"
+TOO_COMPLEX = "The document repeats too many fields, or nests its fragments too deeply"
 MORE_ERRORS = f"There are more errors than these {MOST_ERRORS}"
-DEAR = "The operation costs {:,} points, and one may cost {:,}; ask for fewer rows, or for less of each"
+TOO_EXPENSIVE = "The operation costs {:,} points, and one may cost {:,}; ask for fewer rows, or for less of each"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,11 @@ class Operation:
         return self.definition.name and self.definition.name.value
 
     @cached_property
-    def kind(self) -> str:
+    def type(self) -> str:
         return self.definition.operation.value
 
     @cached_property
-    def tokens(self) -> int:
+    def token_count(self) -> int:
         """How many the document has."""
         token, count = self.document.loc.start_token, 0
         while token is not None:
@@ -87,7 +87,7 @@ class Operation:
         return not self.definition.variable_definitions and all(node.name.value.startswith("__") for node in roots)
 
     @cached_property
-    def shaping(self) -> frozenset[str]:
+    def shaping_variables(self) -> frozenset[str]:
         """The variables that a field's plan depends on: what only its own function is told changes no plan."""
         found, root = Variables(), self.schema.get_root_type(self.definition.operation)
         for fragment in self.fragments.values():
@@ -98,7 +98,7 @@ class Operation:
                 visit(part, found)
         return frozenset(found.names)
 
-    def coerced(self, variables: dict[str, Any] | None) -> VariableValues:
+    def coerce_variables(self, variables: dict[str, Any] | None) -> VariableValues:
         """A request's variables as their types have them."""
         definitions = self.definition.variable_definitions
         if not definitions:
@@ -107,54 +107,54 @@ class Operation:
             self.schema, definitions, variables or {}, MOST_ERRORS, not self.limits.suggestions
         )
         if isinstance(values, list):
-            raise RequestRefused(values)
-        for place in nul_places(values.coerced):
-            raise RequestRefused([ill_text(place[1:] or place)])
+            raise RequestError(values)
+        for place in find_nul(values.coerced):
+            raise RequestError([nul_error(place[1:] or place)])
         return values
 
     def points(self, variables: VariableValues) -> int:
         """What it costs with these variables, if that is not too much."""
         points = self.cost.of(variables.coerced)
         if points > self.limits.cost:
-            raise RequestRefused([GraphQLError(DEAR.format(points, self.limits.cost), self.definition)])
+            raise RequestError([GraphQLError(TOO_EXPENSIVE.format(points, self.limits.cost), self.definition)])
         return points
 
-    def selector(self, variables: VariableValues) -> Selector:
-        return Selector(self.schema, self.fragments, self.definition, variables)
+    def selector(self, variables: VariableValues) -> FieldCollector:
+        return FieldCollector(self.schema, self.fragments, self.definition, variables)
 
 
-def read(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str | None = None) -> Operation:
+def parse_operation(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str | None = None) -> Operation:
     """The operation that a request names, or a refusal."""
-    document = valid(schema, limits, source)
+    document = parse_and_validate(schema, limits, source)
     definition = get_operation_ast(document, name)
     if definition is None:
-        raise RequestRefused([GraphQLError(missing(name))])
+        raise RequestError([GraphQLError(unknown_operation_message(name))])
     fragments = fragments_of(document)
     return Operation(schema, document, definition, limits, fragments, cost_of(schema, definition, fragments))
 
 
-def valid(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> DocumentNode:
+def parse_and_validate(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> DocumentNode:
     """A valid document within bounds, or a refusal: what is cheap to see is refused first."""
     try:
         document = parse(source, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
     except GraphQLError as error:
-        raise RequestRefused([error]) from error
-    for refused in chain(ill_values(source, document), beyond(limits, document)):
-        raise RequestRefused([refused])
+        raise RequestError([error]) from error
+    for refused in chain(invalid_values(source, document), check_limits(limits, document)):
+        raise RequestError([refused])
     if errors := validate(schema, document, max_errors=MOST_ERRORS, hide_suggestions=not limits.suggestions):
-        raise RequestRefused(worded(errors))
+        raise RequestError(explain_abort(errors))
     return document
 
 
-def worded(errors: list[GraphQLError]) -> list[GraphQLError]:
+def explain_abort(errors: list[GraphQLError]) -> list[GraphQLError]:
     """What is wrong with a document; where looking for it was given up, why, which graphql-core does not say."""
     *found, last = errors
     if not isinstance(last, ValidationAbortedError):
         return errors
-    return [*found, GraphQLError(MORE_ERRORS if len(found) == MOST_ERRORS else ENTANGLED)]
+    return [*found, GraphQLError(MORE_ERRORS if len(found) == MOST_ERRORS else TOO_COMPLEX)]
 
 
-def missing(name: str | None) -> str:
+def unknown_operation_message(name: str | None) -> str:
     return f'There is no operation "{name}"' if name else "The document has several operations: name the one to run"
 
 

@@ -25,7 +25,7 @@ from graphql.execution.collect_fields import FieldDetails, FragmentDetails, coll
 from graphql.execution.values import VariableValues, get_argument_values
 
 from schema.cache_control import Cache
-from schema.fields import Computed, Reads
+from schema.fields import ComputedField, DatabaseField
 
 Path = tuple[str | int, ...]
 
@@ -47,51 +47,51 @@ class Field:
     resolver: Callable[..., Any] | None = None
     operation: Callable[..., Any] | None = None
     """What is done before the field is read."""
-    needs: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
     """The columns that Python makes the value of."""
     cache: Cache | None = None
     """What is declared of how its answers may be kept."""
 
     @cached_property
-    def below(self) -> list["Field"]:
+    def children(self) -> list["Field"]:
         """The entries below a field of exactly one type."""
         (fields,) = self.fields.values()
         return fields
 
     @property
-    def named(self) -> GraphQLNamedType:
+    def named_type(self) -> GraphQLNamedType:
         return get_named_type(self.type)
 
     @property
-    def container(self) -> str | None:
+    def wrapper_type(self) -> str | None:
         """`Connection` or `Page`, where rows come in one."""
-        definition = self.named.extensions.get("strawberry-definition")
+        definition = self.named_type.extensions.get("strawberry-definition")
         generic = getattr(definition, "concrete_of", None)
         return generic and generic.name
 
     @property
     def is_container(self) -> bool:
         """Whether it is no row itself, but holds some, or says something of those that another holds."""
-        definition = self.named.extensions.get("strawberry-definition")
-        return is_object_type(self.named) and not hasattr(definition.origin, "entity")
+        definition = self.named_type.extensions.get("strawberry-definition")
+        return is_object_type(self.named_type) and not hasattr(definition.origin, "entity")
 
     @property
     def required(self) -> bool:
         return is_non_null_type(self.type)
 
     @property
-    def many(self) -> bool:
+    def is_list(self) -> bool:
         return is_many(self.type)
 
     @property
     def is_computed(self) -> bool:
         """Whether Python has a part in it."""
         inner = [field for fields in (self.fields or {}).values() for field in fields]
-        return self.needs is not None or any(field.is_computed for field in inner)
+        return self.columns is not None or any(field.is_computed for field in inner)
 
 
 @dataclass(frozen=True)
-class Selector:
+class FieldCollector:
     """Reads the fields off one operation, given its variables (or stand-ins for them)."""
 
     schema: GraphQLSchema
@@ -108,16 +108,20 @@ class Selector:
     def root(self) -> GraphQLObjectType:
         return self.schema.get_root_type(self.operation.operation)
 
-    def grouped(self) -> dict[str, list[FieldDetails]]:
+    def root_fields(self) -> dict[str, list[FieldDetails]]:
         """What the operation asks of its root type, by response key."""
         return collect_fields(*self.context, self.root, self.operation).grouped_field_set
 
     def fields(self) -> list[Field]:
         """Those of the root's fields that the database has a part in."""
-        readable = {key: details for key, details in self.grouped().items() if is_readable(self.root, details)}
-        return self.listed(self.root, readable, ())
+        readable = {
+            key: details for key, details in self.root_fields().items() if is_database_field(self.root, details)
+        }
+        return self.build_fields(self.root, readable, ())
 
-    def listed(self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], path: Path) -> list[Field]:
+    def build_fields(
+        self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], path: Path
+    ) -> list[Field]:
         return [self.field(parent, key, [d.node for d in details], details, path) for key, details in grouped.items()]
 
     def field(
@@ -128,8 +132,8 @@ class Selector:
             return Field(key, name, parent.name, path, nodes)
         definition = parent.fields[name]
         declared = definition.extensions["strawberry-definition"]
-        if isinstance(declared, Computed):
-            return Field(key, declared.python_name, parent.name, path, nodes, definition.type, needs=declared.needs)
+        if isinstance(declared, ComputedField):
+            return Field(key, declared.python_name, parent.name, path, nodes, definition.type, columns=declared.needs)
         return Field(
             key,
             declared.python_name,
@@ -138,7 +142,7 @@ class Selector:
             nodes,
             definition.type,
             {} if declared.operation else self.arguments(definition, nodes[0]),
-            self.below(definition.type, details, (*path, 0) if is_many(definition.type) else path),
+            self.children(definition.type, details, (*path, 0) if is_many(definition.type) else path),
             declared.resolver,
             declared.operation,
             cache=declared.cache or cache_of(definition.type),
@@ -148,25 +152,25 @@ class Selector:
         """The arguments by the names that resolvers know; null means the default."""
         given = get_argument_values(definition, node, self.variables)
         kinds = {name: kind.type for name, kind in definition.args.items()}
-        named = {python_name(definition.args[name]): as_python(value, kinds[name]) for name, value in given.items()}
+        named = {python_name(definition.args[name]): to_python(value, kinds[name]) for name, value in given.items()}
         return {name: value for name, value in named.items() if value is not None}
 
-    def below(self, type_: Any, details: list[FieldDetails], path: Path) -> dict[str, list[Field]] | None:
+    def children(self, type_: Any, details: list[FieldDetails], path: Path) -> dict[str, list[Field]] | None:
         named = get_named_type(type_)
         if not is_composite_type(named):
             return None
         concrete = self.schema.get_possible_types(named) if is_abstract_type(named) else [named]
-        return {type_.name: self.listed(type_, self.subfields(type_, details), path) for type_ in concrete}
+        return {type_.name: self.build_fields(type_, self.subfields(type_, details), path) for type_ in concrete}
 
     def subfields(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> dict[str, list[FieldDetails]]:
         return collect_subfields(*self.context, self.operation, type_, details).grouped_field_set
 
 
-def is_readable(root: GraphQLObjectType, details: list[FieldDetails]) -> bool:
+def is_database_field(root: GraphQLObjectType, details: list[FieldDetails]) -> bool:
     """Whether the database answers a field; introspection and plain Python are left to graphql-core."""
     name = details[0].node.name.value
     declared = root.fields[name].extensions.get("strawberry-definition") if name in root.fields else None
-    return isinstance(declared, Reads) or name == "__typename"
+    return isinstance(declared, DatabaseField) or name == "__typename"
 
 
 def cache_of(type_: Any) -> Cache | None:
@@ -183,13 +187,13 @@ def python_name(declared: Any) -> str:
     return declared.extensions["strawberry-definition"].python_name
 
 
-def as_python(value: Any, type_: GraphQLInputType) -> Any:
+def to_python(value: Any, type_: GraphQLInputType) -> Any:
     """An input as the dataclass that resolvers know; everything else as it is."""
     if isinstance(value, list):
-        return [as_python(inner, get_named_type(type_)) for inner in value]
+        return [to_python(inner, get_named_type(type_)) for inner in value]
     if not isinstance(value, dict):
         return value
     named = get_named_type(type_)
     shape = named.extensions["strawberry-definition"].origin.shape
     fields = named.fields
-    return shape(**{python_name(fields[name]): as_python(inner, fields[name].type) for name, inner in value.items()})
+    return shape(**{python_name(fields[name]): to_python(inner, fields[name].type) for name, inner in value.items()})

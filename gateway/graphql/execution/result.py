@@ -8,8 +8,8 @@ import orjson
 from graphql import GraphQLError
 
 from gateway.graphql.documents.selection import Field
-from gateway.graphql.errors import located
-from gateway.graphql.planning.plan import Plan, missing
+from gateway.graphql.errors import field_error
+from gateway.graphql.planning.plan import Plan, not_found_error
 from models.errors import ValidationError
 
 NULL = "null"
@@ -19,7 +19,7 @@ TOO_LARGE = "The answer is larger than {:,} characters; ask for fewer rows, or f
 
 
 @dataclass
-class Outcome:
+class ExecutionResult:
     """Fields are told or refused; a refused one is null, and where it must not be, so is all the data."""
 
     complete: bool
@@ -28,41 +28,41 @@ class Outcome:
     errors: list[GraphQLError] = field(default_factory=list)
     refused: dict[str, GraphQLError] = field(default_factory=dict)
     """The first error of each refused field."""
-    is_null: bool = False
+    data_is_null: bool = False
 
-    def tell(self, field: Field, text: str | None) -> None:
+    def set_field(self, field: Field, text: str | None) -> None:
         self.texts[field.key] = text or NULL
 
-    def refuse(self, field: Field, error: Exception) -> None:
-        error = error if isinstance(error, GraphQLError) else located(error, field)
+    def set_error(self, field: Field, error: Exception) -> None:
+        error = error if isinstance(error, GraphQLError) else field_error(error, field)
         self.texts[field.key] = NULL
         self.errors.append(error)
         self.refused.setdefault(field.key, error)
-        self.is_null = self.is_null or field.required
+        self.data_is_null = self.data_is_null or field.required
 
-    def data(self) -> bytes:
-        if self.is_null:
+    def to_bytes(self) -> bytes:
+        if self.data_is_null:
             return NULL.encode()
         return ("{" + ",".join([f'"{key}":{text}' for key, text in self.texts.items()]) + "}").encode()
 
-    def source(self) -> dict[str, Any]:
+    def to_root_value(self) -> dict[str, Any]:
         """The same as graphql-core's root value: what was refused is raised by its field."""
         return {key: self.refused.get(key) or orjson.loads(text) for key, text in self.texts.items()}
 
 
-def spliced(plan: Plan, row: Sequence[str | None], refused: Sequence[GraphQLError]) -> Outcome:
+def from_row(plan: Plan, row: Sequence[str | None], refused: Sequence[GraphQLError]) -> ExecutionResult:
     """A statement's columns as the fields that they answer, unless there is more in them than an answer may hold."""
     if sum([len(text) for text in row if text]) > LARGEST:
         raise ValidationError(TOO_LARGE.format(LARGEST))
-    outcome = Outcome(plan.complete)
+    outcome = ExecutionResult(plan.complete)
     at_fault = {error.path[0]: error for error in reversed(refused)}
     for root in plan.roots:
         error = root.refused or at_fault.get(root.field.key)
         text = None if root.column is None else row[root.column]
         if error is None and text is None and root.field.required:
-            error = missing(root)
+            error = not_found_error(root)
         if error is None:
-            outcome.tell(root.field, text)
+            outcome.set_field(root.field, text)
         else:
-            outcome.refuse(root.field, error)
+            outcome.set_error(root.field, error)
     return outcome

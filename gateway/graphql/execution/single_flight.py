@@ -19,7 +19,7 @@ class Shared(Generic[Value]):
         self.waiting: dict[asyncio.Task[Value], list[asyncio.Future[None]]] = {}
         """A future for each who waits: `asyncio.shield` costs several times as much, and there may be thousands."""
 
-    async def of(self, key: Hashable, make: Callable[[], Awaitable[Value]]) -> Value:
+    async def run(self, key: Hashable, make: Callable[[], Awaitable[Value]]) -> Value:
         task = self.tasks.get(key)
         if task is None:
             task = self.tasks[key] = asyncio.ensure_future(make())

@@ -11,37 +11,37 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList, Grouping
 from sqlalchemy.sql.visitors import iterate
 
-from gateway.graphql.planning.parameters import Given
+from gateway.graphql.planning.parameters import RequestParameter
 
 
-def absorbed(rule: ColumnElement[bool], others: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+def simplify(rule: ColumnElement[bool], others: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """The rule without those of its choices that the other conditions have made."""
-    conditions = [condition for other in others for condition in parts(other, operators.and_)]
-    made = [plain(condition) for condition in conditions if is_fixed(condition)]
-    return and_(true(), *(part for part in parts(rule, operators.and_) if not is_made(part, made)))
+    conditions = [condition for other in others for condition in flatten(other, operators.and_)]
+    made = [deannotate(condition) for condition in conditions if has_no_parameters(condition)]
+    return and_(true(), *(part for part in flatten(rule, operators.and_) if not is_implied(part, made)))
 
 
-def is_made(part: ColumnElement[bool], made: Iterable[ColumnElement[bool]]) -> bool:
+def is_implied(part: ColumnElement[bool], made: Iterable[ColumnElement[bool]]) -> bool:
     """Whether one of the choices that a part leaves is among what is made."""
-    choices = [plain(choice) for choice in parts(part, operators.or_) if is_fixed(choice)]
+    choices = [deannotate(choice) for choice in flatten(part, operators.or_) if has_no_parameters(choice)]
     return any(choice.compare(condition) for choice in choices for condition in made)
 
 
-def parts(clause: ColumnElement[bool], operator: object) -> Iterator[ColumnElement[bool]]:
+def flatten(clause: ColumnElement[bool], operator: object) -> Iterator[ColumnElement[bool]]:
     """What is joined by an operator, however it is grouped."""
     inner = clause.element if isinstance(clause, Grouping) else clause
     if isinstance(inner, BooleanClauseList) and inner.operator is operator:
         for below in inner.clauses:
-            yield from parts(below, operator)
+            yield from flatten(below, operator)
     else:
         yield inner
 
 
-def is_fixed(clause: ColumnElement[bool]) -> bool:
+def has_no_parameters(clause: ColumnElement[bool]) -> bool:
     """Whether requests give nothing of it. To SQLAlchemy one parameter without a value equals another."""
-    return not any(isinstance(element, Given) for element in iterate(clause))
+    return not any(isinstance(element, RequestParameter) for element in iterate(clause))
 
 
-def plain(clause: ColumnElement[bool]) -> ColumnElement[bool]:
+def deannotate(clause: ColumnElement[bool]) -> ColumnElement[bool]:
     """Without what SQLAlchemy notes about where it came from, by which equals would differ."""
     return clause._deannotate(clone=True)

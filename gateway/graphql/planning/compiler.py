@@ -14,13 +14,13 @@ from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlalchemy.types import TypeEngine
 
 from gateway.graphql.documents.selection import Field
-from gateway.graphql.planning.json_sql import Array, Object, wire
-from gateway.graphql.planning.pagination import Connection, Page, Paged, several
-from gateway.graphql.planning.parameters import Given
-from gateway.graphql.planning.visibility import Ruled, every, is_ruled
+from gateway.graphql.planning.json_sql import JsonArray, JsonObject, to_wire
+from gateway.graphql.planning.pagination import Connection, Page, Paginator, limited
+from gateway.graphql.planning.parameters import RequestParameter
+from gateway.graphql.planning.visibility import VisibilityRule, has_visibility_rule, iter_entities
 from models import Viewer
 from models.base import Entity
-from schema.fields import NEEDED, TYPE
+from schema.fields import COLUMN_KEY, TYPENAME_KEY
 
 PAGED = {"Connection": Connection, "Page": Page}
 
@@ -33,13 +33,13 @@ class Compiler:
 
     def __init__(self, viewer: Viewer | None, names: dict[type[Entity], str], *, hinted: bool = False) -> None:
         self.viewer, self.names = viewer, names
-        self.hinted = hinted
+        self.with_typenames = hinted
         """Whether rows of several types say which they are, for graphql-core to tell them apart."""
-        self.at: Field | None = None
+        self.current_field: Field | None = None
         """The field being compiled: the one to blame if it is refused."""
-        self.checked: list[Given] = []
+        self.checked: list[RequestParameter] = []
         """What requests give that may be refused, whether or not the statement needs it."""
-        self.counted: list[Paged] = []
+        self.counted_lists: list[Paginator] = []
         """The root's lists of which a total is asked."""
 
     def statement(self, columns: list[ColumnElement]) -> Select:
@@ -48,90 +48,102 @@ class Compiler:
 
     def rules(self) -> list[Any]:
         """Every entity's own rule, wherever its table appears: SQLAlchemy adds it, so nobody can forget it."""
-        rules = [Ruled(entity, entity.visible_to(self.viewer)) for entity in every(Entity) if is_ruled(entity)]
+        rules = [
+            VisibilityRule(entity, entity.visible_to(self.viewer))
+            for entity in iter_entities(Entity)
+            if has_visibility_rule(entity)
+        ]
         return [with_loader_criteria(rule.entity, rule) for rule in rules]
 
     def column(self, field: Field) -> ColumnElement:
         """A field of the operation's root."""
-        return literal_column(f"'\"{field.parent}\"'") if field.name == "__typename" else self.value(field)
+        return literal_column(f"'\"{field.parent}\"'") if field.name == "__typename" else self.compile_field(field)
 
-    def value(self, field: Field, row: Row = None) -> ColumnElement:
+    def compile_field(self, field: Field, row: Row = None) -> ColumnElement:
         """What one field says, of a row or of the operation's root."""
-        self.at = field
+        self.current_field = field
         if field.name == "__typename":
             return typename(field.parent)
-        selected = self.selected(field, row)
+        selected = self.resolve_field(field, row)
         if isinstance(selected, list):
-            return func.coalesce(*(self.one(field, rows) for rows in selected))
+            return func.coalesce(*(self.compile_single(field, rows) for rows in selected))
         if not isinstance(selected, Select):
-            return wire(selected)
-        if field.container in PAGED:
-            return PAGED[field.container](self, field, selected, is_root=row is None).answer()
-        return self.all(field, several(self, field, selected)) if field.many else self.one(field, selected)
+            return to_wire(selected)
+        if field.wrapper_type in PAGED:
+            return PAGED[field.wrapper_type](self, field, selected, is_root=row is None).answer()
+        return (
+            self.compile_list(field, limited(self, field, selected))
+            if field.is_list
+            else self.compile_single(field, selected)
+        )
 
-    def selected(self, field: Field, row: Row) -> ColumnElement | Select | list[Select]:
+    def resolve_field(self, field: Field, row: Row) -> ColumnElement | Select | list[Select]:
         """A column, the rows of a relationship, or whatever the resolver makes of the row."""
         if field.resolver is None:
             attribute = getattr(row, field.name)
-            return related(attribute, row) if hasattr(attribute.property, "mapper") else attribute
-        selected = field.resolver(self.viewer, **own_row(field.resolver, row), **resolver_arguments(field))
-        return beneath(selected, row) if row is not None and isinstance(selected, Select) else selected
+            return relationship_select(attribute, row) if hasattr(attribute.property, "mapper") else attribute
+        selected = field.resolver(self.viewer, **row_argument(field.resolver, row), **resolver_arguments(field))
+        return correlated(selected, row) if row is not None and isinstance(selected, Select) else selected
 
-    def result(self, field: Field, *place: str) -> ColumnElement:
+    def compile_result(self, field: Field, *place: str) -> ColumnElement:
         """The entity whose id an operation returned, by itself or under a name."""
-        self.at = field
-        entity = next(entity for entity, name in self.names.items() if name == field.named.name)
-        return self.one(field, select(entity).where(entity.id == Given(("result", *place), entity.__table__.c.id.type)))
+        self.current_field = field
+        entity = next(entity for entity, name in self.names.items() if name == field.named_type.name)
+        return self.compile_single(
+            field, select(entity).where(entity.id == RequestParameter(("result", *place), entity.__table__.c.id.type))
+        )
 
-    def read(self, value: Any, type_: TypeEngine, read: Callable[[Any], Any], field: Field, instead: Any = None) -> Any:
+    def bind_value(
+        self, value: Any, type_: TypeEngine, read: Callable[[Any], Any], field: Field, instead: Any = None
+    ) -> Any:
         """A value read by a function: at once if it stands in the document, per request if it is given."""
-        if not isinstance(value, Given):
+        if not isinstance(value, RequestParameter):
             return literal(read(value), type_)
-        self.checked.append(Given(value.path, type_, read, field, instead))
+        self.checked.append(RequestParameter(value.path, type_, read, field, instead))
         return self.checked[-1]
 
-    def known(self, list: Paged) -> Given:
+    def bind_count(self, list: Paginator) -> RequestParameter:
         """The total of a list of the root's, as a request may give it."""
-        self.counted.append(list)
-        return Given(("counts", len(self.counted) - 1), BigInteger())
+        self.counted_lists.append(list)
+        return RequestParameter(("counts", len(self.counted_lists) - 1), BigInteger())
 
-    def one(self, field: Field, rows: Select) -> ColumnElement:
+    def compile_single(self, field: Field, rows: Select) -> ColumnElement:
         row = aliased(entity_of(rows), rows.subquery())
-        return select(self.object(field, row)).select_from(row).scalar_subquery()
+        return select(self.compile_object(field, row)).select_from(row).scalar_subquery()
 
-    def all(self, field: Field, rows: Select) -> ColumnElement:
+    def compile_list(self, field: Field, rows: Select) -> ColumnElement:
         row = aliased(entity_of(rows), rows.subquery())
-        return select(Array(self.object(field, row))).select_from(row).scalar_subquery()
+        return select(JsonArray(self.compile_object(field, row))).select_from(row).scalar_subquery()
 
-    def object(self, field: Field, row: Row) -> Object:
+    def compile_object(self, field: Field, row: Row) -> JsonObject:
         """A row as the fields below describe rows of its type."""
         name = self.names[mapped(row).mapper.class_]
-        entries = {TYPE: typename(name)} if self.hinted and len(field.fields) > 1 else {}
+        entries = {TYPENAME_KEY: typename(name)} if self.with_typenames and len(field.fields) > 1 else {}
         for below in field.fields[name]:
-            if below.needs is None:
-                entries[below.key] = self.value(below, row)
+            if below.columns is None:
+                entries[below.key] = self.compile_field(below, row)
             else:
-                entries |= {NEEDED + column: wire(getattr(row, column)) for column in below.needs}
-        return Object(entries)
+                entries |= {COLUMN_KEY + column: to_wire(getattr(row, column)) for column in below.columns}
+        return JsonObject(entries)
 
 
 def typename(name: str) -> ColumnElement[str]:
     return literal_column(f"'{name}'", String)
 
 
-def related(attribute: Any, row: Row) -> Select:
+def relationship_select(attribute: Any, row: Row) -> Select:
     relationship = attribute.property
     target = relationship.mapper.class_
     rows = select(target).where(attribute.of_type(target)).order_by(*(relationship.order_by or ()))
-    return beneath(rows, row)
+    return correlated(rows, row)
 
 
-def beneath(rows: Select, row: Row) -> Select:
+def correlated(rows: Select, row: Row) -> Select:
     """Rows that belong to a row of the query around them."""
     return rows.correlate(mapped(row).selectable)
 
 
-def own_row(resolver: Callable[..., Any], row: Row) -> dict[str, Row]:
+def row_argument(resolver: Callable[..., Any], row: Row) -> dict[str, Row]:
     """The row as the resolver calls it: its second parameter."""
     if row is None:
         return {}

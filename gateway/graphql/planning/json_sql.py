@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Boolean, ColumnElement, String, Uuid
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from models.base import Moment
+from models.base import UTCDateTime
 
 MOST_PAIRS = 50
 """How many entries one call may make: Postgres takes a hundred arguments."""
@@ -16,7 +16,7 @@ PATH = "'$.\"{}\"'"
 """Where SQLite puts an entry into an object that is there already."""
 
 
-class Object(FunctionElement):
+class JsonObject(FunctionElement):
     """An object of the given entries."""
 
     type, inherit_cache = JSON(), False
@@ -26,13 +26,13 @@ class Object(FunctionElement):
         super().__init__(*entries.values())
 
 
-class Array(FunctionElement):
+class JsonArray(FunctionElement):
     """An array of one value per row."""
 
     type, inherit_cache = JSON(), True
 
 
-class Text(FunctionElement):
+class WireText(FunctionElement):
     """A value as the wire spells it, where the database's own spelling differs."""
 
     inherit_cache = True
@@ -42,70 +42,70 @@ class Text(FunctionElement):
         super().__init__(value)
 
 
-class Token(FunctionElement):
+class Cursor(FunctionElement):
     """Several values as one word that may travel in an address: base64url, unit separators between them."""
 
     type, inherit_cache = String(), True
 
 
-def wire(value: ColumnElement) -> ColumnElement:
-    return Text(value) if isinstance(value.type, Moment | Uuid | Boolean) else value
+def to_wire(value: ColumnElement) -> ColumnElement:
+    return WireText(value) if isinstance(value.type, UTCDateTime | Uuid | Boolean) else value
 
 
 def arguments(element: FunctionElement, compiler: Any, **kw: Any) -> list[str]:
     return [compiler.process(clause, **kw) for clause in element.clauses]
 
 
-def entries(element: Object, compiler: Any, **kw: Any) -> list[list[tuple[str, str]]]:
+def entries(element: JsonObject, compiler: Any, **kw: Any) -> list[list[tuple[str, str]]]:
     """The object's entries, in groups that fit into one call."""
     pairs = list(zip(element.keys, arguments(element, compiler, **kw), strict=True))
     return [pairs[start : start + MOST_PAIRS] for start in range(0, len(pairs) or 1, MOST_PAIRS)]
 
 
-def listed(group: list[tuple[str, str]], key: str = "'{}'") -> str:
+def join_pairs(group: list[tuple[str, str]], key: str = "'{}'") -> str:
     return ", ".join(f"{key.format(name)}, {value}" for name, value in group)
 
 
-@compiles(Object, "postgresql")
-def _(element: Object, compiler: Any, **kw: Any) -> str:
-    first, *others = [f"json_build_object({listed(group)})" for group in entries(element, compiler, **kw)]
+@compiles(JsonObject, "postgresql")
+def _(element: JsonObject, compiler: Any, **kw: Any) -> str:
+    first, *others = [f"json_build_object({join_pairs(group)})" for group in entries(element, compiler, **kw)]
     for other in others:
         first = f"cast(left(cast({first} as text), -1) || ', ' || substr(cast({other} as text), 2) as json)"
     return first
 
 
-@compiles(Object, "sqlite")
-def _(element: Object, compiler: Any, **kw: Any) -> str:
+@compiles(JsonObject, "sqlite")
+def _(element: JsonObject, compiler: Any, **kw: Any) -> str:
     first, *others = entries(element, compiler, **kw)
-    text = f"json_object({listed(first)})"
+    text = f"json_object({join_pairs(first)})"
     for other in others:
-        text = f"json_insert({text}, {listed(other, PATH)})"
+        text = f"json_insert({text}, {join_pairs(other, PATH)})"
     return text
 
 
-@compiles(Array, "postgresql")
-def _(element: Array, compiler: Any, **kw: Any) -> str:
+@compiles(JsonArray, "postgresql")
+def _(element: JsonArray, compiler: Any, **kw: Any) -> str:
     return f"coalesce(json_agg({', '.join(arguments(element, compiler, **kw))}), '[]')"
 
 
-@compiles(Array, "sqlite")
-def _(element: Array, compiler: Any, **kw: Any) -> str:
+@compiles(JsonArray, "sqlite")
+def _(element: JsonArray, compiler: Any, **kw: Any) -> str:
     return f"json_group_array({', '.join(arguments(element, compiler, **kw))})"
 
 
-@compiles(Text, "postgresql")
-def _(element: Text, compiler: Any, **kw: Any) -> str:
+@compiles(WireText, "postgresql")
+def _(element: WireText, compiler: Any, **kw: Any) -> str:
     (value,) = arguments(element, compiler, **kw)
-    if isinstance(element.type, Moment):
+    if isinstance(element.type, UTCDateTime):
         return f"to_char({value} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
     return value
 
 
-@compiles(Text, "sqlite")
-def _(element: Text, compiler: Any, **kw: Any) -> str:
+@compiles(WireText, "sqlite")
+def _(element: WireText, compiler: Any, **kw: Any) -> str:
     (value,) = arguments(element, compiler, **kw)
     match element.type:
-        case Moment():
+        case UTCDateTime():
             return f"replace({value}, ' ', 'T') || 'Z'"
         case Boolean():
             return f"json(case {value} when 1 then 'true' when 0 then 'false' end)"
@@ -113,13 +113,13 @@ def _(element: Text, compiler: Any, **kw: Any) -> str:
     return " || '-' || ".join(groups)
 
 
-@compiles(Token, "postgresql")
-def _(element: Token, compiler: Any, **kw: Any) -> str:
+@compiles(Cursor, "postgresql")
+def _(element: Cursor, compiler: Any, **kw: Any) -> str:
     text = f"concat_ws(chr(31), {', '.join(arguments(element, compiler, **kw))})"
     return f"translate(encode(convert_to({text}, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
 
 
-@compiles(Token, "sqlite")
-def _(element: Token, compiler: Any, **kw: Any) -> str:
+@compiles(Cursor, "sqlite")
+def _(element: Cursor, compiler: Any, **kw: Any) -> str:
     """`base64url` is a function that our connections define."""
     return f"base64url({' || char(31) || '.join(arguments(element, compiler, **kw))})"

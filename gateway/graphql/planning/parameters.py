@@ -16,16 +16,16 @@ from sqlalchemy import BindParameter, Integer, String, Uuid
 from sqlalchemy.types import Float, TypeEngine
 
 from models import Viewer
-from models.base import Moment
-from resolvers.inputs import Foreign
+from models.base import UTCDateTime
+from resolvers.inputs import ExternalId
 
 TYPES: dict[type, TypeEngine] = {
     int: Integer(),
     str: String(),
     UUID: Uuid(),
-    Foreign: Uuid(),
+    ExternalId: Uuid(),
     float: Float(),
-    datetime: Moment(),
+    datetime: UTCDateTime(),
 }
 
 Values = dict[str, Any]
@@ -37,7 +37,7 @@ VIEWER: Path = ("viewer",)
 """Where a request's values say who asks."""
 
 
-class Given(BindParameter):
+class RequestParameter(BindParameter):
     """A parameter found at a path of the request's values, and read on the way into the statement."""
 
     inherit_cache = False
@@ -54,38 +54,38 @@ class Given(BindParameter):
         self.path, self.read = path, read
         self.field = field
         """The field that is refused if reading fails."""
-        self.instead = instead
+        self.fallback = instead
         """What the statement is given then, so that it answers the other fields and reads nothing for this one."""
 
 
-def found(values: Values, path: Sequence[str | int]) -> Any:
+def get_path(values: Values, path: Sequence[str | int]) -> Any:
     return reduce(lambda inner, step: inner[step], path, values)
 
 
-def stand_in(value: Any, path: Path) -> Any:
+def to_parameters(value: Any, path: Path) -> Any:
     """The same value with parameters in place of what does not belong to its shape."""
     match value:
         case None | bool() | Enum():
             return value
         case dict():
-            return {key: stand_in(inner, (*path, key)) for key, inner in value.items()}
+            return {key: to_parameters(inner, (*path, key)) for key, inner in value.items()}
         case list():
-            return [stand_in(inner, (*path, index)) for index, inner in enumerate(value)]
-    return Given(path, TYPES[type(value)])
+            return [to_parameters(inner, (*path, index)) for index, inner in enumerate(value)]
+    return RequestParameter(path, TYPES[type(value)])
 
 
-def shape(value: Any) -> Any:
+def variables_shape(value: Any) -> Any:
     """What a plan depends on; two values of one shape share their plans."""
     match value:
         case None | bool() | Enum():
             return value
         case dict():
-            return tuple((key, shape(inner)) for key, inner in value.items())
+            return tuple((key, variables_shape(inner)) for key, inner in value.items())
         case list():
-            return tuple(map(shape, value))
+            return tuple(map(variables_shape, value))
     return type(value)
 
 
-def any_viewer_like(viewer: Viewer | None) -> Viewer | None:
+def generic_viewer(viewer: Viewer | None) -> Viewer | None:
     """A viewer of the same kind, whoever it is."""
-    return viewer and replace(viewer, id=Given(VIEWER, Uuid()))
+    return viewer and replace(viewer, id=RequestParameter(VIEWER, Uuid()))

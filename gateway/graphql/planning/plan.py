@@ -8,30 +8,30 @@ from typing import Any
 from graphql import GraphQLError
 from graphql.execution.values import VariableValues
 
-from gateway.graphql.cache.cache_control import Hint
+from gateway.graphql.cache.cache_control import CachePolicy
 from gateway.graphql.cache.dependencies import Dependencies
 from gateway.graphql.documents.selection import Field
-from gateway.graphql.errors import located
+from gateway.graphql.errors import field_error
 from gateway.graphql.planning.parameters import Values
 from models import Viewer
-from models.errors import NotFound, Refusal
+from models.errors import APIError, NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """How one parameter is found among a request's values and made ready for the driver."""
 
-    take: Callable[[Values], Any]
+    extract: Callable[[Values], Any]
     field: Field | None = None
     """The field that is refused if the value is."""
-    instead: Any = None
+    fallback: Any = None
     """What the statement is given then."""
     is_viewer: bool = False
     """Whether it is who asks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class RootField:
     """One entry of the answer: a column of the statement, or why there is none."""
 
     field: Field
@@ -58,10 +58,10 @@ class Plan:
     parameters: list[Parameter]
     checks: list[Parameter]
     """What may be refused though the statement does not need it: the size of a page of which only a count is asked."""
-    roots: list[Root]
+    roots: list[RootField]
     complete: bool
     dependencies: Dependencies
-    hint: Hint
+    hint: CachePolicy
     counts: tuple[Count, ...] = ()
 
     @cached_property
@@ -73,30 +73,30 @@ class Plan:
         """The parameters, and the fields that are refused for theirs."""
         try:
             for check in self.checks:
-                check.take(values)
-            return [parameter.take(values) for parameter in self.parameters], []
-        except Refusal:
-            return self.bind_what_is_sound(values)
+                check.extract(values)
+            return [parameter.extract(values) for parameter in self.parameters], []
+        except APIError:
+            return self._bind_partially(values)
 
-    def bind_what_is_sound(self, values: Values) -> tuple[list[Any], list[GraphQLError]]:
+    def _bind_partially(self, values: Values) -> tuple[list[Any], list[GraphQLError]]:
         refused: dict[Any, GraphQLError] = {}
-        bound = [taken(parameter, values, refused) for parameter in [*self.checks, *self.parameters]]
+        bound = [_extract_or_fallback(parameter, values, refused) for parameter in [*self.checks, *self.parameters]]
         return bound[len(self.checks) :], list(refused.values())
 
 
-def taken(parameter: Parameter, values: Values, refused: dict[Any, GraphQLError]) -> Any:
+def _extract_or_fallback(parameter: Parameter, values: Values, refused: dict[Any, GraphQLError]) -> Any:
     """A parameter's value, or what stands in for a refused one."""
     try:
-        return parameter.take(values)
-    except Refusal as refusal:
-        refused.setdefault(parameter.field.path, located(refusal, parameter.field))
-        return parameter.instead
+        return parameter.extract(values)
+    except APIError as refusal:
+        refused.setdefault(parameter.field.path, field_error(refusal, parameter.field))
+        return parameter.fallback
 
 
-def values_of(variables: VariableValues, viewer: Viewer | None, result: Any = None) -> Values:
+def request_values(variables: VariableValues, viewer: Viewer | None, result: Any = None) -> Values:
     return {"variables": variables.coerced, "viewer": viewer and viewer.id, "result": result}
 
 
-def missing(root: Root) -> GraphQLError:
+def not_found_error(root: RootField) -> GraphQLError:
     """A row that must be there, and is not, or not for this viewer."""
-    return located(NotFound.named(root.field.named.name), root.field)
+    return field_error(NotFound.for_entity(root.field.named_type.name), root.field)

@@ -11,18 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.client_address import Networks, page_scheme
-from gateway.http.errors import refusal_of, refused
-from gateway.http.request_state import Visit, begun, visit_of
-from gateway.http.responses import read, written
+from gateway.http.client_address import Networks, request_scheme
+from gateway.http.errors import error_response, to_api_error
+from gateway.http.request_state import RequestState, create_request_state, get_request_state
+from gateway.http.responses import decode_headers, encode_headers
 from gateway.limits.headers import build_headers
 from gateway.observability.logging import log_request
 from gateway.observability.metrics.recorder import MetricsRecorder
-from models.errors import Refusal, Unavailable
+from models.errors import APIError, Unavailable
 
 logger = logging.getLogger("gateway")
 
-SECURITY = written(
+SECURITY = encode_headers(
     [
         (b"x-content-type-options", b"nosniff"),
         (b"x-frame-options", b"DENY"),
@@ -33,14 +33,14 @@ SECURITY = written(
     ]
 )
 """The last two keep pages of other sites out of a process that holds what is answered here. CORS goes on as it was."""
-OVER_TLS = SECURITY + written([(b"strict-transport-security", b"max-age=31536000")])
+SECURITY_HEADERS_HTTPS = SECURITY + encode_headers([(b"strict-transport-security", b"max-age=31536000")])
 """Without `includeSubDomains`: what else is under the name is not ours to decide on."""
-WHOLE = "gateway.whole"
+WRITE_RESPONSE_EXTENSION = "gateway.whole"
 """Among a request's extensions: writes an answer, if it is that request's turn. Servers other than ours have no such
 thing."""
 
 
-class Visits:
+class RequestStateMiddleware:
     """Outermost: gives each request its id and its line in the log, and each answer the headers that all have.
 
     A HEAD is answered as a GET whose body is not sent.
@@ -53,57 +53,62 @@ class Visits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started, visit, asked = time.perf_counter(), begun(scope), scope
+        started, visit, asked = time.perf_counter(), create_request_state(scope), scope
         if scope["method"] == "HEAD":
-            scope, send, visit.wants_body = {**scope, "method": "GET"}, bodiless(send), False
+            scope, send, visit.send_body = {**scope, "method": "GET"}, drop_body(send), False
         try:
-            await self.app(scope, receive, Answering(scope, visit, send, self.general(scope)))
+            await self.app(scope, receive, ResponseSender(scope, visit, send, self.common_headers(scope)))
         finally:
             seconds = time.perf_counter() - started
             self.recorder.record_request(scope, visit, seconds)
             log_request(asked, visit, seconds)
 
-    def general(self, scope: Scope) -> bytes:
+    def common_headers(self, scope: Scope) -> bytes:
         """The headers that every answer to such a request has."""
-        if self.proxies is None or page_scheme(HTTPConnection(scope), self.proxies) != "https":
+        if self.proxies is None or request_scheme(HTTPConnection(scope), self.proxies) != "https":
             return SECURITY
-        return OVER_TLS
+        return SECURITY_HEADERS_HTTPS
 
 
-class Answering:
+class ResponseSender:
     """How a request is answered: its `send`, which adds what all answers have and notes what becomes of it."""
 
     __slots__ = "general", "scope", "send", "visit"
 
-    def __init__(self, scope: Scope, visit: Visit, send: Send, general: bytes) -> None:
+    def __init__(self, scope: Scope, visit: RequestState, send: Send, general: bytes) -> None:
         self.scope, self.visit, self.send, self.general = scope, visit, send, general
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.visit.answering(message["status"])
-            message["headers"] = with_ours(message.get("headers", ()), self.visit, self.general)
+            self.visit.start_response(message["status"])
+            message["headers"] = add_common_headers(message.get("headers", ()), self.visit, self.general)
         await self.send(message)
 
-    def whole(self, status: int, head: bytes, body: bytes) -> bool:
+    def send_whole(self, status: int, head: bytes, body: bytes) -> bool:
         """Send an answer at once; False where it has to go by messages, which cost as much as all that made it."""
-        write = self.scope.get("extensions", {}).get(WHOLE)
-        if write is None or self.visit.headers:  # those may have a stranger's words, and the server looks at them
+        write = self.scope.get("extensions", {}).get(WRITE_RESPONSE_EXTENSION)
+        if (
+            write is None or self.visit.response_headers
+        ):  # those may have a stranger's words, and the server looks at them
             return False
         visit = self.visit
         named = b"x-request-id: %b\r\n" % visit.request_id.encode()
-        if not write(self.scope, status, (head, build_headers(visit.standings), self.general, named), body):
+        if not write(self.scope, status, (head, build_headers(visit.limit_statuses), self.general, named), body):
             return False
-        visit.answering(status)
+        visit.start_response(status)
         return True
 
 
-def with_ours(headers: Any, visit: Visit, general: bytes) -> list[tuple[bytes, bytes]]:
+def add_common_headers(headers: Any, visit: RequestState, general: bytes) -> list[tuple[bytes, bytes]]:
     """An answer's headers with those that all answers have; what it says for itself stands."""
-    said, ours = {name for name, _ in headers}, [*visit.headers, *read(build_headers(visit.standings) + general)]
+    said, ours = (
+        {name for name, _ in headers},
+        [*visit.response_headers, *decode_headers(build_headers(visit.limit_statuses) + general)],
+    )
     return [*headers, *[pair for pair in ours if pair[0] not in said], (b"x-request-id", visit.request_id.encode())]
 
 
-def bodiless(send: Send) -> Send:
+def drop_body(send: Send) -> Send:
     async def send_without_body(message: Message) -> None:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
@@ -114,7 +119,7 @@ MOST_BODIES = 128
 """So many bodies of the greatest size may be in memory at once; who sends more of one then is told to come again."""
 TOO_MANY_BODIES = "Too much is being sent at once; try again"
 
-CUT_OFF = "The server is stopping; try again"
+SHUTDOWN_MESSAGE = "The server is stopping; try again"
 
 
 class TooLarge(HTTPException):
@@ -124,19 +129,19 @@ class TooLarge(HTTPException):
         super().__init__(413)
 
 
-class Guard:
+class BodyLimitMiddleware:
     """Innermost: stops bodies that are too large, and answers for whatever went wrong beneath."""
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, apart: Mapping[str, int]) -> None:
         self.app, self.max_body_bytes = app, max_body_bytes
         self.apart = apart
         """The bounds of paths that have their own, and whose bodies nobody holds in memory."""
-        self.held = Held(MOST_BODIES * max_body_bytes)
+        self.held = BodyMemory(MOST_BODIES * max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        visit, apart = visit_of(scope), self.apart.get(scope["path"])
+        visit, apart = get_request_state(scope), self.apart.get(scope["path"])
         body = Body(scope, receive, apart or self.max_body_bytes, None if apart else self.held)
         try:
             await self.app(scope, body.receive, send)
@@ -144,25 +149,25 @@ class Guard:
             logger.debug("Request %s was abandoned", visit.request_id)
         except CancelledError:  # the server's grace is over; whoever leaves by themselves is no cancellation
             if not visit.is_answered:
-                await refused(scope, Unavailable(CUT_OFF))(scope, receive, send)
+                await error_response(scope, Unavailable(SHUTDOWN_MESSAGE))(scope, receive, send)
             raise
         except Exception as error:
-            if visit.is_answered or not isinstance(error, Refusal | HTTPException):
+            if visit.is_answered or not isinstance(error, APIError | HTTPException):
                 logger.exception("Request %s failed", visit.request_id)
             if not visit.is_answered:
-                await refused(scope, refusal_of(error))(scope, receive, send)
+                await error_response(scope, to_api_error(error))(scope, receive, send)
         finally:
-            body.let_go()
+            body.release()
 
 
-def announced(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """A body's length as its sender says; 0 where they do not, or talk nonsense."""
-    length = visit_of(scope).given.get(b"content-length", b"")
+    length = get_request_state(scope).headers.get(b"content-length", b"")
     return int(length) if length.isdigit() and len(length) < 20 else 0
 
 
 @dataclass(slots=True)
-class Held:
+class BodyMemory:
     """How much of bodies is in memory, of all requests whose answer is not there yet."""
 
     most: int
@@ -174,11 +179,11 @@ class Body:
 
     __slots__ = "held", "inner", "most", "scope", "seen"
 
-    def __init__(self, scope: Scope, receive: Receive, most: int, held: Held | None) -> None:
+    def __init__(self, scope: Scope, receive: Receive, most: int, held: BodyMemory | None) -> None:
         self.scope, self.inner, self.most, self.held, self.seen = scope, receive, most, held, 0
 
     async def receive(self) -> Message:
-        if not self.seen and announced(self.scope) > self.most:
+        if not self.seen and content_length(self.scope) > self.most:
             raise TooLarge
         message = await self.inner()
         self.take(len(message.get("body", b"")))
@@ -193,7 +198,7 @@ class Body:
         if self.held and self.held.now > self.held.most:
             raise Unavailable(TOO_MANY_BODIES)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Nothing of it is wanted any more."""
         if self.held:
             self.held.now -= self.seen

@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from gateway.http.errors import OF_CODE
-from gateway.http.request_state import Visit
+from gateway.http.request_state import RequestState
 from gateway.observability.metrics.bounded_labels import OTHER, BoundedSeries
 from models import WebhookStatus
 
@@ -55,7 +55,7 @@ class MetricsRecorder:
             counter.labels(value)
         return counter
 
-    def record_request(self, scope: Any, visit: Visit, seconds: float) -> None:
+    def record_request(self, scope: Any, visit: RequestState, seconds: float) -> None:
         """Record an HTTP request, or the stream that was its response, and its GraphQL operation."""
         if visit.stream:
             self.streams(visit.stream).observe(seconds)
@@ -65,9 +65,9 @@ class MetricsRecorder:
             self.requests(*labels, f"{visit.status // 100}xx").observe(seconds)
         self.record_operation(visit, seconds)
 
-    def record_operation(self, visit: Visit, seconds: float) -> None:
+    def record_operation(self, visit: RequestState, seconds: float) -> None:
         """Record a GraphQL operation and the codes of its errors. Subscriptions are recorded as streams only."""
-        if visit.kind and visit.kind != SUBSCRIPTION:
-            self.operations.labels(visit.kind, visit.operation or "").observe(seconds)
+        if visit.operation_type and visit.operation_type != SUBSCRIPTION:
+            self.operations.labels(visit.operation_type, visit.operation or "").observe(seconds)
         for code in visit.codes:
             self.errors.labels(code).inc()

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from gateway.observability.tracing.database import record_error
 from resolvers.ports import LanguageModel
 
-TRACED_METHODS = {"payments": ("open",), "storage": ("put", "open", "size", "remove")}
+TRACED_METHODS = {"payments": ("create_session",), "storage": ("put", "open", "size", "remove")}
 """The methods of each port that call another service."""
 
 

@@ -3,7 +3,7 @@
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.request_state import visit_of
+from gateway.http.request_state import get_request_state
 
 REDACTED = "REDACTED"
 
@@ -22,7 +22,7 @@ class TraceMiddleware:
         span = trace.get_current_span()
         if scope["type"] != "http" or not span.is_recording():
             return await self.app(scope, receive, send)
-        span.set_attribute("dovetail.request_id", visit_of(scope).request_id)
+        span.set_attribute("dovetail.request_id", get_request_state(scope).request_id)
         if scope["query_string"]:
             span.set_attribute("url.query", REDACTED)
 

@@ -11,8 +11,8 @@ from typing import Any
 from opentelemetry import context, propagate
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from gateway.graphql.engine import Answer, Engine
-from gateway.graphql.request import GraphQLRequest, called
+from gateway.graphql.engine import Engine, GraphQLResponse
+from gateway.graphql.request import GraphQLRequest, truncate_name
 from gateway.http.errors import OF_CODE
 from gateway.observability.metrics.recorder import SUBSCRIPTION
 
@@ -25,12 +25,12 @@ ContextExtractor = Callable[[Mapping[str, str], Any], AbstractContextManager[Non
 
 def trace_operations(engine: Engine, tracer: Tracer, *, use_names: bool) -> None:
     """Trace each operation, and the start of each subscription. `use_names`: put operation names into span names."""
-    answer, subscribe = engine.answer, engine.subscribe
+    answer, subscribe = engine.execute, engine.subscribe
 
-    async def answer_traced(request: GraphQLRequest, *args: Any) -> Answer:
+    async def answer_traced(request: GraphQLRequest, *args: Any) -> GraphQLResponse:
         with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
             result = await answer(request, *args)
-            name = result.operation or called(request.operation_name)
+            name = result.operation or truncate_name(request.operation_name)
             set_operation_attributes(span, result.kind, name, use_names=use_names)
             set_error(span, result.errors)
             return result
@@ -38,11 +38,11 @@ def trace_operations(engine: Engine, tracer: Tracer, *, use_names: bool) -> None
     async def subscribe_traced(request: GraphQLRequest, *args: Any) -> Any:
         with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
             result = await subscribe(request, *args)
-            set_operation_attributes(span, SUBSCRIPTION, called(request.operation_name), use_names=use_names)
-            set_error(span, result.errors if isinstance(result, Answer) else ())
+            set_operation_attributes(span, SUBSCRIPTION, truncate_name(request.operation_name), use_names=use_names)
+            set_error(span, result.errors if isinstance(result, GraphQLResponse) else ())
             return result
 
-    engine.answer, engine.subscribe = answer_traced, subscribe_traced
+    engine.execute, engine.subscribe = answer_traced, subscribe_traced
 
 
 def set_operation_attributes(span: Span, kind: str, name: str | None, *, use_names: bool) -> None:

@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
 
-from gateway.http.middleware.concurrency import ALWAYS
+from gateway.http.middleware.concurrency import EXEMPT_PATHS
 
 PROTOCOL = "http/protobuf"
 FLUSH_TIMEOUT_SECONDS = 2.0
@@ -68,7 +68,7 @@ def telemetry_options(provider: TracerProvider | None) -> TelemetryConfig:
 
 def is_excluded(scope: Any) -> bool:
     """Return True for health checks, `/metrics` and WebSockets; operations over a WebSocket have their own spans."""
-    return scope["type"] != "http" or scope["path"] in ALWAYS
+    return scope["type"] != "http" or scope["path"] in EXEMPT_PATHS
 
 
 @asynccontextmanager

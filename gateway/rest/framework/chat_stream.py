@@ -12,10 +12,10 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.auth.session_monitor import MonitoredSession
-from gateway.events.feed import cut
-from gateway.http.request_state import visit_of
+from gateway.events.feed import get_abort
+from gateway.http.request_state import get_request_state
 from gateway.limits.open_streams import OpenStreams
-from models.errors import Refusal, Unavailable, UpstreamError
+from models.errors import APIError, Unavailable, UpstreamError
 
 HEARTBEAT_INTERVAL_SECONDS = 4.0
 """The longest silence of a stream before a comment is sent. Clients with a timeout of five seconds are common."""
@@ -54,13 +54,13 @@ class ChatStream(EventSourceResponse):
         self.has_started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.visit = visit_of(scope)
+        self.visit = get_request_state(scope)
         with self.streams.open(self.visit.caller), closing(self.watch_session()) as self.session:
             self.visit.stream, self.deadline = "chat", time.monotonic() + MAX_STREAM_SECONDS
             try:
                 await super().__call__(scope, receive, self.delay_headers(send))
             except SendTimeoutError:
-                cut(scope)()
+                get_abort(scope)()
             finally:
                 await self.close_model()
 
@@ -85,7 +85,7 @@ class ChatStream(EventSourceResponse):
         try:
             while (content := await self.next_output()) is not None:
                 yield json_event({"content": content})
-        except Refusal as error:
+        except APIError as error:
             if not self.has_started:
                 raise
             self.visit.codes = (error.code,)

@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from models.errors import PayloadTooLarge, Refusal, Unavailable, UnsupportedMediaType, ValidationError
+from models.errors import APIError, PayloadTooLarge, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.filenames import sanitize
 from resolvers.uploads import ReceivedFile
 
@@ -41,7 +41,7 @@ class UploadedPart:
     """Its `Content-Type`, which nothing has verified."""
     file: BinaryIO
     size: int = 0
-    error: Refusal | None = None
+    error: APIError | None = None
     pending: list[bytes] = field(default_factory=list)
     """Chunks that are not yet written to `file`."""
 
@@ -79,7 +79,7 @@ class UploadParser:
         if not self.has_ended:
             raise ValidationError("The body ends before its last boundary")
         if not self.parts:
-            raise ValidationError.of(file="Field required")
+            raise ValidationError.for_fields(file="Field required")
         return self.parts
 
     async def write_pending(self) -> None:

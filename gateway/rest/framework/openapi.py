@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, cookie_name
-from gateway.graphql.request import TO_BE_ASKED_FOR
+from gateway.graphql.request import NO_CACHE
 from gateway.http.errors import rest_body
 from gateway.rest.framework.responses import JsonBody, get_response
 from gateway.rest.framework.schemas import Error
 from gateway.settings import Settings
-from models.errors import RateLimited, Refusal, Unauthorized, Unavailable
+from models.errors import APIError, RateLimited, Unauthorized, Unavailable
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -80,15 +80,15 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "schema": field} for name, field in schema["properties"].items()]
 
 
-def error_responses(*errors: type[Refusal]) -> Responses:
+def error_responses(*errors: type[APIError]) -> Responses:
     """Describe the responses to errors: one for each status, with an example for each error code."""
-    by_status: dict[int, list[type[Refusal]]] = defaultdict(list)
+    by_status: dict[int, list[type[APIError]]] = defaultdict(list)
     for error in sorted(set(errors), key=lambda error: (error.status, error.code)):
         by_status[error.status].append(error)
     return {
         status: {
             "model": Error,
-            "description": "; ".join(f"`{error.code}` {error.words}" for error in same_status),
+            "description": "; ".join(f"`{error.code}` {error.default_message}" for error in same_status),
             "content": {"application/json": {"examples": {error.code: error_example(error) for error in same_status}}},
             "headers": {name: it for error in same_status for name, it in ERROR_HEADERS.get(error, {}).items()},
         }
@@ -96,7 +96,7 @@ def error_responses(*errors: type[Refusal]) -> Responses:
     }
 
 
-def error_example(error: type[Refusal]) -> dict[str, Any]:
+def error_example(error: type[APIError]) -> dict[str, Any]:
     example = RateLimited(EXAMPLE_RETRY_AFTER_SECONDS) if error is RateLimited else error()
     return {"value": rest_body(example, EXAMPLE_REQUEST_ID)}
 
@@ -109,7 +109,7 @@ def etag_responses(format: str) -> Responses:
 
 async def openapi_endpoint(request: Request) -> Response:
     """Serve the OpenAPI document."""
-    return get_response(request.scope, JsonBody(orjson.dumps(request.app.openapi()), TO_BE_ASKED_FOR))
+    return get_response(request.scope, JsonBody(orjson.dumps(request.app.openapi()), NO_CACHE))
 
 
 def customize_openapi(app: FastAPI, settings: Settings, schema: GraphQLSchema) -> None:

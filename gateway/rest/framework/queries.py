@@ -9,11 +9,11 @@ from starlette.requests import Request
 from gateway.auth.cookies import SAFE_METHODS
 from gateway.auth.request import get_context
 from gateway.graphql.engine import StaticQuery
-from gateway.graphql.request import Reuse
+from gateway.graphql.request import CacheControl
 from gateway.rest.framework.responses import JsonBody, VersionedBody, wrap_data
 from gateway.wiring import get_state
 from models.errors import NotFound
-from resolvers.context import for_free
+from resolvers.context import no_charge
 
 STATIC_QUERIES: list[StaticQuery] = []
 """Every query that `static_query` declared."""
@@ -50,13 +50,13 @@ POST_PAGE_QUERY = static_query(
 
 async def fetch_viewer(request: Request) -> JsonBody:
     """Return the viewer's account as a response body. Raises `Unauthorized`."""
-    get_context(request).signed_in()
+    get_context(request).require_viewer()
     return await run_query(request, VIEWER_QUERY, viewer_body)
 
 
 async def fetch_viewer_json(request: Request) -> bytes:
     """Return the viewer's account as JSON text. Raises `Unauthorized`."""
-    result = await get_state(request).engine.read(VIEWER_QUERY, {}, get_context(request).signed_in())
+    result = await get_state(request).engine.read(VIEWER_QUERY, {}, get_context(request).require_viewer())
     return result["viewer"]
 
 
@@ -71,7 +71,7 @@ async def fetch_post_page(request: Request, **variables: Any) -> JsonBody:
 
 
 async def run_query(
-    request: Request, query: StaticQuery, build_body: Callable[[Texts, Reuse], JsonBody], **variables: Any
+    request: Request, query: StaticQuery, build_body: Callable[[Texts, CacheControl], JsonBody], **variables: Any
 ) -> JsonBody:
     """Return the body that `build_body` builds from the query's result.
 
@@ -79,22 +79,22 @@ async def run_query(
     rejected after it took effect.
     """
     ctx, is_read = get_context(request), request.method in SAFE_METHODS
-    charge = ctx.charge if is_read else for_free
+    charge = ctx.charge if is_read else no_charge
     body = await get_state(request).engine.read(query, variables, ctx.viewer, build_body, charge)
     if is_read and ctx.viewer is None:
         request.app.state.request_cache.store(request.scope, query.cache_key(variables, build_body))
     return body
 
 
-def viewer_body(texts: Texts, reuse: Reuse) -> JsonBody:
+def viewer_body(texts: Texts, reuse: CacheControl) -> JsonBody:
     return JsonBody(wrap_data(texts["viewer"]), reuse)
 
 
-def post_body(texts: Texts, reuse: Reuse) -> JsonBody:
+def post_body(texts: Texts, reuse: CacheControl) -> JsonBody:
     if texts["post"] == NULL:
-        raise NotFound.named("Post")
+        raise NotFound.for_entity("Post")
     return VersionedBody(wrap_data(texts["post"]), reuse)
 
 
-def page_body(texts: Texts, reuse: Reuse) -> JsonBody:
+def page_body(texts: Texts, reuse: CacheControl) -> JsonBody:
     return JsonBody(b'%b,"pagination":%b}' % (texts["items"].rstrip()[:-1], texts["pagination"]), reuse)

@@ -7,14 +7,14 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.graphql.request import Reuse, digest
+from gateway.graphql.request import CacheControl, digest
 from gateway.http import responses
-from gateway.http.conditional import REVALIDATED, VARY, cache_control, unless_known, validators
-from gateway.http.idempotency import Form, Kept
-from gateway.http.request_state import visit_of
+from gateway.http.conditional import REVALIDATED, VARY, cache_control, conditional_response, parse_etags
+from gateway.http.idempotency import ResponseCodec, StoredResponse
+from gateway.http.request_state import get_request_state
 
 JSON = "application/json"
-VARY_LINE = responses.written([(b"vary", VARY.encode())])
+VARY_LINE = responses.encode_headers([(b"vary", VARY.encode())])
 STORED_HEADERS = "content-type", "etag", "location", "cache-control", "vary"
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -31,7 +31,7 @@ class JsonBody:
     """A JSON body as it is sent, and how clients may cache it."""
 
     text: bytes
-    reuse: Reuse
+    reuse: CacheControl
 
     @cached_property
     def etag(self) -> str:
@@ -63,8 +63,10 @@ def json_response(text: bytes, status: int = 200, headers: dict[str, str] = REVA
 
 def get_response(scope: Scope, body: JsonBody) -> Response:
     """Return the response to a GET: 304 without a body if the client sent the current ETag."""
-    visit = visit_of(scope)
-    return unless_known(body.text, body.etag, visit, cache_control(body.reuse, visit) + VARY_LINE, JSON.encode())
+    visit = get_request_state(scope)
+    return conditional_response(
+        body.text, body.etag, visit, cache_control(body.reuse, visit) + VARY_LINE, JSON.encode()
+    )
 
 
 def write_response(body: JsonBody, status: int = 200, **headers: str) -> Response:
@@ -72,19 +74,19 @@ def write_response(body: JsonBody, status: int = 200, **headers: str) -> Respons
     return json_response(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
 
 
-def encode_response(response: Response) -> Kept | None:
+def encode_response(response: Response) -> StoredResponse | None:
     """Return what to store for a repeated `Idempotency-Key`. None for a server error, which clients may retry."""
     if response.status_code >= 500:
         return None
     headers = {name: response.headers[name] for name in STORED_HEADERS if name in response.headers}
-    return Kept(response.status_code, headers, bytes(response.body))
+    return StoredResponse(response.status_code, headers, bytes(response.body))
 
 
-def decode_response(stored: Kept) -> Response:
+def decode_response(stored: StoredResponse) -> Response:
     return Response(stored.body, stored.status, stored.headers)
 
 
-IDEMPOTENCY_CODEC = Form(encode_response, decode_response)
+IDEMPOTENCY_CODEC = ResponseCodec(encode_response, decode_response)
 
 
 def parse_if_match(if_match: str | None) -> int | None:
@@ -92,7 +94,7 @@ def parse_if_match(if_match: str | None) -> int | None:
 
     Versions only grow, so of several tags only the one with the highest version can still be current.
     """
-    if if_match is None or "*" in (tags := validators(if_match)):
+    if if_match is None or "*" in (tags := parse_etags(if_match)):
         return None
     versions = [tag.partition(".")[0] for tag in tags]
     parsed = (int(text) for text in versions if text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS)

@@ -3,24 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.graphql.engine import Answer, Engine, GraphQLRequest
+from gateway.graphql.engine import Engine, GraphQLRequest, GraphQLResponse
 from models.errors import PayloadTooLarge, ValidationError
 from resolvers.context import RequestContext
 
 
-def entries(parameters: list[Any], most: int) -> list[dict[str, Any]]:
+def parse_batch(parameters: list[Any], most: int) -> list[dict[str, Any]]:
     """The requests of a batch, if it may be one."""
     if not most:
-        raise ValidationError.of(body="must be one request; batches are not answered")
+        raise ValidationError.for_fields(body="must be one request; batches are not answered")
     if len(parameters) > most:
         raise PayloadTooLarge(f"A batch has at most {most} requests")
     if not parameters or not all(isinstance(entry, dict) for entry in parameters):
-        raise ValidationError.of(body="must be an array of requests, each a JSON object")
+        raise ValidationError.for_fields(body="must be an array of requests, each a JSON object")
     return parameters
 
 
-async def in_turn(engine: Engine, requests: Sequence[GraphQLRequest | Answer], ctx: RequestContext) -> Answer:
+async def execute_batch(
+    engine: Engine, requests: Sequence[GraphQLRequest | GraphQLResponse], ctx: RequestContext
+) -> GraphQLResponse:
     """One after the other, so that each sees what those before it wrote. Whatever comes of each, it is an answer."""
-    answers = [it if isinstance(it, Answer) else await engine.answer(it, ctx) for it in requests]
+    answers = [it if isinstance(it, GraphQLResponse) else await engine.execute(it, ctx) for it in requests]
     body = b"[" + b",".join(answer.body for answer in answers) + b"]"
-    return Answer(body, kind="batch", errors=[code for answer in answers for code in answer.errors])
+    return GraphQLResponse(body, kind="batch", errors=[code for answer in answers for code in answer.errors])

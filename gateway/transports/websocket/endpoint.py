@@ -11,44 +11,44 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.auth.request import identify_client
-from gateway.http.errors import refused
-from gateway.http.request_state import Visit, begun
-from gateway.http.responses import read
+from gateway.http.errors import error_response
+from gateway.http.request_state import RequestState, create_request_state
+from gateway.http.responses import decode_headers
 from gateway.limits import API
 from gateway.limits.headers import build_headers
-from gateway.transports.websocket.connection import GOING, Socket
+from gateway.transports.websocket.connection import GOING, GraphQLWebSocket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from gateway.wiring import get_state
-from models.errors import Refusal, Unavailable
+from models.errors import APIError, Unavailable
 
 
-class GraphQLSockets:
+class GraphQLWebSocketEndpoint:
     """The endpoint, as plain ASGI."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = begun(scope)
+        visit = create_request_state(scope)
         websocket = WebSocket(scope, receive, send)
         with suppress(WebSocketDisconnect):
             try:
-                await welcome(websocket, visit)
-            except Refusal as refusal:
-                await deny(websocket, visit, refused(scope, refusal))
+                await check_handshake(websocket, visit)
+            except APIError as refusal:
+                await reject(websocket, visit, error_response(scope, refusal))
             else:
-                await begin(websocket, visit)
+                await accept(websocket, visit)
 
 
-async def begin(websocket: WebSocket, visit: Visit) -> None:
+async def accept(websocket: WebSocket, visit: RequestState) -> None:
     """Speak the protocol; without it, say so in the one way that there is then."""
     if PROTOCOL in websocket.scope["subprotocols"]:
         await websocket.accept(PROTOCOL)
         with get_state(websocket).recorder.streams("websocket").time():
-            await Socket(websocket, visit).run()
+            await GraphQLWebSocket(websocket, visit).run()
     else:
         await websocket.accept()
         await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
 
 
-async def welcome(websocket: WebSocket, visit: Visit) -> None:
+async def check_handshake(websocket: WebSocket, visit: RequestState) -> None:
     """Before it is known who calls, a handshake counts by its address."""
     gateway = get_state(websocket)
     if gateway.streams.is_draining:
@@ -57,7 +57,11 @@ async def welcome(websocket: WebSocket, visit: Visit) -> None:
     await gateway.limits.check(API, visit.caller, visit)
 
 
-async def deny(websocket: WebSocket, visit: Visit, response: Response) -> None:
-    ours = *visit.headers, *read(build_headers(visit.standings)), (b"x-request-id", visit.request_id.encode())
+async def reject(websocket: WebSocket, visit: RequestState, response: Response) -> None:
+    ours = (
+        *visit.response_headers,
+        *decode_headers(build_headers(visit.limit_statuses)),
+        (b"x-request-id", visit.request_id.encode()),
+    )
     response.raw_headers.extend(ours)
     await websocket.send_denial_response(response)

@@ -5,22 +5,22 @@ from typing import Any
 
 import orjson
 
-from gateway.transports.http.parsing import reference_of
+from gateway.transports.http.parsing import parse_reference
 from models.errors import ValidationError
 
 PROTOCOL = "graphql-transport-ws"
 
 GOING_AWAY, TRY_AGAIN_LATER = 1012, 1013
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NO_SUCH_PROTOCOL = 4400, 4401, 4403, 4406
-INIT_TIMEOUT, ID_TAKEN, TOO_MANY_INITS, TERMINATED, BROKEN = 4408, 4409, 4429, 4499, 4500
+INIT_TIMEOUT, ID_TAKEN, TOO_MANY_INITS, TERMINATED, INTERNAL_ERROR = 4408, 4409, 4429, 4499, 4500
 LONGEST_REASON = 123
 """Bytes that a closing frame has room for."""
 
 INIT, SUBSCRIBE, COMPLETE, PING, PONG = "connection_init", "subscribe", "complete", "ping", "pong"
-OF_CLIENTS = (INIT, SUBSCRIBE, COMPLETE, PING, PONG)
+CLIENT_MESSAGES = (INIT, SUBSCRIBE, COMPLETE, PING, PONG)
 
 
-class Closing(Exception):
+class WebSocketClose(Exception):
     """A socket's end: its code, and why."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -37,18 +37,18 @@ class Message:
     payload: dict[str, Any] | None = None
 
 
-def read(frame: dict[str, Any], most: int) -> Message:
+def parse_message(frame: dict[str, Any], most: int) -> Message:
     """A frame as a message. What the protocol does not know ends the socket, as the protocol says."""
     message = parsed(frame.get("text"), most)
     type, id, payload = message.get("type"), message.get("id"), message.get("payload")
-    if type not in OF_CLIENTS:
-        raise Closing(BAD_REQUEST, "The message's type is none that a client may send")
+    if type not in CLIENT_MESSAGES:
+        raise WebSocketClose(BAD_REQUEST, "The message's type is none that a client may send")
     if not isinstance(payload, dict | None):
-        raise Closing(BAD_REQUEST, "A payload is an object")
+        raise WebSocketClose(BAD_REQUEST, "A payload is an object")
     if type not in (SUBSCRIBE, COMPLETE):
         return Message(type, payload=payload)
     if not isinstance(id, str) or not id:
-        raise Closing(BAD_REQUEST, f"{type} has an id, which is text")
+        raise WebSocketClose(BAD_REQUEST, f"{type} has an id, which is text")
     if type == SUBSCRIBE:
         check_request(payload or {})
     return Message(type, id, payload)
@@ -56,36 +56,36 @@ def read(frame: dict[str, Any], most: int) -> Message:
 
 def parsed(text: str | None, most: int) -> dict[str, Any]:
     if text is None:
-        raise Closing(BAD_REQUEST, "Messages are text")
+        raise WebSocketClose(BAD_REQUEST, "Messages are text")
     if len(text) > most or (not text.isascii() and len(text.encode()) > most):
-        raise Closing(BAD_REQUEST, f"Messages have at most {most} bytes")
+        raise WebSocketClose(BAD_REQUEST, f"Messages have at most {most} bytes")
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
-        raise Closing(BAD_REQUEST, "Messages are JSON objects")
+        raise WebSocketClose(BAD_REQUEST, "Messages are JSON objects")
     return message
 
 
 def check_request(payload: dict[str, Any]) -> None:
     if not isinstance(payload.get("operationName"), str | None):
-        raise Closing(BAD_REQUEST, "An operationName is text")
+        raise WebSocketClose(BAD_REQUEST, "An operationName is text")
     if not all(isinstance(payload.get(name), dict | None) for name in ("variables", "extensions")):
-        raise Closing(BAD_REQUEST, "Variables and extensions are objects")
+        raise WebSocketClose(BAD_REQUEST, "Variables and extensions are objects")
     try:
-        reference = reference_of(payload, None)
+        reference = parse_reference(payload, None)
     except ValidationError as refusal:
-        raise Closing(BAD_REQUEST, refusal.message) from refusal
+        raise WebSocketClose(BAD_REQUEST, refusal.message) from refusal
     if not isinstance(payload.get("query"), str | None if reference else str):
-        raise Closing(BAD_REQUEST, "subscribe has a query, which is text, or names a document")
+        raise WebSocketClose(BAD_REQUEST, "subscribe has a query, which is text, or names a document")
 
 
-def simple(type: str, payload: dict[str, Any] | None = None) -> str:
+def encode(type: str, payload: dict[str, Any] | None = None) -> str:
     return orjson.dumps({"type": type} if payload is None else {"type": type, "payload": payload}).decode()
 
 
-class Envelope:
+class MessageEncoder:
     """Puts what an engine says, which is JSON already, into the messages of one operation."""
 
     def __init__(self, id: str) -> None:

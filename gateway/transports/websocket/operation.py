@@ -4,26 +4,26 @@ import time
 from functools import partial
 from typing import Protocol
 
-from gateway.graphql.engine import Answer, GraphQLRequest
-from gateway.graphql.request import answered
+from gateway.graphql.engine import GraphQLRequest, GraphQLResponse
+from gateway.graphql.request import build_response
 from gateway.http.errors import OF_CODE
-from gateway.http.request_state import Visit, present
+from gateway.http.request_state import RequestState, current
 from gateway.limits import API
 from gateway.limits.open_streams import RETRY_AFTER_SECONDS
 from gateway.observability.logging import log_request
 from gateway.persisted.client_info import Client
 from gateway.transports.login_attempts import limit_login_attempts
-from gateway.transports.websocket.messages import Envelope
-from gateway.wiring import Gateway
+from gateway.transports.websocket.messages import MessageEncoder
+from gateway.wiring import AppState
 from models import Viewer
-from models.errors import CursorExpired, RateLimited, Refusal
+from models.errors import APIError, CursorExpired, RateLimited
 from resolvers.context import RequestContext
 
 
-class Line(Protocol):
+class OperationConnection(Protocol):
     """The socket, as its operations know it."""
 
-    gateway: Gateway
+    gateway: AppState
     scope: dict
     client: Client
 
@@ -32,38 +32,38 @@ class Line(Protocol):
 
     def context(self, request_id: str) -> RequestContext: ...
 
-    async def say(self, text: str) -> None: ...
+    async def send(self, text: str) -> None: ...
 
-    def forget(self, operation: "Operating") -> bool:
+    def release_id(self, operation: "SocketOperation") -> bool:
         """The operation's id is free again; False if it was already, for then nobody waits for an answer."""
 
 
-class Operating:
+class SocketOperation:
     """An operation from its `subscribe` to its `complete`, with a request id and a line in the log of its own."""
 
-    def __init__(self, line: Line, id: str, request: GraphQLRequest, visit: Visit) -> None:
+    def __init__(self, line: OperationConnection, id: str, request: GraphQLRequest, visit: RequestState) -> None:
         self.line, self.id, self.request, self.visit = line, id, request, visit
-        self.envelope = Envelope(id)
-        self.goes_on = False
+        self.envelope = MessageEncoder(id)
+        self.is_subscription = False
         """Whether it turned out to be a subscription."""
-        self.may_write = False
+        self.is_executing = False
         """Whether the engine is at it, so that it must not be broken off."""
 
     async def run(self) -> None:
         started, self.visit.status = time.perf_counter(), 200
-        present.set(self.visit)
+        current.set(self.visit)
         ctx = self.line.context(self.visit.request_id)
         ctx.charge = partial(self.line.gateway.limits.charge_cost, self.visit)
         try:
             await self.line.gateway.limits.check(API, self.visit.caller, self.visit)
             await self.resolve()
             await limit_login_attempts(self.line.gateway, [self.request], self.visit)
-            self.goes_on = await self.line.gateway.engine.is_subscription(self.request)
-            self.visit.status = await (self.follow(ctx) if self.goes_on else self.answer(ctx))
-        except Refusal as refusal:
-            self.visit.status = await self.refuse(answered(None, [refusal], None, self.visit.request_id))
+            self.is_subscription = await self.line.gateway.engine.is_subscription(self.request)
+            self.visit.status = await (self.stream(ctx) if self.is_subscription else self.answer(ctx))
+        except APIError as refusal:
+            self.visit.status = await self.send_error(build_response(None, [refusal], None, self.visit.request_id))
         finally:
-            self.line.forget(self)
+            self.line.release_id(self)
             seconds = time.perf_counter() - started
             self.line.gateway.recorder.record_operation(self.visit, seconds)
             log_request({"method": "WS", "path": self.line.scope["path"]}, self.visit, seconds)
@@ -71,40 +71,44 @@ class Operating:
     async def resolve(self) -> None:
         """Learn which document is meant, and whether it may be asked."""
         persisted = self.line.gateway.persisted
-        if self.request.reference or persisted.heeds_texts:
-            self.request = await persisted.resolved(self.request, self.line.client)
+        if self.request.reference or persisted.inspects_documents:
+            self.request = await persisted.resolve(self.request, self.line.client)
 
     async def answer(self, ctx: RequestContext) -> int:
-        gateway, self.may_write = self.line.gateway, True
-        with gateway.work.one():
-            answer = await gateway.engine.answer(self.request, ctx)
-        if not answer.executed:
-            return await self.refuse(answer)
-        self.visit.operation, self.visit.kind, self.visit.codes = answer.operation, answer.kind, tuple(answer.errors)
-        if self.line.forget(self):
-            await self.line.say(self.envelope.next(answer.body))
-            await self.line.say(self.envelope.complete())
+        gateway, self.is_executing = self.line.gateway, True
+        with gateway.in_flight.slot():
+            answer = await gateway.engine.execute(self.request, ctx)
+        if not answer.has_data:
+            return await self.send_error(answer)
+        self.visit.operation, self.visit.operation_type, self.visit.codes = (
+            answer.operation,
+            answer.kind,
+            tuple(answer.errors),
+        )
+        if self.line.release_id(self):
+            await self.line.send(self.envelope.next(answer.body))
+            await self.line.send(self.envelope.complete())
         return 200
 
-    async def follow(self, ctx: RequestContext) -> int:
+    async def stream(self, ctx: RequestContext) -> int:
         """Until it is broken off, or the log no longer reaches it."""
         gateway, line = self.line.gateway, self.line
         subscription = await gateway.engine.subscribe(self.request, ctx, gateway.log)
-        if isinstance(subscription, Answer):
-            return await self.refuse(subscription)
+        if isinstance(subscription, GraphQLResponse):
+            return await self.send_error(subscription)
         self.visit.operation = subscription.name
         while True:
             try:
                 told = await subscription.next(lambda: line.viewer)
             except CursorExpired as refusal:
-                return await self.refuse(answered(None, [refusal], subscription.name, ctx.request_id))
-            await line.say(self.envelope.next(told.body))
+                return await self.send_error(build_response(None, [refusal], subscription.name, ctx.request_id))
+            await line.send(self.envelope.next(told.body))
 
     async def refuse_one_too_many(self) -> None:
-        await self.refuse(answered(None, [RateLimited(RETRY_AFTER_SECONDS)], None, self.visit.request_id))
+        await self.send_error(build_response(None, [RateLimited(RETRY_AFTER_SECONDS)], None, self.visit.request_id))
 
-    async def refuse(self, answer: Answer) -> int:
+    async def send_error(self, answer: GraphQLResponse) -> int:
         self.visit.operation, self.visit.codes = answer.operation, tuple(answer.errors)
-        if self.line.forget(self):
-            await self.line.say(self.envelope.error(answer.body))
+        if self.line.release_id(self):
+            await self.line.send(self.envelope.error(answer.body))
         return OF_CODE[answer.errors[0]].status

@@ -13,13 +13,13 @@ from resolvers.tokens import Tokens
 from tests.live.listening import Listening
 from tests.live.subscribers import socket
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import sign_token
 from tests.support.servers import ORIGIN, SECRET
 
 pytestmark = pytest.mark.anyio
 
-INVALID = Refusal("UNAUTHORIZED", "The access token is not valid or has expired")
+INVALID = ErrorResponse("UNAUTHORIZED", "The access token is not valid or has expired")
 VIEWER = {"query": "{ viewer { name } }"}
 
 
@@ -115,7 +115,9 @@ async def test_the_role_in_a_token_is_not_trusted(server, author):
 async def test_an_unknown_session_is_rejected(server, author):
     """Even if the token is signed with the secret."""
     stray = Account("", "", "", sign({**get_claims(author.access_token), "sid": str(new_id())}), "")
-    assert await Rest(server.anonymous).me(stray) == Refusal("UNAUTHORIZED", "The session has ended; sign in again")
+    assert await Rest(server.anonymous).me(stray) == ErrorResponse(
+        "UNAUTHORIZED", "The session has ended; sign in again"
+    )
 
 
 async def test_the_session_of_another_account_is_rejected(server, author, stranger):

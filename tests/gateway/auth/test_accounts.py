@@ -9,25 +9,27 @@ import pytest
 from argon2 import Type, extract_parameters
 from sqlalchemy import delete
 
-from gateway.adapters.storage import storage_of
-from gateway.tasks.cleanup import housekeeping
+from gateway.adapters.storage import create_storage
+from gateway.tasks.cleanup import run_cleanup_jobs
 from models import RefreshToken, Role, User, Viewer, new_id, utcnow
 from models.errors import NotFound
-from resolvers import passwords, sessions
+from resolvers import cleanup, passwords
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
 from tests.support.accounts import DEAR, Account, family, used
-from tests.support.callers import Refusal
+from tests.support.callers import ErrorResponse
 from tests.support.servers import SECRET
 from tests.support.waiting import within
 from tests.support.writing import CONTENT, change_row, sizes
 
 PASSWORD = "correct horse battery"
-WRONG = Refusal("UNAUTHORIZED", "Wrong email address or password")
-NOT_SIGNED_IN = Refusal("UNAUTHORIZED", "Sign in first")
-ENDED = Refusal("UNAUTHORIZED", "The session has ended; sign in again")
-REUSED = Refusal("UNAUTHORIZED", "The refresh token has already been used; sign in again")
-JUST_USED = Refusal("UNAUTHORIZED", "The refresh token has just been used; use the tokens that it was exchanged for")
+WRONG = ErrorResponse("UNAUTHORIZED", "Wrong email address or password")
+NOT_SIGNED_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
+ENDED = ErrorResponse("UNAUTHORIZED", "The session has ended; sign in again")
+REUSED = ErrorResponse("UNAUTHORIZED", "The refresh token has already been used; sign in again")
+JUST_USED = ErrorResponse(
+    "UNAUTHORIZED", "The refresh token has just been used; use the tokens that it was exchanged for"
+)
 
 
 def ann(**changes: str) -> dict[str, str]:
@@ -79,14 +81,14 @@ async def test_an_address_can_be_registered_once(api, server):
     """Not case sensitive; the existing account does not change."""
     await register(api)
     refusal = await api.register(**ann(email="ANN@example.com", name="Another Ann"))
-    assert refusal == Refusal("CONFLICT", "That email address is already registered")
+    assert refusal == ErrorResponse("CONFLICT", "That email address is already registered")
     assert await sizes(server.db, [User]) == {"users": 1}
 
 
 async def test_of_concurrent_registrations_of_one_address_one_succeeds(api, server):
     """The others are conflicts."""
     answers = await asyncio.gather(*(api.register(**ann()) for _ in range(4)))
-    codes = sorted(answer.code if isinstance(answer, Refusal) else "" for answer in answers)
+    codes = sorted(answer.code if isinstance(answer, ErrorResponse) else "" for answer in answers)
     assert codes == ["", "CONFLICT", "CONFLICT", "CONFLICT"]
     assert await sizes(server.db, [User, RefreshToken]) == {"users": 1, "refresh_tokens": 1}
 
@@ -199,7 +201,7 @@ async def test_of_concurrent_refreshes_one_succeeds(rest, api):
     """And the session continues."""
     first = await api.register(**ann())
     answers = await asyncio.gather(*(rest.refresh(first["refreshToken"]) for _ in range(4)))
-    (refreshed,) = [answer for answer in answers if not isinstance(answer, Refusal)]
+    (refreshed,) = [answer for answer in answers if not isinstance(answer, ErrorResponse)]
     assert [answer for answer in answers if answer is not refreshed] == [JUST_USED] * 3
     assert await rest.me(to_account(refreshed)) == first["user"]
     assert (await rest.refresh(refreshed["refreshToken"]))["user"] == first["user"]
@@ -219,7 +221,7 @@ async def test_an_expired_refresh_token_is_rejected(rest, server, api):
         for token in await session.scalars(RefreshToken.__table__.select().with_only_columns(RefreshToken.id)):
             row = await session.get_one(RefreshToken, token)
             row.expires_at -= timedelta(days=31)
-    assert await rest.refresh(issued["refreshToken"]) == Refusal(
+    assert await rest.refresh(issued["refreshToken"]) == ErrorResponse(
         "UNAUTHORIZED", "The refresh token is not valid or has expired"
     )
 
@@ -250,7 +252,7 @@ async def test_a_promotion_applies_at_once(api, server, author):
     """To existing tokens as well."""
     draft = await api.create(author, title="A draft", content=CONTENT)
     reader = await server.account("Reader")
-    assert isinstance(await api.update(reader, draft["id"], title="Edited"), Refusal)
+    assert isinstance(await api.update(reader, draft["id"], title="Edited"), ErrorResponse)
     await promote(server.db, reader.email.upper())
     assert (await api.update(reader, draft["id"], title="Edited"))["title"] == "Edited"
     assert (await api.me(reader))["role"] == "ADMIN"
@@ -266,7 +268,7 @@ async def test_a_demotion_applies_at_once(api, server, admin, author):
     """To existing tokens as well."""
     draft = await api.create(author, title="A draft", content=CONTENT)
     await change_row(server.db, User, admin.id, role=Role.USER)
-    assert await api.update(admin, draft["id"], title="Edited") == Refusal("NOT_FOUND", "Post not found")
+    assert await api.update(admin, draft["id"], title="Edited") == ErrorResponse("NOT_FOUND", "Post not found")
 
 
 async def test_the_token_of_a_deleted_account_is_rejected(api, server):
@@ -317,7 +319,7 @@ async def test_an_invalid_bearer_token_is_rejected_by_every_endpoint(server, tok
 
 async def test_expired_refresh_tokens_are_deleted(rest, server, monkeypatch):
     """In batches. Used tokens of an active session are kept, to detect their reuse."""
-    monkeypatch.setattr("resolvers.sessions.AT_ONCE", 2)
+    monkeypatch.setattr("resolvers.cleanup.TOKEN_BATCH_SIZE", 2)
     first = await rest.register(**ann())
     second = await rest.refresh(first["refreshToken"])
     viewer, long_ago = UUID(first["user"]["id"]), utcnow() - timedelta(days=2)
@@ -325,7 +327,7 @@ async def test_expired_refresh_tokens_are_deleted(rest, server, monkeypatch):
         for token in "abcde":
             session.add(family(viewer, new_id(), token, long_ago - utcnow()))
         session.add(family(viewer, new_id(), "just now", timedelta(seconds=-1)))
-    assert [await sessions.forget(server.db) for _ in range(2)] == [5, 0]
+    assert [await cleanup.delete_expired_tokens(server.db) for _ in range(2)] == [5, 0]
     assert await sizes(server.db, [RefreshToken]) == {"refresh_tokens": 3}
     await used(server.db)
     assert await rest.refresh(first["refreshToken"]) == REUSED
@@ -337,7 +339,7 @@ async def test_expired_refresh_tokens_are_deleted_in_the_background(server, auth
     monkeypatch.setattr("gateway.tasks.cleanup.OFTEN", timedelta(milliseconds=20))
     async with server.db.writing() as session:
         session.add(family(UUID(author.id), new_id(), "old", timedelta(days=-2)))
-    async with housekeeping(server.db, storage_of(f"file://{tmp_path}"), timedelta(days=7)), within(5):
+    async with run_cleanup_jobs(server.db, create_storage(f"file://{tmp_path}"), timedelta(days=7)), within(5):
         while await sizes(server.db, [RefreshToken]) != {"refresh_tokens": 1}:  # noqa: ASYNC110 - a row has no event
             await asyncio.sleep(0.02)
 

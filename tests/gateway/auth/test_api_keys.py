@@ -12,7 +12,7 @@ from resolvers.tokens import hash_token
 from tests.live.listening import Listening
 from tests.live.subscribers import EVENTS, socket
 from tests.support.api_keys import READ_ONLY, READ_WRITE, create_machine, get_key_row
-from tests.support.callers import Refusal, rest_result
+from tests.support.callers import ErrorResponse, rest_result
 from tests.support.servers import ORIGIN
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
@@ -20,8 +20,8 @@ from tests.support.writing import CONTENT
 pytestmark = pytest.mark.anyio
 
 POST = {"title": "By a machine", "content": CONTENT}
-INVALID = Refusal("UNAUTHORIZED", "The API key is not valid, has expired or was revoked")
-FORBIDDEN = Refusal("FORBIDDEN", "This API key may only read")
+INVALID = ErrorResponse("UNAUTHORIZED", "The API key is not valid, has expired or was revoked")
+FORBIDDEN = ErrorResponse("FORBIDDEN", "This API key may only read")
 VIEWER = {"query": "{ viewer { name role email } }"}
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway.settings import WrongSettings
+from gateway.settings import InvalidSettings
 from models import Identity, User
 from tests.clients.packages import MINUTES, packages
 from tests.live.listening import Listening
@@ -302,5 +302,5 @@ async def test_a_handshake_with_too_long_headers_gets_431(listen, sqlite_url):
 
 def test_a_short_secret_stops_the_start_in_production():
     """With it anybody could make cookies."""
-    with pytest.raises(WrongSettings, match=r"^AUTHJS_SECRET: "):
+    with pytest.raises(InvalidSettings, match=r"^AUTHJS_SECRET: "):
         settings_for("sqlite+aiosqlite:///x.db", environment="production", authjs_secret="short")

@@ -8,12 +8,12 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from gateway.auth import jwks
-from gateway.settings import WrongSettings
+from gateway.settings import InvalidSettings
 from models import Identity, User
 from tests.live.listening import Listening
 from tests.live.subscribers import socket
 from tests.support.accounts import Account
-from tests.support.callers import GraphQL, Refusal, Rest
+from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import AUDIENCE, GENERATE_KEY, IdentityProvider, sign_token
 from tests.support.servers import SECRET, Server, serving, settings_for
 from tests.support.waiting import wait_until
@@ -22,8 +22,8 @@ from tests.support.writing import CONTENT, sizes
 pytestmark = pytest.mark.anyio
 
 POST = {"title": "From elsewhere", "content": CONTENT}
-INVALID = Refusal("UNAUTHORIZED", "The access token is not valid or has expired")
-UNREACHABLE = Refusal("UNAVAILABLE", "The identity provider's keys cannot be fetched; try again")
+INVALID = ErrorResponse("UNAUTHORIZED", "The access token is not valid or has expired")
+UNREACHABLE = ErrorResponse("UNAVAILABLE", "The identity provider's keys cannot be fetched; try again")
 
 
 def bearer(token: str) -> Account:
@@ -304,5 +304,5 @@ async def test_sockets_and_streams_end_with_their_token(provider, listen, sqlite
 def test_an_incomplete_or_unsafe_provider_stops_the_start(changes, name):
     """With the name of the wrong setting."""
     complete = {"auth_jwks_url": "https://id.example/keys", "auth_issuer": "https://id.example", "auth_audience": "api"}
-    with pytest.raises(WrongSettings, match=f"^{name}: "):
+    with pytest.raises(InvalidSettings, match=f"^{name}: "):
         settings_for("sqlite+aiosqlite:///x.db", **{**complete, **changes})

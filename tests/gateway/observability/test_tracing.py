@@ -124,7 +124,7 @@ async def test_calls_to_other_services_have_spans(collector, sqlite_url):
                 response = await server.anonymous.post("/graphql", json=checkout, headers=viewer.headers)
                 assert "errors" not in response.json()
     assert collector.one("storage put").kind == "client"
-    assert collector.one("payments open").parent_id == collector.one("mutation").span_id
+    assert collector.one("payments create_session").parent_id == collector.one("mutation").span_id
     chat_span = collector.one("chat gpt-5-mini")
     assert chat_span.about["gen_ai.request.model"] == "gpt-5-mini"
     assert b"secret question" not in collector.raw

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Event, Post
-from resolvers.events import Fact
+from resolvers.events import EventType
 from tests.support.accounts import Account
 from tests.support.servers import Server
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
@@ -50,8 +50,8 @@ async def test_a_client_may_disconnect_at_any_point(server: Server, author: Acco
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await asyncio.wait([leaving])
             assert (await staying).status_code in (200, 201)
-    await wait_until(lambda: not gateway.db.pool.busy and not gateway.work.now)
+    await wait_until(lambda: not gateway.db.pool.busy and not gateway.in_flight.now)
     async with server.db.reading() as session:
         posts = await session.scalar(select(func.count()).select_from(Post))
-        facts = await session.scalar(select(func.count()).where(Event.type == Fact.POST_CREATED))
+        facts = await session.scalar(select(func.count()).where(Event.type == EventType.POST_CREATED))
     assert ROUNDS * 3 <= posts == facts

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.app import create_app
-from gateway.cli.migrations import Behind
-from gateway.settings import WrongSettings
+from gateway.cli.migrations import DatabaseNotMigrated
+from gateway.settings import InvalidSettings
 from models.migrations import downgrade
 from tests.live.listening import Listening, listening
 from tests.support.raw_http import TYPENAME_RESULT, exchange, get, open_raw_connection, post_graphql
@@ -30,7 +30,7 @@ async def live(sqlite_url: str) -> AsyncIterator[Listening]:
 async def test_an_invalid_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is opened."""
     monkeypatch.setenv("DATABASE_URL", "oracle://")
-    with pytest.raises(WrongSettings, match="DATABASE_URL"):
+    with pytest.raises(InvalidSettings, match="DATABASE_URL"):
         create_app()
 
 
@@ -38,7 +38,7 @@ async def test_production_does_not_migrate_postgres_by_itself(unused_database) -
     """Other servers may be running on it."""
     url = await unused_database("postgres")
     await downgrade(url, "base")
-    with pytest.raises(Behind, match="gateway migrate"):
+    with pytest.raises(DatabaseNotMigrated, match="gateway migrate"):
         async with serving(url, environment="production"):
             pass
     async with serving(url) as server:

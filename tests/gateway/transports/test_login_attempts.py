@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.graphql.documents.limits import DocumentLimits
-from gateway.graphql.documents.operation import read
+from gateway.graphql.documents.operation import parse_operation
 from gateway.transports.login_attempts import login_response_keys
 from schema import schema
 
@@ -25,10 +25,10 @@ REGISTER = 'register(input: {name: "a", email: "b", password: "c"}) { expiresIn 
     ],
 )  # fmt: skip
 def test_each_response_key_is_an_attempt(document: str, attempts: int) -> None:
-    assert len(login_response_keys(read(schema._schema, DocumentLimits(), document))) == attempts
+    assert len(login_response_keys(parse_operation(schema._schema, DocumentLimits(), document))) == attempts
 
 
 def test_only_the_requested_operation_counts() -> None:
     document = f"mutation A {{ a: {LOGIN} }} mutation B {{ b: {LOGIN} c: {LOGIN} }}"
-    operations = [read(schema._schema, DocumentLimits(), document, name) for name in "AB"]
+    operations = [parse_operation(schema._schema, DocumentLimits(), document, name) for name in "AB"]
     assert [len(login_response_keys(operation)) for operation in operations] == [1, 2]
