@@ -1,4 +1,4 @@
-"""The entities, what may be refused, and the database. Knows nothing of the other rooms."""
+"""Entities with their visibility rules, the error tree, the database and its migrations."""
 
 from models.api_keys import ApiKey
 from models.base import Entity, UTCDateTime, new_id, utcnow

@@ -1,4 +1,4 @@
-"""What every entity shares: an id, moments in UTC, and a rule that says who may see a row."""
+"""The base classes of tables: ids, timestamps in UTC and the visibility rule."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,11 +22,11 @@ SQLModel.metadata.naming_convention = {
 }
 
 BINARY_COLLATION = String().with_variant(String(collation="C"), "postgresql")
-"""Text that both databases sort alike, whatever locale Postgres was set up with."""
+"""Text that both databases sort by code point, whatever the locale of Postgres is."""
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A point in time, kept in UTC with microseconds on both databases."""
+    """A timestamp in UTC with microseconds, on both databases."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -39,7 +39,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def new_id() -> UUID:
-    """A UUID of version 7: unique across tables, and later ones sort later."""
+    """Return a UUID of version 7: unique across tables and sortable by creation time."""
     return uuid_utils.compat.uuid7()
 
 
@@ -48,14 +48,14 @@ def utcnow() -> datetime:
 
 
 class Row(SQLModel):
-    """Rows that are quickly made: SQLModel's own way finds out anew for each what its fields begin as."""
+    """The base class of tables. Its constructor looks up the fields' defaults once per class, not once per row."""
 
     def __init__(self, **values: Any) -> None:
-        begins, made = defaults(type(self))
-        self.__dict__.update(begins)
-        for name, make in made.items():
+        static, factories = defaults(type(self))
+        self.__dict__.update(static)
+        for name, factory in factories.items():
             if name not in values:
-                self.__dict__[name] = make()
+                self.__dict__[name] = factory()
         for name, value in values.items():
             if name in plain_columns(type(self)):
                 self.__dict__[name] = value
@@ -66,22 +66,21 @@ class Row(SQLModel):
 
 @cache
 def defaults(table: type[Row]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
-    """What its fields are where nothing is said of them, and what makes that of the others."""
+    """Return the default values and the default factories of a table's optional fields."""
     optional = {name: field for name, field in table.model_fields.items() if not field.is_required()}
-    made = {name: field.default_factory for name, field in optional.items() if field.default_factory}
-    return {name: field.default for name, field in optional.items() if name not in made}, made
+    factories = {name: field.default_factory for name, field in optional.items() if field.default_factory}
+    return {name: field.default for name, field in optional.items() if name not in factories}, factories
 
 
 @cache
 def plain_columns(table: type[Row]) -> frozenset[str]:
-    """The columns of which nobody listens to what they are set to."""
+    """Return the columns without listeners for their `set` event."""
     return frozenset(name for name in columns(table) if not getattr(table, name).impl.dispatch.set)
 
 
 def column_values(row: SQLModel) -> dict[str, Any]:
-    """What is written, or to be written, of a row."""
-    kept = row.__dict__
-    return {name: kept.get(name) for name in columns(type(row))}
+    """Return a row's values by column name, without loading any."""
+    return {name: row.__dict__.get(name) for name in columns(type(row))}
 
 
 @cache
@@ -90,15 +89,15 @@ def columns(table: type[SQLModel]) -> tuple[str, ...]:
 
 
 class Entity(Row):
-    """A table with an id. Everybody sees its rows, unless `visible_to` says otherwise."""
+    """A table with an id. Its rows are visible to everyone, unless it overrides `visible_to`."""
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """The rule that is added wherever this table is read, at any depth."""
+        """Return the condition that the read engine adds wherever it reads this table, at any depth."""
         return true()
 
 
 LAZY_RAISE = {"lazy": "raise"}
-"""For relationships: never loaded by accident; whoever wants one says so."""
+"""Relationship option: raise an error instead of loading rows implicitly."""

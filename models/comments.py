@@ -23,7 +23,7 @@ class Comment(Entity, table=True):
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """A comment is seen by those who see its post (whose own rule applies inside)."""
+        """A comment is visible if its post is. The engine adds the rule of `Post` to the subquery."""
         return select(Post.id).where(Post.id == cls.post_id).correlate(cls).exists()
 
 

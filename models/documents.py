@@ -7,19 +7,19 @@ from models.base import Row, UTCDateTime, utcnow
 
 
 class Document(Row, table=True):
-    """The text of a GraphQL document: a trusted one, or one that the ledger has met."""
+    """The text of a GraphQL document that is trusted or was used."""
 
     __tablename__ = "documents"
 
     sha256: str = Field(primary_key=True)
-    """Of the text, in hexadecimal."""
+    """SHA-256 of the text, in hexadecimal."""
     body: str
     operation: str | None = None
-    """What its operation is called, if it has a name, and just one."""
+    """The name of its operation, if it has a single operation with a name."""
 
 
 class DocumentId(Row, table=True):
-    """What clients ask for a document by. As long as it has one, the document is trusted."""
+    """An id that clients send instead of a document. A document with an id is trusted."""
 
     __tablename__ = "document_ids"
 
@@ -29,13 +29,13 @@ class DocumentId(Row, table=True):
 
 
 class DocumentUse(Row, table=True):
-    """A line of the ledger: that a version of a client asked for a document, how often, and when last."""
+    """The number of times that a version of a client has used a document, and the last time."""
 
     __tablename__ = "document_uses"
 
     sha256: str = Field(primary_key=True, foreign_key="documents.sha256")
     client_name: str = Field(primary_key=True)
-    """As it says of itself; empty of one that says nothing."""
+    """As the client states it; empty if it does not."""
     client_version: str = Field(primary_key=True)
     times: int = Field(default=0, sa_type=BigInteger)
     last_used_at: datetime = Field(sa_type=UTCDateTime, index=True)

@@ -1,4 +1,4 @@
-"""Everything a client may be refused with: one class, one status, one code, the same in both protocols.
+"""Errors that clients see: one class, one status and one code each, the same in both protocols.
 
     APIError
     ├── ValidationError            400  VALIDATION_ERROR     details: {field: [messages]}
@@ -23,14 +23,14 @@
     ├── NotConfigured              503  NOT_CONFIGURED
     └── Unavailable                503  UNAVAILABLE
 
-Whatever else is raised is a 500 INTERNAL_ERROR that never says why.
+Any other exception becomes a 500 INTERNAL_ERROR; its cause is only logged.
 """
 
 from typing import Any, ClassVar
 
 
 class APIError(Exception):
-    """A request refused, in words that a client may read."""
+    """An error whose message and details are shown to the client."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -43,13 +43,13 @@ class APIError(Exception):
 
 
 class ValidationError(APIError):
-    """`details` names the fields that are wrong, as clients spell them: `{field: [messages]}`."""
+    """Invalid input. `details` has the messages of each field, by the field's public name: `{field: [messages]}`."""
 
     status, code, default_message = 400, "VALIDATION_ERROR", "The input is not valid"
 
     def __init__(self, message: str | None = None, details: dict[str, list[str]] | None = None) -> None:
-        said = "; ".join(f"{field}: {messages[0]}" for field, messages in (details or {}).items())
-        super().__init__(message or said, details)
+        summary = "; ".join(f"{field}: {messages[0]}" for field, messages in (details or {}).items())
+        super().__init__(message or summary, details)
 
     @classmethod
     def for_fields(cls, **fields: str) -> "ValidationError":
@@ -57,7 +57,7 @@ class ValidationError(APIError):
 
 
 class InvalidSignature(APIError):
-    status, code, default_message = 400, "INVALID_SIGNATURE", "The signature does not verify"
+    status, code, default_message = 400, "INVALID_SIGNATURE", "The signature is not valid"
 
 
 class Unauthorized(APIError):
@@ -65,15 +65,15 @@ class Unauthorized(APIError):
 
 
 class Forbidden(APIError):
-    status, code, default_message = 403, "FORBIDDEN", "That is not allowed"
+    status, code, default_message = 403, "FORBIDDEN", "Not allowed"
 
 
 class NotFound(APIError):
     status, code, default_message = 404, "NOT_FOUND", "Not found"
 
     @classmethod
-    def for_entity(cls, thing: str) -> "NotFound":
-        return cls(f"{thing} not found")
+    def for_entity(cls, name: str) -> "NotFound":
+        return cls(f"{name} not found")
 
 
 class MethodNotAllowed(APIError):
@@ -81,19 +81,19 @@ class MethodNotAllowed(APIError):
 
 
 class NotAcceptable(APIError):
-    status, code, default_message = 406, "NOT_ACCEPTABLE", "None of the accepted media types can be given"
+    status, code, default_message = 406, "NOT_ACCEPTABLE", "None of the accepted media types is available"
 
 
 class Conflict(APIError):
-    status, code, default_message = 409, "CONFLICT", "That conflicts with what is there"
+    status, code, default_message = 409, "CONFLICT", "The request conflicts with existing data"
 
 
 class CursorExpired(APIError):
-    status, code, default_message = 410, "CURSOR_EXPIRED", "The log no longer reaches back to that cursor"
+    status, code, default_message = 410, "CURSOR_EXPIRED", "The event log no longer contains this cursor"
 
 
 class PreconditionFailed(APIError):
-    status, code, default_message = 412, "PRECONDITION_FAILED", "It has changed since you read it"
+    status, code, default_message = 412, "PRECONDITION_FAILED", "The object has changed since you read it"
 
 
 class PayloadTooLarge(APIError):
@@ -101,7 +101,7 @@ class PayloadTooLarge(APIError):
 
 
 class UnsupportedMediaType(APIError):
-    status, code, default_message = 415, "UNSUPPORTED_MEDIA_TYPE", "That media type is not supported"
+    status, code, default_message = 415, "UNSUPPORTED_MEDIA_TYPE", "The media type is not supported"
 
 
 class RangeNotSatisfiable(APIError):
@@ -109,39 +109,39 @@ class RangeNotSatisfiable(APIError):
 
 
 class IdempotencyMismatch(APIError):
-    status, code, default_message = 422, "IDEMPOTENCY_MISMATCH", "This Idempotency-Key was given to another request"
+    status, code, default_message = 422, "IDEMPOTENCY_MISMATCH", "This Idempotency-Key was used for another request"
 
 
 class RateLimited(APIError):
     status, code, default_message = 429, "RATE_LIMITED", "Too many requests"
 
     def __init__(self, retry_after: int) -> None:
-        """`retry_after` in whole seconds."""
+        """Set the seconds to wait, a whole number."""
         super().__init__(details={"retryAfter": retry_after})
 
 
 class PersistedQueryNotFound(APIError):
-    """In Apollo's words and with its status, by which its clients know to send the document as well."""
+    """Apollo's message and status, after which its clients send the document as well."""
 
     status, code, default_message = 200, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"
 
 
 class PersistedQueryNotSupported(APIError):
-    """The same, by which they know to send documents from now on."""
+    """Apollo's message and status, after which its clients always send documents."""
 
     status, code, default_message = 200, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"
 
 
 class UntrustedDocument(APIError):
-    status, code, default_message = 403, "DOCUMENT_NOT_TRUSTED", "Only trusted documents are answered here"
+    status, code, default_message = 403, "DOCUMENT_NOT_TRUSTED", "Only trusted documents are accepted"
 
 
 class UpstreamError(APIError):
-    status, code, default_message = 502, "UPSTREAM_ERROR", "A service that this one depends on failed"
+    status, code, default_message = 502, "UPSTREAM_ERROR", "An external service failed"
 
 
 class NotConfigured(APIError):
-    status, code, default_message = 503, "NOT_CONFIGURED", "This is not configured here"
+    status, code, default_message = 503, "NOT_CONFIGURED", "This feature is not configured"
 
 
 class Unavailable(APIError):

@@ -9,7 +9,7 @@ from models.database.transaction import Transaction
 
 
 class Event(Row, table=True):
-    """A committed fact. Everything live comes from here."""
+    """An entry of the event log, which feeds, subscriptions, live queries and caches follow."""
 
     __tablename__ = "events"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -18,38 +18,37 @@ class Event(Row, table=True):
     type: str
     """Such as `post.published`."""
     entity_id: UUID
-    """What it is about: a post, a comment, an order."""
+    """The id of the post, comment or order that changed."""
     post_id: UUID | None = Field(default=None)
     actor_id: UUID | None = Field(default=None)
     hides_post: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """Whether it took the post from everyone's sight: who could see it until then is told that much."""
+    """True if the event made a public post invisible; subscribers who could see it are still notified."""
     was_public: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
-    """Whether everyone could see the post just before or just after it. What happens to a draft is its author's."""
+    """True if the post was public before or after the event. Events of drafts are visible to their authors only."""
     at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)
 
 
 PRUNED = "log.start"
-"""The type of the row that pruning leaves: the log was kept from there on, and reaches back no further."""
+"""The type of the row that pruning leaves at the start of the log."""
 
 BULK_CHANGE = "data.changed"
-"""The type of a row that tells nobody anything, but servers to forget what they know: rows were written in bulk, or are
-of a kind that no other event is about."""
+"""The type of a row that only invalidates the servers' caches, after a change that no other event describes."""
 
 
 def add_event(session: Transaction, event: Event) -> None:
-    """Have an event written at the end of the transaction."""
+    """Write an event at the end of the transaction."""
     session.events.append(event)
 
 
 def invalidate_all(session: Transaction) -> None:
-    """Have servers forget whatever they know, for changes that no other event tells of."""
+    """Invalidate all caches of all servers, after a change that no other event describes."""
     add_event(session, Event(type=BULK_CHANGE, entity_id=UUID(int=0), was_public=False))
 
 
 async def flush_events(session: Transaction) -> list[Event]:
-    """Write what was put aside, and say what it was.
+    """Write the transaction's events and return them.
 
-    An id is drawn as late as can be, so that ids and commits are in nearly one order.
+    Called just before the commit, so that ids and commits are nearly in the same order.
     """
     for event in session.events:
         await session.insert(event)

@@ -8,7 +8,7 @@ from models.base import Entity, UTCDateTime, utcnow
 
 
 class Identity(Entity, table=True):
-    """Somebody as another issuer of tokens knows them, and the account that they have here."""
+    """A user of an external token issuer, linked to an account."""
 
     __tablename__ = "identities"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)
@@ -16,9 +16,9 @@ class Identity(Entity, table=True):
     user_id: UUID = Field(foreign_key="users.id", index=True)
     issuer: str
     subject: str
-    """The issuer's own name for them, which it gives to nobody else."""
+    """The issuer's unique id of the user (`sub`)."""
     email: str | None = None
-    """What the issuer said their address is, in lower case; it need not be the account's."""
+    """The address that the issuer states, in lower case; it may differ from the account's."""
     created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
 
 

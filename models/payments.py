@@ -34,21 +34,21 @@ class Order(Entity, table=True):
     price_id: str
     quantity: int = 1
     amount_total: int | None = None
-    """In the currency's smallest unit, as Stripe counts."""
+    """In the currency's smallest unit."""
     currency: str | None = None
     created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
     paid_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """An order is the buyer's alone, and the admins'."""
+        """An order is visible to its buyer and to admins."""
         if viewer is None:
             return false()
         return true() if viewer.is_admin else cls.user_id == viewer.id
 
 
 class Subscription(Entity, table=True):
-    """What somebody pays for again and again, as Stripe last told of it."""
+    """A recurring payment, as described by the newest event of Stripe."""
 
     __tablename__ = "subscriptions"
 
@@ -56,25 +56,24 @@ class Subscription(Entity, table=True):
     stripe_subscription_id: str = Field(unique=True)
     stripe_customer_id: str
     status: str
-    """Stripe's own word: active, past_due, canceled, …"""
+    """Stripe's status: active, past_due, canceled, …"""
     current_period_end: datetime | None = Field(default=None, sa_type=UTCDateTime)
     updated_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
-    """When the event that it was last changed by was made at Stripe; older ones change nothing."""
+    """The time at Stripe of the event that last changed the row; older events do not change it."""
 
 
 class WebhookEvent(Entity, table=True):
-    """A delivery that was verified, kept whatever became of it: the ledger that makes an effect happen once."""
+    """A verified webhook event. Its row makes sure that the event takes effect once."""
 
     __tablename__ = "webhook_events"
 
     id: str = Field(primary_key=True)
-    """Stripe's own."""
+    """Stripe's id."""
     type: str
     status: WebhookStatus = Field(
         default=WebhookStatus.RECEIVED, sa_type=Enum(WebhookStatus, native_enum=False, length=16)
     )
     error: str | None = None
-    """Why it failed, for who mends it."""
     payload: dict[str, Any] = Field(sa_type=JSON)
     attempts: int = 0
     created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
@@ -82,7 +81,7 @@ class WebhookEvent(Entity, table=True):
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """What Stripe tells is for admins."""
+        """Webhook events are visible to admins."""
         return true() if viewer is not None and viewer.is_admin else false()
 
 

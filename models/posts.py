@@ -30,12 +30,12 @@ class Post(Entity, table=True):
     author_id: UUID = Field(foreign_key="users.id")
     category_id: UUID | None = Field(default=None, foreign_key="categories.id")
     published_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    """When it was first published."""
+    """The time of the first publication."""
     deleted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
     updated_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime)
     version: int = 1
-    """Counts the author's edits, not strangers' likes and comments."""
+    """Incremented by each edit, not by likes and comments."""
     comment_count: int = 0
     like_count: int = 0
     folded_title: str = Field(sa_type=BINARY_COLLATION)
@@ -49,12 +49,12 @@ class Post(Entity, table=True):
 
     @property
     def is_public(self) -> bool:
-        """`PUBLIC`, below, of this post."""
+        """True if everyone may see the post; `IS_PUBLIC` is the same as an SQL condition."""
         return self.status is PostStatus.PUBLISHED and self.deleted_at is None
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """Published posts are everyone's, others their author's; only admins see what was deleted."""
+        """Published posts are visible to everyone, others to their author; deleted ones only to admins."""
         published = cls.status == PostStatus.PUBLISHED
         if viewer is None:
             return and_(published, cls.deleted_at.is_(None))
@@ -65,7 +65,7 @@ class Post(Entity, table=True):
 
 @event.listens_for(Post.title, "set")
 def fold_title(post: Post, title: str, *_: Any) -> None:
-    """What is searched and sorted by follows what is written."""
+    """Keep the column that is searched and sorted by in step with the title."""
     post.folded_title = casefold_text(title)
 
 
@@ -83,10 +83,10 @@ class Like(Row, table=True):
 
 
 IS_PUBLIC = and_(Post.status == PostStatus.PUBLISHED, Post.deleted_at.is_(None))
-"""What lists show unless asked otherwise; the partial indexes below hold just these rows."""
+"""The condition of the partial indexes below; lists apply it by default."""
 
 for name, columns in {
-    "posts_public": (Post.id,),  # to count by: SQLite would rather read every post than count by one of the others
+    "posts_public": (Post.id,),  # SQLite does not use the larger ones below to count rows
     "posts_newest": (Post.created_at, Post.id),
     "posts_most_liked": (Post.like_count, Post.id),
     "posts_by_title": (Post.folded_title, Post.id),

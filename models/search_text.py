@@ -1,4 +1,4 @@
-"""Text with its case taken away, in every script: how `q` is compared and titles sorted, on both databases alike."""
+"""Case-insensitive search and sorting, for every script and alike on both databases."""
 
 from typing import Any
 from unicodedata import normalize
@@ -10,15 +10,16 @@ DOTTED_I, DOTLESS_I = "i\N{COMBINING DOT ABOVE}", "\N{LATIN SMALL LETTER DOTLESS
 
 
 def casefold_text(text: str) -> str:
-    """Unicode's caseless form: "STRASSE", "Straße" and their decomposed or full-width spellings are one.
+    """Return the form of a text that is equal for "STRASSE", "Straße" and their decomposed or full-width spellings.
 
-    So are the four letters i of Turkish, whose cases no rule can pair without knowing the language.
+    This is Unicode's compatibility caseless form (NFKC). The four letters i of Turkish become one as well, because
+    their cases cannot be matched without knowing the language.
     """
     return normalize("NFKC", normalize("NFKC", text).casefold()).replace(DOTTED_I, "i").replace(DOTLESS_I, "i")
 
 
 class LikePattern(TypeDecorator[str]):
-    """A LIKE pattern for text found anywhere in folded text; LIKE's own wildcards are taken literally."""
+    """A LIKE pattern that matches a casefolded text anywhere. Wildcards in the text are escaped."""
 
     impl = Text
     cache_ok = True

@@ -1,4 +1,4 @@
-"""What posts are filed under: one category, any number of tags."""
+"""Categories and tags. A post has at most one category and any number of tags."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ class Category(Entity, table=True):
 
 
 class Tag(Entity, table=True):
-    """A tag is its slug; whoever used it first decided how it is spelled."""
+    """A tag, identified by its slug. Its name is spelled as in its first use."""
 
     __tablename__ = "tags"
 

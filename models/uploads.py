@@ -13,35 +13,35 @@ class Upload(Entity, table=True):
     __tablename__ = "uploads"
 
     name: str = Field(unique=True)
-    """What it is called in storage and at `/uploads/`: ours, never its sender's."""
+    """The generated name in storage and at `/uploads/`."""
     filename: str
-    """What its sender called it: shown, and never a path."""
+    """The sender's filename, for display only."""
     content_type: str
-    """What its bytes say it is."""
+    """The media type, detected from the content."""
     size: int
     """In bytes."""
     sha256: str
-    """Of what is stored, in hexadecimal."""
+    """SHA-256 of the stored file, in hexadecimal."""
     width: int | None = None
-    """Of a still picture as it is shown, in pixels; null for what cannot be made smaller."""
+    """The displayed width of an image in pixels; null if no thumbnails can be made of it."""
     owner_id: UUID = Field(foreign_key="users.id")
     created_at: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)
     unattached_since: datetime = Field(default_factory=utcnow, sa_type=UTCDateTime, index=True)
-    """When a post last let go of it, or it was made: what no post points at is removed a day later."""
+    """The time since which no post has it. Unattached uploads are deleted after a day."""
 
     @classmethod
     def visible_to(cls, viewer: Viewer | None) -> ColumnElement[bool]:
-        """An upload is its owner's and the admins', and that of whoever may see a post that it is attached to."""
+        """An upload is visible to its owner, to admins and to viewers of a post that it is attached to."""
         if viewer is not None and viewer.is_admin:
             return true()
-        shown = (
+        attached = (
             exists()
             .where(PostUpload.upload_id == cls.id, Post.id == PostUpload.post_id, Post.visible_to(viewer))
             .correlate(cls)
         )
         if viewer is None:
-            return shown
-        return or_(cls.owner_id == viewer.id, shown)
+            return attached
+        return or_(cls.owner_id == viewer.id, attached)
 
 
 class PostUpload(Row, table=True):
@@ -50,7 +50,7 @@ class PostUpload(Row, table=True):
     post_id: UUID = Field(primary_key=True, foreign_key="posts.id")
     upload_id: UUID = Field(primary_key=True, foreign_key="uploads.id", index=True)
     position: int = 0
-    """Its place among the post's uploads, as its author gave them."""
+    """Its position among the post's uploads."""
 
 
 Index("uploads_of_owner", Upload.owner_id, Upload.created_at, Upload.id)

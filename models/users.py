@@ -12,7 +12,7 @@ class User(Entity, table=True):
 
     name: str
     email: str | None = Field(default=None, unique=True)
-    """As typed, in lower case. Machines have none, nor has who came from elsewhere with an address taken here."""
+    """In lower case. Null for machines, and for external users whose address another account already has."""
     image: str | None = None
     role: Role = Field(default=Role.USER, sa_type=Enum(Role, native_enum=False, length=16))
     password_hash: str | None = None

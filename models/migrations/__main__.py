@@ -1,4 +1,4 @@
-"""`python -m models.migrations "Add the uploads"`: write the revision that leads to the models as they are now."""
+"""`python -m models.migrations "Add the uploads"`: generate a revision that brings the tables up to the models."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from models.migrations import run, upgrade
 
 
 def autogenerate(message: str) -> None:
-    """Compare the models with an empty database brought up to head; nobody's own database is touched."""
+    """Write a revision with the differences between the models and a temporary database at the latest revision."""
 
     def revise(connection: Connection, config: Config) -> None:
         command.revision(config, message, autogenerate=True)
@@ -26,5 +26,5 @@ def autogenerate(message: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not sys.argv[1].strip():
-        sys.exit('Say what the migration does: make migration m="Add the uploads"')
+        sys.exit('Describe the migration: make migration m="Add the uploads"')
     autogenerate(sys.argv[1])

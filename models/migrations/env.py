@@ -1,4 +1,4 @@
-"""What Alembic runs for each command: it is given a connection, already in its transaction."""
+"""Alembic's environment. `config.attributes` has the connection, inside its transaction."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from models.base import UTCDateTime
 
 
 def render_type(kind: str, item: Any, autogenerate: Any) -> str | bool:
-    """Revisions name SQLAlchemy's own types only, so that an old one does not depend on today's models."""
+    """Render column types as SQLAlchemy's own, so that a revision does not depend on the models."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, AutoString):

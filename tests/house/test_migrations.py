@@ -140,7 +140,7 @@ async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
 
 
 async def test_a_migration_says_who_uses_its_tables_for_too_long(migrated, monkeypatch):
-    monkeypatch.setattr(migrations, "GIVE_UP_AFTER", 1.0)
+    monkeypatch.setattr(migrations, "RETRY_TIMEOUT", 1.0)
     db = Database(migrated)
     async with db.reading() as using:
         await using.execute(text("SET application_name = 'a long report'"))

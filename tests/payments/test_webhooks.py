@@ -192,7 +192,7 @@ async def test_what_stripe_did_not_sign_lately_is_refused_and_leaves_nothing(ser
         said = answer.json()
         assert (answer.status_code, said["code"]) == (400, "INVALID_SIGNATURE"), name
         assert said == {
-            "error": "The signature does not verify",
+            "error": "The signature is not valid",
             "code": "INVALID_SIGNATURE",
             "requestId": answer.headers["X-Request-ID"],
         }

@@ -21,7 +21,7 @@ from tests.support.writing import file_category
 VIEWER = "query Viewer { viewer { name } }"
 EVENTS = "subscription Events($since: ID) { postEvents(since: $since) { type } }"
 DELETE = "mutation Delete($id: ID!) { deletePost(id: $id) }"
-UNTRUSTED = (403, "DOCUMENT_NOT_TRUSTED", "Only trusted documents are answered here")
+UNTRUSTED = (403, "DOCUMENT_NOT_TRUSTED", "Only trusted documents are accepted")
 INTROSPECTION = "{ __schema { queryType { name } } }"
 NOBODY = {"data": {"viewer": None}}
 
