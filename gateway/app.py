@@ -13,10 +13,11 @@ from starlette.types import Lifespan
 
 from gateway.http import errors
 from gateway.http.content_negotiation import GRAPHQL_PATH
-from gateway.http.middleware.concurrency import STATE, ConcurrencyLimit, InFlight
-from gateway.http.middleware.request_state import BodyLimitMiddleware, RequestStateMiddleware
 from gateway.http.routing import DovetailApp
 from gateway.limits.open_streams import OpenStreams
+from gateway.middleware.body_limit import BodyLimitMiddleware
+from gateway.middleware.concurrency import STATE, ConcurrencyLimit, InFlight
+from gateway.middleware.request_state import RequestStateMiddleware
 from gateway.observability import instrument
 from gateway.observability.collector import GatewayCollector
 from gateway.observability.logging import configure_logging

@@ -50,6 +50,18 @@ def test_all_rooms_stand_under_the_contracts():
     assert sorted(project["hatch"]["build"]["targets"]["wheel"]["packages"]) == sorted(ROOMS)
 
 
+def test_every_module_of_gateway_has_a_layer():
+    """The contract has no exceptions, and nothing in gateway stands outside it."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract.get("containers") == ["gateway"]]
+    placed = {layer for line in layers for layer in line.split(" | ")}
+    gateway = ROOT / "gateway"
+    names = {path.stem for path in gateway.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    names |= {f"observability.{path.stem}" for path in (gateway / "observability").iterdir() if path.name[0] != "_"}
+    assert placed == names - {"__init__", "observability"}
+    assert not any("ignore_imports" in contract for contract in contracts)
+
+
 @pytest.mark.parametrize("room", [*ROOMS, "tests"])
 def test_no_module_is_named_for_nothing(room):
     """`utils`, `helpers`, `manager` and `service` say nothing of what is inside."""

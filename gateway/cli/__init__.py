@@ -12,7 +12,7 @@ from gateway import seeding
 from gateway.cli import api_keys, webhooks
 from gateway.cli.console import WRONG, abort, confirm, display_url, read_settings, run, with_database
 from gateway.cli.documents import documents_app, schema_app
-from gateway.cli.migrations import ensure_migrated
+from gateway.tasks.migrations import ensure_migrated
 from models.migrations import downgrade, is_current, upgrade
 from resolvers import accounts, cleanup
 

@@ -12,8 +12,8 @@ from asyncpg import PostgresError
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from gateway.cli.migrations import DatabaseNotMigrated, expect_current
 from gateway.settings import InvalidSettings, Settings
+from gateway.tasks.migrations import DatabaseNotMigrated, check_migrated
 from models import Database
 from models.errors import APIError
 from resolvers.ports import StorageUnavailable
@@ -55,7 +55,7 @@ def with_database(settings: Settings, task: Callable[[Database], Awaitable[Answe
 
 
 async def open_database(url: str, task: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    await expect_current(url)
+    await check_migrated(url)
     db = Database(url)
     try:
         return await task(db)

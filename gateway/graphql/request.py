@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gateway.graphql.errors import format_error
+from gateway.http.conditional import NO_CACHE, CacheControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,6 @@ class GraphQLRequest:
     reference: DocumentReference | None = None
     """What names its document, until `gateway/persisted` has found the text."""
     cost: CostReport | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CacheControl:
-    """How an answer may be used again by whoever has it."""
-
-    max_age: int = 0
-    """Seconds for which it need not be asked for again."""
-    is_private: bool = True
-    """Whether it is its viewer's alone."""
-
-
-NO_CACHE = CacheControl()
 
 
 LONGEST_NAME = 100

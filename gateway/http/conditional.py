@@ -1,10 +1,10 @@
 """What clients and proxies may do with an answer that they have: use it again, or ask whether it still holds."""
 
 import re
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from gateway.graphql.request import CacheControl
 from gateway.http.request_state import RequestState
 from gateway.http.responses import RawResponse, encode_headers
 
@@ -18,6 +18,19 @@ NOT_SHARED = encode_headers([(b"cache-control", REVALIDATED["Cache-Control"].enc
 
 VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
 """Weak or not: proxies weaken what they compress, and what it names is as good as before."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """How long a response may be reused, and by whom."""
+
+    max_age: int = 0
+    """Seconds; 0 means that it must be revalidated each time."""
+    is_private: bool = True
+    """Whether it depends on the viewer."""
+
+
+NO_CACHE = CacheControl()
 
 
 def cache_control(reuse: CacheControl, visit: RequestState) -> bytes:

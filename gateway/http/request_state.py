@@ -5,11 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
-
-if TYPE_CHECKING:
-    from gateway.limits.sliding_window import LimitStatus
 
 KEY = "gateway.visit"
 SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -53,8 +50,8 @@ class RequestState:
     """What its answer carries whatever it turns out to be, such as cookies."""
     points: int = 0
     """What it was charged."""
-    limit_statuses: "dict[str, LimitStatus]" = field(default_factory=dict)
-    """Where its caller stands in each limit that it counted in."""
+    limit_statuses: dict[str, Any] = field(default_factory=dict)
+    """The `LimitStatus` of each limit that the request was counted in, by the limit's name."""
 
     @property
     def is_answered(self) -> bool:

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gateway.graphql.database import Postgres, ReadDatabase
-from gateway.wiring import AppState
+from gateway.state import AppState
 
 
 class GatewayCollector(Collector):

@@ -11,7 +11,7 @@ from gateway.graphql.database import ReadDatabase
 from gateway.observability.tracing.clients import trace_language_model, trace_service
 from gateway.observability.tracing.database import StatementTracer
 from gateway.observability.tracing.operations import extract_context, trace_operations
-from gateway.wiring import AppState
+from gateway.state import AppState
 from models import Database
 from models.database.pool import Answer, Connection
 

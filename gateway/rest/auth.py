@@ -23,7 +23,7 @@ from gateway.rest.framework.openapi import (
 from gateway.rest.framework.responses import NO_STORE, get_response, json_response, wrap_data
 from gateway.rest.framework.routing import cost, create_router, ignore_cookies, raises
 from gateway.rest.framework.schemas import Data, Session, User
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import Conflict, Unauthorized
 from resolvers import accounts
 from resolvers.accounts import Login, Register

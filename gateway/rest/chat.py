@@ -12,7 +12,7 @@ from gateway.auth.request import get_context
 from gateway.rest.framework.chat_stream import ChatStream
 from gateway.rest.framework.openapi import LOGIN_REQUIRED, header
 from gateway.rest.framework.routing import cost, create_router, raises
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import NotConfigured, UpstreamError
 from resolvers import chat
 from resolvers.chat import Conversation

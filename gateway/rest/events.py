@@ -15,7 +15,7 @@ from gateway.events.feed import EventStreamResponse
 from gateway.events.subscriber import Types
 from gateway.rest.framework.openapi import LOGIN_OPTIONAL, header
 from gateway.rest.framework.routing import cost, create_router
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import ValidationError
 from resolvers.events import EventType
 

@@ -14,7 +14,7 @@ from gateway.http.errors import error_response
 from gateway.http.request_state import get_request_state
 from gateway.rest.framework.openapi import header
 from gateway.rest.framework.routing import create_router, raises
-from gateway.wiring import AppState, get_state
+from gateway.state import AppState, get_state
 from models import Upload
 from models.errors import APIError, NotFound, RangeNotSatisfiable, Unavailable, ValidationError
 from resolvers import uploads

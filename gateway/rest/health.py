@@ -14,7 +14,7 @@ from gateway.events.entry import format_timestamp
 from gateway.rest.framework.responses import NO_STORE, json_response
 from gateway.rest.framework.routing import create_router
 from gateway.rest.framework.schemas import Health
-from gateway.wiring import AppState, get_state
+from gateway.state import AppState, get_state
 from models import Database, utcnow
 from models.errors import Unavailable
 

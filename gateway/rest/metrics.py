@@ -14,7 +14,7 @@ from gateway.observability.collector import GatewayCollector
 from gateway.observability.metrics.multiprocess import collect_all
 from gateway.rest.framework.routing import create_router, raises
 from gateway.settings import Settings
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import APIError, NotFound, Unauthorized
 
 router = create_router("/metrics", "Health", authenticated=False)

@@ -15,7 +15,7 @@ from gateway.rest.framework.openapi import LOGIN_REQUIRED
 from gateway.rest.framework.responses import NO_STORE, json_response
 from gateway.rest.framework.routing import cost, create_router
 from gateway.rest.framework.schemas import Uploaded, UploadedFiles
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models import Upload
 from models.errors import APIError, Unavailable
 from resolvers import uploads

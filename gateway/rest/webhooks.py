@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.rest.framework.responses import NO_STORE, json_response
 from gateway.rest.framework.routing import create_router, raises
 from gateway.rest.framework.schemas import WebhookReceipt
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import APIError, InvalidSignature, NotConfigured, PayloadTooLarge, Unavailable, ValidationError
 from resolvers.stripe import webhooks
 

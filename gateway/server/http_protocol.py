@@ -12,9 +12,9 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from gateway.events.feed import ABORT_EXTENSION, SEND_EXTENSION
-from gateway.http.middleware.concurrency import ADMITTED, STATE
-from gateway.http.middleware.request_state import WRITE_RESPONSE_EXTENSION
 from gateway.http.responses import encode_headers
+from gateway.middleware.concurrency import ADMITTED, STATE
+from gateway.middleware.request_state import WRITE_RESPONSE_EXTENSION
 from gateway.server.http_validation import (
     MAX_HEAD_BYTES,
     MAX_TRAILER_BYTES,

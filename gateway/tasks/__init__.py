@@ -1,1 +1,1 @@
-"""Background tasks that run periodically."""
+"""Tasks beside requests: migration at startup, periodic jobs."""

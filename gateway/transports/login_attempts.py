@@ -7,7 +7,7 @@ from gateway.graphql.documents.operation import Operation
 from gateway.graphql.engine import Engine, GraphQLRequest
 from gateway.http.request_state import RequestState
 from gateway.limits import AUTH
-from gateway.wiring import AppState
+from gateway.state import AppState
 
 LOGIN_FIELDS = ("login", "register")
 

@@ -7,8 +7,7 @@ from unittest.mock import ANY
 import httpx
 import pytest
 
-from gateway.graphql.request import NO_CACHE
-from gateway.http.conditional import etag_matches
+from gateway.http.conditional import NO_CACHE, etag_matches
 from gateway.rest.framework.responses import VersionedBody, parse_if_match, wrap_data
 from models.errors import APIError
 from schema import schema

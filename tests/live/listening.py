@@ -12,7 +12,7 @@ import uvicorn
 from gateway.app import create_app
 from gateway.server.http_protocol import HttpProtocol
 from gateway.server.websocket_protocol import WebSocketProtocol
-from gateway.wiring import AppState
+from gateway.state import AppState
 from models import Database, Role
 from resolvers.tokens import Tokens
 from tests.live.feeds import Feed, following

@@ -18,7 +18,7 @@ from gateway.graphql.cache.dependencies import ANY_POST, Dependency
 from gateway.graphql.cache.lru import LRUCache
 from gateway.graphql.planning.parameters import Values
 from gateway.graphql.planning.plan import Plan
-from gateway.graphql.request import CacheControl
+from gateway.http.conditional import CacheControl
 from models import Viewer
 from models.events import BULK_CHANGE, PRUNED
 

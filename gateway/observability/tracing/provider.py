@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
 
-from gateway.http.middleware.concurrency import EXEMPT_PATHS
+from gateway.middleware.concurrency import EXEMPT_PATHS
 
 PROTOCOL = "http/protobuf"
 FLUSH_TIMEOUT_SECONDS = 2.0

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.auth.cookies import REFRESH_COOKIE, SESSION_COOKIE, cookie_name
-from gateway.graphql.request import NO_CACHE
+from gateway.http.conditional import NO_CACHE
 from gateway.http.errors import rest_body
 from gateway.rest.framework.responses import JsonBody, get_response
 from gateway.rest.framework.schemas import Error

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from gateway.auth.cookies import SAFE_METHODS
 from gateway.auth.request import get_context
 from gateway.graphql.engine import StaticQuery
-from gateway.graphql.request import CacheControl
+from gateway.http.conditional import CacheControl
 from gateway.rest.framework.responses import JsonBody, VersionedBody, wrap_data
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import NotFound
 from resolvers.context import no_charge
 

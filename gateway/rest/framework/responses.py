@@ -7,9 +7,9 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.graphql.request import CacheControl, digest
+from gateway.graphql.request import digest
 from gateway.http import responses
-from gateway.http.conditional import REVALIDATED, VARY, cache_control, conditional_response, parse_etags
+from gateway.http.conditional import REVALIDATED, VARY, CacheControl, cache_control, conditional_response, parse_etags
 from gateway.http.idempotency import ResponseCodec, StoredResponse
 from gateway.http.request_state import get_request_state
 

@@ -20,10 +20,10 @@ from gateway.graphql.documents.cost import ACTION
 from gateway.http.content_negotiation import is_json
 from gateway.http.idempotency import HEADER, reject_idempotency_key, run_idempotent
 from gateway.http.json_request import JsonRequest
-from gateway.http.middleware.request_state import content_length
 from gateway.http.request_state import get_request_state
 from gateway.http.routing import FastRoute
 from gateway.limits import API, EXPENSIVE, UPLOAD
+from gateway.middleware.body_limit import content_length
 from gateway.rest.framework.openapi import (
     IDEMPOTENCY_KEY_PARAMETER,
     RATE_LIMIT_HEADERS,
@@ -32,7 +32,7 @@ from gateway.rest.framework.openapi import (
     error_responses,
 )
 from gateway.rest.framework.responses import IDEMPOTENCY_CODEC, JsonBody, get_response
-from gateway.wiring import get_state
+from gateway.state import get_state
 from models.errors import (
     APIError,
     Conflict,

@@ -33,13 +33,13 @@ from gateway.http.routing import FastRoute
 from gateway.limits import API
 from gateway.pages import graphiql_page
 from gateway.persisted.client_info import parse_client
+from gateway.state import get_state
 from gateway.transports.http.batching import execute_batch, parse_batch
 from gateway.transports.http.idempotency import FORM, accepts_idempotency_key, fingerprint_body
 from gateway.transports.http.parsing import parse_json, parse_query_string, parse_request
 from gateway.transports.http.stream_formats import STREAM_FORMATS, single_response
 from gateway.transports.http.streaming import SubscriptionResponse
 from gateway.transports.login_attempts import limit_login_attempts
-from gateway.wiring import get_state
 from models.errors import APIError, MethodNotAllowed, NotAcceptable, Unavailable, UnsupportedMediaType, ValidationError
 from resolvers.context import RequestContext
 

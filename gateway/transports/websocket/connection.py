@@ -15,12 +15,12 @@ from gateway.http.eager_send import send_with_timeout
 from gateway.http.request_state import RequestState
 from gateway.limits import API, rate_limit_key
 from gateway.persisted.client_info import parse_client
+from gateway.state import AppState, get_state
 from gateway.transports.http.parsing import parse_reference
 from gateway.transports.websocket import messages
 from gateway.transports.websocket.connection_init import authenticate_token, close_codes, identify, string_values
 from gateway.transports.websocket.messages import Message, WebSocketClose
 from gateway.transports.websocket.operation import SocketOperation
-from gateway.wiring import AppState, get_state
 from models import Viewer
 from models.errors import APIError, Unauthorized
 from resolvers.context import RequestContext

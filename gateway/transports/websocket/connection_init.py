@@ -7,9 +7,9 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from gateway.auth.request import authenticate, parse_bearer_token
+from gateway.state import AppState, get_state
 from gateway.transports.websocket import messages
 from gateway.transports.websocket.messages import WebSocketClose
-from gateway.wiring import AppState, get_state
 from models.errors import APIError, RateLimited, Unavailable
 from resolvers.context import RequestContext
 from resolvers.tokens import Claims

@@ -16,9 +16,9 @@ from gateway.http.request_state import RequestState, create_request_state
 from gateway.http.responses import decode_headers
 from gateway.limits import API
 from gateway.limits.headers import build_headers
+from gateway.state import get_state
 from gateway.transports.websocket.connection import GOING, GraphQLWebSocket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
-from gateway.wiring import get_state
 from models.errors import APIError, Unavailable
 
 

@@ -12,9 +12,9 @@ from gateway.limits import API
 from gateway.limits.open_streams import RETRY_AFTER_SECONDS
 from gateway.observability.logging import log_request
 from gateway.persisted.client_info import Client
+from gateway.state import AppState
 from gateway.transports.login_attempts import limit_login_attempts
 from gateway.transports.websocket.messages import MessageEncoder
-from gateway.wiring import AppState
 from models import Viewer
 from models.errors import APIError, CursorExpired, RateLimited
 from resolvers.context import RequestContext

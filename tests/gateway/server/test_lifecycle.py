@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.app import create_app
-from gateway.cli.migrations import DatabaseNotMigrated
 from gateway.settings import InvalidSettings
+from gateway.tasks.migrations import DatabaseNotMigrated
 from models.migrations import downgrade
 from tests.live.listening import Listening, listening
 from tests.support.raw_http import TYPENAME_RESULT, exchange, get, open_raw_connection, post_graphql

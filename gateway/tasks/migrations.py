@@ -1,4 +1,4 @@
-"""Who migrates: the server itself where that needs nobody's leave, an operator elsewhere."""
+"""Migration at startup."""
 
 from gateway.settings import Settings
 from models.migrations import is_current, upgrade
@@ -9,14 +9,17 @@ class DatabaseNotMigrated(RuntimeError):
 
 
 async def ensure_migrated(settings: Settings) -> None:
-    """Bring the database up to date. In production Postgres may have other servers on it, so an operator does that."""
+    """Migrate the database; on Postgres in production, where other servers may use it, only check that it is current.
+
+    Raises `DatabaseNotMigrated`.
+    """
     if settings.on_sqlite or not settings.in_production:
         await upgrade(settings.database_url)
     else:
-        await expect_current(settings.database_url)
+        await check_migrated(settings.database_url)
 
 
-async def expect_current(url: str) -> None:
-    """Refuse a database that is behind, and leave it as it is."""
+async def check_migrated(url: str) -> None:
+    """Reject a database that lacks migrations, without changing it. Raises `DatabaseNotMigrated`."""
     if not await is_current(url):
         raise DatabaseNotMigrated("The database is behind this version: run `gateway migrate` first")
