@@ -29,7 +29,7 @@ chaos: $(VENV)/.installed-for-tests ## Break databases, disks and servers under 
 	@CHAOS=1 $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 fuzz: $(VENV)/.installed-for-tests ## Compare both engines on generated queries: make fuzz MINUTES=30
-	@$(BIN)/python -m tests.engine.fuzz --minutes $(or $(MINUTES),30) $(ARGS)
+	@$(BIN)/python -m tests.gateway.graphql.fuzz --minutes $(or $(MINUTES),30) $(ARGS)
 
 bench: $(VENV)/.installed-for-tests ## Compare with other servers; ARGS=--write updates the README and docs/benchmarks.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -5,11 +5,14 @@
     redis_url         a Redis; keys in it may be anybody's, so tell callers apart by their address
     server            the application in this process, on either database in turn, empty (support/servers.py: `Server`)
     make_server       `await make_server(rate_limit_auth="3/minute", …)`: another on the same database, set up otherwise
+    live              a server on a socket, on either database in turn, empty (support/listening.py: `Listening`)
+    listen            `await listen(url, max_streams_per_viewer=2, …)`: others, stopped when the test ends
     live_server       the address of a real `gateway serve` in a process of its own, on SQLite
     graphql, rest     callers over one protocol (support/callers.py)
     api               a caller over GraphQL and over REST in turn
     author, stranger, admin     accounts, signed in (support/accounts.py: `Account`)
     anonymous         nobody: None
+    draft, published  posts of the author
     unused_database   `await unused_database("sqlite" | "postgres")`: the URL of a database that is all yours
 
 `support.stores.unavailable(what, why)` skips a test for what this machine lacks, and fails it in CI.
@@ -36,7 +39,10 @@ from tests.support import databases, stores
 from tests.support.accounts import CHEAP, Account
 from tests.support.callers import Caller, GraphQL, Rest
 from tests.support.hanging import watched
-from tests.support.servers import Server, forget, live, serving
+from tests.support.listening import Listening, listening
+from tests.support.servers import Server, forget, serving
+from tests.support.servers import live as run_server
+from tests.support.writing import CONTENT
 
 DATABASES = ["sqlite", "postgres"]
 PROTOCOLS = {"graphql": GraphQL, "rest": Rest}
@@ -222,12 +228,27 @@ async def make_server(anyio_backend: str, database_url: str) -> AsyncIterator[Ca
         yield start
 
 
+@pytest.fixture
+async def listen(anyio_backend: str) -> AsyncIterator[Callable[..., Awaitable[Listening]]]:
+    async with AsyncExitStack() as stack:
+
+        async def start(database_url: str, **settings: Any) -> Listening:
+            return await stack.enter_async_context(listening(database_url, **settings))
+
+        yield start
+
+
+@pytest.fixture
+async def live(database_url: str, listen: Callable[..., Awaitable[Listening]]) -> Listening:
+    return await listen(database_url)
+
+
 @pytest.fixture(scope="session")
 async def live_server(
     anyio_backend: str, sources: Sources, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     url = await sources.create("sqlite", "live")
-    with live(tmp_path_factory.mktemp("live"), url, STRIPE_WEBHOOK_SECRET="whsec_live") as address:
+    with run_server(tmp_path_factory.mktemp("live"), url, STRIPE_WEBHOOK_SECRET="whsec_live") as address:
         yield address
 
 
@@ -264,3 +285,15 @@ async def admin(anyio_backend: str, server: Server) -> Account:
 @pytest.fixture
 def anonymous() -> None:
     """Nobody in particular."""
+
+
+@pytest.fixture
+async def draft(anyio_backend: str, server: Server, author: Account) -> dict[str, Any]:
+    """A draft of the author's."""
+    return await GraphQL(server.anonymous).create(author, title="A draft", content=CONTENT)
+
+
+@pytest.fixture
+async def published(anyio_backend: str, server: Server, author: Account) -> dict[str, Any]:
+    """A published post of the author's."""
+    return await GraphQL(server.anonymous).create(author, title="A published post", content=CONTENT, status="PUBLISHED")

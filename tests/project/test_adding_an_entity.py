@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DATABASES
-from tests.house.processes import started
 from tests.project.shell_examples import find_examples, run_examples
+from tests.support.processes import started
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-an-entity.md").read_text()
@@ -52,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("gateway", "models", "resolvers", "schema"):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "build"))
     (root / "tests" / "engine").mkdir(parents=True)
-    for file in ("pyproject.toml", "tests/engine/test_schema.py", "tests/engine/contract.graphql"):
+    for file in ("pyproject.toml", "tests/schema/test_schema.py", "tests/schema/contract.graphql"):
         shutil.copy(ROOT / file, root / file)
     apply_page(root)
     run_module(root, "models.migrations", "Add bookmarks")
@@ -127,4 +127,4 @@ def test_the_page_satisfies_the_import_contracts(project: Path) -> None:
 def test_the_page_satisfies_the_tests_of_the_schema(project: Path) -> None:
     """The schema is committed, described, and keeps its promises."""
     (project / "schema" / "schema.graphql").write_text(run_module(project, "gateway", "schema"))
-    run_module(project, "pytest", "tests/engine/test_schema.py")
+    run_module(project, "pytest", "tests/schema/test_schema.py")

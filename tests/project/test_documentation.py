@@ -16,10 +16,10 @@ import typer
 from gateway.cli import app
 from gateway.settings import Settings
 from models import errors
-from tests.house.processes import started
 from tests.project.shell_examples import find_examples, run_examples
 from tests.support.language_models import language_model_beside
 from tests.support.payments import KEY, stripe_like
+from tests.support.processes import started
 from tests.support.servers import environment_for
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,8 @@ import pytest
 
 from gateway.middleware import body_limit
 from gateway.server import timeouts
-from tests.live.listening import Listening, listening
-from tests.live.subscribers import socket
 from tests.support.accounts import Account
+from tests.support.listening import Listening, listening
 from tests.support.raw_http import (
     TYPENAME_QUERY,
     TYPENAME_RESULT,
@@ -18,6 +17,7 @@ from tests.support.raw_http import (
     parse_statuses,
     read_until_closed,
 )
+from tests.support.subscribers import socket
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import CONTENT
 

@@ -9,10 +9,10 @@ import pytest
 from gateway.server.run import startup_lines
 from gateway.settings import Settings
 from models import Database
-from tests.live.subscribers import socket
 from tests.support.api_keys import create_machine
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET
+from tests.support.subscribers import socket
 
 pytestmark = pytest.mark.anyio
 

@@ -1,15 +1,18 @@
 """A server in a process of its own that a test can stop, kill, and start again where it was."""
 
 import asyncio
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.servers import environment_for, wait_until_alive
+from tests.support.servers import environment_for, stop, wait_until_alive
 from tests.support.stores import free_port
 
-PATIENCE = 60.0
-"""Seconds that a server has to end when it is told to."""
+START_TIMEOUT_SECONDS = STOP_TIMEOUT_SECONDS = 60.0
 
 
 class ServerProcess:
@@ -37,7 +40,7 @@ class ServerProcess:
         """Ask it to end, as an operator would; its exit code."""
         assert self.process is not None
         self.process.terminate()
-        return await asyncio.to_thread(self.process.wait, PATIENCE)
+        return await asyncio.to_thread(self.process.wait, STOP_TIMEOUT_SECONDS)
 
     async def kill(self) -> None:
         """End it without a word, as a crash would."""
@@ -58,3 +61,31 @@ def workers(process: int) -> list[int]:
     """The processes that answer: of the supervisor's children, those that run this program."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+
+
+@contextmanager
+def started(
+    *arguments: str, folder: Path, database_url: str, code: Path | None = None, **environment: str
+) -> Iterator[tuple]:
+    """The process, its address, and the file of what it says, from the moment that it says it is up."""
+    port, said = free_port(), folder / "said"
+    path = [str(code), *sys.path] if code else sys.path
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments],
+            cwd=folder,
+            env={
+                **environment_for(database_url, **environment),
+                "PYTHONPATH": os.pathsep.join(path),
+            },
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while "is up" not in said.read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "is up" in said.read_text(), said.read_text()
+        yield process, f"http://127.0.0.1:{port}", said
+    finally:
+        stop(process)

@@ -1,4 +1,4 @@
-"""Fixtures of the authentication tests, beside those of tests/live (`listen`, `live`).
+"""Fixtures of the authentication tests.
 
 provider      an identity provider on a socket (support/identity_provider.py)
 trusting      a server that accepts its tokens, on each database in turn
@@ -8,11 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.live.conftest import listen, live
 from tests.support.identity_provider import IdentityProvider, identity_provider
 from tests.support.servers import Server
-
-__all__ = ["listen", "live"]
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from joserfc.jwk import OctKey
 
 from models import new_id
 from resolvers.tokens import Tokens
-from tests.live.listening import Listening
-from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import sign_token
+from tests.support.listening import Listening
 from tests.support.servers import ORIGIN, SECRET
+from tests.support.subscribers import socket
 
 pytestmark = pytest.mark.anyio
 

@@ -9,11 +9,11 @@ from sqlalchemy import update
 from models import ApiKey, utcnow
 from resolvers import api_keys
 from resolvers.tokens import hash_token
-from tests.live.listening import Listening
-from tests.live.subscribers import EVENTS, socket
 from tests.support.api_keys import READ_ONLY, READ_WRITE, create_machine, get_key_row
 from tests.support.callers import ErrorResponse, rest_result
+from tests.support.listening import Listening
 from tests.support.servers import ORIGIN
+from tests.support.subscribers import EVENTS, socket
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 

@@ -15,10 +15,10 @@ from websockets.exceptions import InvalidStatus
 from gateway.settings import InvalidSettings
 from models import Identity, User
 from tests.clients.packages import MINUTES, packages
-from tests.live.listening import Listening
-from tests.live.subscribers import socket
 from tests.support.callers import Rest
+from tests.support.listening import Listening
 from tests.support.servers import ORIGIN, Server, serving, settings_for
+from tests.support.subscribers import socket
 from tests.support.writing import CONTENT, sizes
 
 pytestmark = pytest.mark.anyio

@@ -10,12 +10,12 @@ from joserfc.jwk import RSAKey
 from gateway.auth import jwks
 from gateway.settings import InvalidSettings
 from models import Identity, User
-from tests.live.listening import Listening
-from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import AUDIENCE, GENERATE_KEY, IdentityProvider, sign_token
+from tests.support.listening import Listening
 from tests.support.servers import SECRET, Server, serving, settings_for
+from tests.support.subscribers import socket
 from tests.support.waiting import wait_until
 from tests.support.writing import CONTENT, sizes
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from models import Event
-from tests.live.listening import Listening, listening
-from tests.live.subscribers import socket
 from tests.support.accounts import Account
 from tests.support.language_models import Call, language_model
+from tests.support.listening import Listening, listening
 from tests.support.payments import SECRET, deliver, event
+from tests.support.subscribers import socket
 from tests.support.uploads import make_image, post_files
 
 LIST = "{ posts { nodes { title } } }"

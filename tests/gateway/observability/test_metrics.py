@@ -12,12 +12,12 @@ from prometheus_client import Histogram
 from gateway.observability.metrics import bounded_labels
 from gateway.observability.metrics.bounded_labels import BoundedSeries
 from gateway.observability.metrics.multiprocess import WORKER_DIR_ENV
-from tests.house.processes import started
-from tests.live.listening import listening
-from tests.live.subscribers import socket, streaming
+from tests.support.listening import listening
 from tests.support.payments import SECRET, deliver, event
+from tests.support.processes import started
 from tests.support.scraping import Scrape, scrape
 from tests.support.servers import serving
+from tests.support.subscribers import socket, streaming
 
 TITLES = "query Titles { posts { nodes { title } } }"
 TOKEN = "a token for Prometheus only"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import trace
 
-from tests.live.listening import listening
-from tests.live.subscribers import socket, streaming
 from tests.support.collector import Collector, Span, collecting
 from tests.support.language_models import language_model
+from tests.support.listening import listening
 from tests.support.payments import stripe_like
 from tests.support.servers import serving
+from tests.support.subscribers import socket, streaming
 from tests.support.uploads import make_image, upload_file
 
 TITLES = "query Titles($q: String) { posts(filter: {q: $q}) { nodes { title } } }"

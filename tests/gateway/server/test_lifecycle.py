@@ -9,7 +9,7 @@ from gateway.app import create_app
 from gateway.settings import InvalidSettings
 from gateway.tasks.migrations import DatabaseNotMigrated
 from models.migrations import downgrade
-from tests.live.listening import Listening, listening
+from tests.support.listening import Listening, listening
 from tests.support.raw_http import TYPENAME_RESULT, exchange, get, open_raw_connection, post_graphql
 from tests.support.servers import serving
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from tests.live.listening import listening
+from tests.support.listening import listening
 from tests.support.raw_http import get, open_raw_connection
 from tests.support.waiting import wait_until
 

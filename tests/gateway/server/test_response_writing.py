@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.live.listening import Listening, listening
+from tests.support.listening import Listening, listening
 from tests.support.raw_http import (
     TYPENAME_QUERY,
     TYPENAME_RESULT,

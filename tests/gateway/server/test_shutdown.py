@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.house.processes import started
-from tests.live.feeds import following
 from tests.support.callers import GraphQL
+from tests.support.feeds import following
+from tests.support.processes import started
 from tests.support.raw_http import TYPENAME_QUERY, TYPENAME_RESULT, open_raw_connection, post_graphql
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 

@@ -1,1 +1,0 @@
-"""What the service promises, stated once and held over both protocols, on both databases."""

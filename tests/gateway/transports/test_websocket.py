@@ -1,0 +1,427 @@
+"""`WS /graphql`: the subprotocol `graphql-transport-ws`, to the letter but for the renewal of tokens."""
+
+import json
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from gateway.http import eager_send
+from gateway.transports.websocket import connection as module
+from models import Role
+from resolvers.accounts import promote
+from resolvers.tokens import Tokens
+from tests.support.accounts import Account
+from tests.support.listening import Listening
+from tests.support.servers import SECRET
+from tests.support.subscribers import EVENTS, PROTOCOL, socket
+from tests.support.waiting import wait_until
+from tests.support.writing import CONTENT
+
+pytestmark = pytest.mark.anyio
+
+POST = {"title": "A post", "content": CONTENT, "status": "PUBLISHED"}
+INIT = {"type": "connection_init"}
+PING = {"type": "ping"}
+WHO = "{ viewer { name } }"
+SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { postEvents { id } }"}}
+
+
+def with_cookie(account: Account, origin: str | None) -> dict[str, Any]:
+    headers = {"Cookie": f"dovetail_session={account.access_token}"}
+    return {"additional_headers": headers | ({"Origin": origin} if origin else {})}
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reason"),
+    [
+        (["{"], 4400, "Messages are JSON objects"),
+        (["[]"], 4400, "Messages are JSON objects"),
+        ([""], 4400, "Messages are JSON objects"),
+        ([b"{}"], 4400, "Messages are text"),
+        ([b'{"type":"connection_init"}'], 4400, "Messages are text"),
+        (["[" * 100_000], 4400, "Messages are JSON objects"),
+        ([json.dumps({**INIT, "payload": {"a": "x" * 2**20}})], 4400, "Messages have at most 1048576 bytes"),
+        ([json.dumps({**INIT, "payload": {"a": "é" * 600_000}}, ensure_ascii=False)], 4400, "Messages have at most"),
+        ([{}], 4400, "The message's type"),
+        ([{"type": "start"}], 4400, "The message's type"),
+        ([{"type": "next", "id": "1", "payload": {}}], 4400, "The message's type"),
+        ([{"type": ["ping"]}], 4400, "The message's type"),
+        ([{"type": "ping", "payload": "text"}], 4400, "A payload is an object"),
+        ([{**INIT, "payload": []}], 4400, "A payload is an object"),
+        ([{**INIT, "payload": {"authorization": 5}}], 4400, "authorization is text"),
+        ([INIT, {"type": "complete"}], 4400, "complete has an id"),
+        ([INIT, {**SUBSCRIBE, "id": ""}], 4400, "subscribe has an id"),
+        ([INIT, {**SUBSCRIBE, "id": 1}], 4400, "subscribe has an id"),
+        ([INIT, {"type": "subscribe", "id": "1"}], 4400, "subscribe has a query"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": None}}], 4400, "subscribe has a query"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "variables": []}}], 4400, "Variables and extensions"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "extensions": 1}}], 4400, "Variables and extensions"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "operationName": 1}}], 4400, "An operationName"),
+        ([SUBSCRIBE], 4401, "Unauthorized"),
+        ([{**INIT, "payload": {"authorization": "Bearer nonsense"}}], 4401, "The access token is not valid"),
+        ([{**INIT, "payload": {"AUTHORIZATION": "nonsense"}}], 4401, "The access token is not valid"),
+        ([{**INIT, "payload": {"authorization": "Bearer"}}], 4401, "The access token is not valid"),
+        ([INIT, SUBSCRIBE, SUBSCRIBE], 4409, "Subscriber for 1 already exists"),
+        ([INIT, INIT], 4429, "Too many initialisation requests"),
+        ([INIT, {**INIT, "payload": {"authorization": "nonsense"}}], 4429, "Too many initialisation requests"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+async def test_what_the_protocol_does_not_allow_closes_the_socket(
+    sqlite: Listening, said: list[Any], code: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its code and a word, and without a trace in the log."""
+    async with socket(sqlite.address, init=False) as client:
+        for message in said:
+            await client.say(message)
+        closed = await client.closing()
+    assert (closed[0], closed[1][: len(reason)]) == (code, reason)
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str, listen: Any) -> Listening:
+    """For what has nothing to do with the database."""
+    return await listen(sqlite_url)
+
+
+@pytest.mark.parametrize("protocols", [["graphql-ws"], ["something", "else"], []])
+async def test_other_subprotocols_are_not_spoken(sqlite: Listening, protocols: list[str]) -> None:
+    """The legacy one among them."""
+    async with socket(sqlite.address, init=False, protocols=protocols) as client:
+        assert client.connection.subprotocol is None
+        assert await client.closing() == (4406, "Subprotocol not acceptable")
+    async with socket(sqlite.address, protocols=[*protocols, PROTOCOL]) as client:
+        assert client.connection.subprotocol == PROTOCOL
+
+
+async def test_who_does_not_introduce_themselves_is_not_waited_for(sqlite_url: str, listen: Any) -> None:
+    """Nor for ever is anybody's socket kept."""
+    impatient = await listen(sqlite_url, graphql_init_timeout="0.1s")
+    lasting = await listen(sqlite_url, graphql_socket_lifetime="0.5s")
+    async with socket(impatient.address, init=False) as silent, socket(lasting.address) as old:
+        await silent.say(PING)
+        assert await silent.heard() == {"type": "pong"}
+        assert await silent.closing() == (4408, "Connection initialisation timeout")
+        assert await old.closing() == (1012, "The socket is old; connect again")
+
+
+async def test_pings_are_answered_with_what_they_carry(sqlite: Listening) -> None:
+    """Before the introduction too; a pong that nobody asked for is as good as one that was."""
+    async with socket(sqlite.address, init=False) as client:
+        await client.say({"type": "pong"})
+        await client.say({"type": "ping", "payload": {"at": 1}})
+        assert await client.heard() == {"type": "pong", "payload": {"at": 1}}
+
+
+async def test_who_says_nothing_is_pinged_and_then_given_up(sqlite: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes is a sign of life."""
+    monkeypatch.setattr(module, "SILENCE", 0.1)
+    async with socket(sqlite.address) as client:
+        for _ in range(3):
+            assert await client.heard() == PING
+            await client.say({"type": "pong"})
+        assert await client.heard() == PING
+        assert await client.closing() == (4499, "No pong came")
+
+
+async def test_queries_and_mutations_are_answered_once(live: Listening) -> None:
+    """A response, and that it was all; what is refused ends with an error. Ids can then be used again."""
+    ann = await live.account("Ann")
+    async with socket(live.address, ann) as client:
+        assert await client.asked(WHO) == {"name": "Ann"}
+        create = "mutation Write($input: CreatePostInput!) { createPost(input: $input) { title author { name } } }"
+        assert await client.asked(create, input=POST) == {"title": "A post", "author": {"name": "Ann"}}
+        for query, code in {"{ nowhere }": "VALIDATION_ERROR", "": "VALIDATION_ERROR"}.items():
+            assert await client.error(await client.subscribe(query, id="same")) == code
+        await client.subscribe('mutation { likePost(id: "x") { id } }', id="same")
+        message = await client.heard()
+        assert message["type"] == "next"
+        assert message["payload"]["data"] is None
+        assert message["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+        assert await client.heard() == {"id": "same", "type": "complete"}
+
+
+async def test_subscriptions_run_side_by_side(live: Listening) -> None:
+    """Each by its id, until the client has heard enough of it."""
+    ann = await live.account("Ann")
+    async with socket(live.address) as client:
+        posts = await client.subscribe(EVENTS)
+        likes = await client.subscribe("subscription { postEvents(types: LIKED) { type } }", id='odd " id')
+        await live.subscribed(2)
+        id = (await live.graphql.create(ann, **POST))["id"]
+        assert [(await client.told(posts))["type"] for _ in range(2)] == ["CREATED", "PUBLISHED"]
+        await client.say({"id": posts, "type": "complete"})
+        await client.say({"id": "nobody's", "type": "complete"})
+        await client.ready()
+        await live.graphql.like(ann, id)
+        assert await client.told(likes) == {"type": "LIKED"}
+        await client.subscribe(EVENTS, id=posts)
+        await live.subscribed(2)
+        await live.graphql.unlike(ann, id)
+        assert (await client.told(posts))["type"] == "UNLIKED"
+        assert await client.is_silent()
+
+
+async def test_a_subscription_resumes_with_since(live: Listening) -> None:
+    """Each event once, in order, however often the socket breaks."""
+    ann, heard = await live.account("Ann"), []
+    for number in range(10):
+        await live.graphql.create(ann, title=f"Post {number}", content=CONTENT)
+    async with socket(live.address, ann) as client:
+        id = await client.subscribe(EVENTS, since="0")
+        first = await client.told(id)
+    heard.append(first)
+    for _ in range(3):
+        async with socket(live.address, ann) as client:
+            id = await client.subscribe(EVENTS, since=heard[-1]["id"])
+            heard += [await client.told(id) for _ in range(3)]
+    assert [event["post"]["title"] for event in heard] == [f"Post {number}" for number in range(10)]
+    async with socket(live.address) as client:
+        assert await client.error(await client.subscribe(EVENTS, since=str(10**9))) == "CURSOR_EXPIRED"
+        assert await client.error(await client.subscribe(EVENTS, since="x")) == "VALIDATION_ERROR"
+
+
+async def test_a_selection_that_would_be_refused_is_refused_at_once(sqlite: Listening) -> None:
+    """Not at the first event."""
+    async with socket(sqlite.address) as client:
+        query = "subscription { postEvents { post { comments(first: 0) { totalCount } } } }"
+        assert await client.error(await client.subscribe(query)) == "VALIDATION_ERROR"
+
+
+async def test_a_token_is_in_the_payload_or_in_the_handshake(sqlite: Listening) -> None:
+    """With its scheme or bare, whatever the case of its key; the payload's comes first. Empty is none."""
+    ann, bob = await sqlite.account("Ann"), await sqlite.account("Bob")
+    for payload, headers, name in (
+        ({"authorization": f"Bearer {ann.access_token}"}, {}, "Ann"),
+        ({"Authorization": ann.access_token}, {}, "Ann"),
+        ({"AUTHORIZATION": f"bearer {ann.access_token}"}, {}, "Ann"),
+        (None, bob.headers, "Bob"),
+        ({"authorization": ann.access_token}, bob.headers, "Ann"),
+        ({"authorization": ""}, {}, None),
+        ({"authorization": None, "other": 1}, {}, None),
+    ):
+        async with socket(sqlite.address, init=False, additional_headers=headers) as client:
+            await client.say({**INIT, "payload": payload})
+            assert await client.heard() == {"type": "connection_ack"}
+            assert await client.asked(WHO) == (name and {"name": name})
+
+
+async def test_a_cookie_counts_for_our_own_pages_alone(sqlite_url: str, listen: Any) -> None:
+    """Browsers send it along whoever made the page; without a session cookie anybody's page may ask as nobody."""
+    live = await listen(sqlite_url, cors_origins=["https://front.example"])
+    ann = await live.account("Ann")
+    for origin in (live.address, "https://front.example"):
+        async with socket(live.address, **with_cookie(ann, origin)) as client:
+            assert await client.asked(WHO) == {"name": "Ann"}
+    for origin in ("https://elsewhere.example", "null", None):
+        async with socket(live.address, init=False, **with_cookie(ann, origin)) as client:
+            await client.say(INIT)
+            assert (await client.closing())[0] == 4403
+    async with socket(live.address, additional_headers={"Origin": "https://elsewhere.example"}) as client:
+        assert await client.asked(WHO) is None
+
+
+async def test_a_stale_cookie_is_nobody(sqlite: Listening) -> None:
+    """As over HTTP, unlike a token that somebody sends on purpose."""
+    headers = {"Cookie": "dovetail_session=stale", "Origin": sqlite.address}
+    async with socket(sqlite.address, additional_headers=headers) as client:
+        assert await client.asked(WHO) is None
+
+
+@pytest.mark.parametrize("how", ["expiry", "logout"])
+async def test_rights_that_end_end_the_socket(live: Listening, how: str) -> None:
+    """With 4401, within seconds, and nothing is left behind."""
+    ann = await live.account("Ann")
+    async with socket(live.address, ann) as client, socket(live.address) as anybody:
+        await client.subscribe(EVENTS)
+        await live.subscribed()
+        if how == "expiry":
+            live.gateway.session_monitor.expire(time.time() + 3600)
+        else:
+            await live.http.post("/api/auth/logout", json={"refreshToken": ann.refresh_token})
+        assert (await client.closing())[0] == 4401
+        assert live.gateway.session_monitor.sessions == {}
+        await anybody.ready()
+    await wait_until(lambda: live.gateway.streams.count == 0)
+
+
+async def test_a_token_is_renewed_in_place(live: Listening) -> None:
+    """By a second introduction of the same viewer; what was followed goes on."""
+    ann, bob = await live.account("Ann"), await live.account("Bob")
+    refreshed = (await live.http.post("/api/auth/refresh", json={"refreshToken": ann.refresh_token})).json()["data"]
+    async with socket(live.address, ann) as client:
+        id = await client.subscribe(EVENTS)
+        await live.subscribed()
+        await client.say({**INIT, "payload": {"authorization": refreshed["accessToken"]}})
+        assert await client.heard() == {"type": "connection_ack"}
+        live.gateway.session_monitor.expire(time.time() + 800)
+        await live.graphql.create(ann, title="A draft", content=CONTENT)
+        assert (await client.told(id))["type"] == "CREATED"
+        await client.say({**INIT, "payload": {"authorization": bob.access_token}})
+        assert await client.closing() == (4429, "Too many initialisation requests")
+
+
+async def test_the_old_token_no_longer_matters_once_it_was_renewed(sqlite: Listening) -> None:
+    """Neither its session nor its end."""
+    ann = await sqlite.account("Ann")
+    old = sqlite.gateway.tokens.verify(ann.access_token)
+    short = Tokens(SECRET, access_lifetime=timedelta(seconds=60)).create_access_token(old.viewer, old.session_id)
+    async with socket(sqlite.address, init=False) as client:
+        await client.say({**INIT, "payload": {"authorization": short}})
+        assert await client.heard() == {"type": "connection_ack"}
+        await client.say({**INIT, "payload": {"authorization": ann.access_token}})
+        assert await client.heard() == {"type": "connection_ack"}
+        sqlite.gateway.session_monitor.expire(time.time() + 120)
+        assert await client.asked(WHO) == {"name": "Ann"}
+        sqlite.gateway.session_monitor.expire(time.time() + 3600)
+        assert (await client.closing())[0] == 4401
+
+
+async def test_a_role_that_changes_is_heeded(live: Listening) -> None:
+    """By what is followed, and by what is asked anew."""
+    ann, admin = await live.account("Ann"), await live.account("Ada", Role.ADMIN)
+    async with socket(live.address, admin) as client:
+        id = await client.subscribe(EVENTS)
+        await live.subscribed()
+        await live.graphql.create(ann, title="A draft", content=CONTENT)
+        assert (await client.told(id))["type"] == "CREATED"
+        await promote(live.db, admin.email, Role.USER)
+        await live.gateway.session_monitor.refresh()
+        await live.graphql.create(ann, title="Another draft", content=CONTENT)
+        assert await client.is_silent()
+        assert (await client.asked("{ viewer { role } }")) == {"role": "USER"}
+
+
+async def test_a_socket_has_so_many_operations(sqlite_url: str, listen: Any) -> None:
+    """One more is refused, and the others go on."""
+    live = await listen(sqlite_url, graphql_max_subscriptions=3)
+    async with socket(live.address) as client:
+        for _ in range(3):
+            await client.subscribe(EVENTS)
+        assert await client.error(await client.subscribe(EVENTS, id="more")) == "RATE_LIMITED"
+        await client.say({"id": "1", "type": "complete"})
+        await client.subscribe(EVENTS, id="more")
+        await client.ready()
+
+
+async def test_a_caller_has_so_many_sockets(sqlite_url: str, listen: Any) -> None:
+    """Counted with streams of other kinds; one more is to try again later."""
+    live = await listen(sqlite_url, max_streams_per_viewer=1)
+    ann = await live.account("Ann")
+    async with socket(live.address, ann), socket(live.address), socket(live.address, init=False) as more:
+        await more.say({**INIT, "payload": {"authorization": ann.access_token}})
+        assert (await more.closing())[0] == 1013
+
+
+async def test_handshakes_and_operations_are_limited(sqlite_url: str, listen: Any) -> None:
+    """Handshakes by their address, operations by their viewer, and signing in as over HTTP."""
+    live = await listen(sqlite_url, rate_limit_api="3/minute", rate_limit_auth="1/minute")
+    ann, bob = await live.account("Ann"), await live.account("Bob")
+    login = 'mutation { login(input: {email: "a@b.test", password: "wrong password"}) { expiresIn } }'
+    async with socket(live.address, ann) as client, socket(live.address, bob) as other:
+        assert await client.asked(WHO) == {"name": "Ann"}
+        assert (await client.failure(login)) == "UNAUTHORIZED"
+        assert await client.error(await client.subscribe(login)) == "RATE_LIMITED"
+        assert await client.error(await client.subscribe(WHO)) == "RATE_LIMITED"
+        assert await other.asked(WHO) == {"name": "Bob"}
+        async with socket(live.address):
+            with pytest.raises(InvalidStatus) as refused:
+                async with socket(live.address):
+                    pass
+    response = refused.value.response
+    assert (response.status_code, response.headers["X-RateLimit-Limit"]) == (429, "3")
+    assert json.loads(response.body)["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_operations_over_a_socket_draw_on_their_viewers_one_budget(sqlite_url: str, listen: Any) -> None:
+    """The same that HTTP and chat draw on; a subscription costs what one of its events may."""
+    live = await listen(sqlite_url, rate_limit_cost="60/minute")
+    ann, bob = await live.account("Ann"), await live.account("Bob")
+    page = "{ posts(first: 28) { nodes { id } } }"
+    async with socket(live.address, ann) as client, socket(live.address, bob) as other:
+        assert await client.asked(page) == {"nodes": []}
+        over_http = await live.http.post("/graphql", json={"query": "{ viewer { id } }"}, headers=ann.headers)
+        assert '"cost";r=28' in over_http.headers["ratelimit"]
+        assert await client.error(await client.subscribe(page)) == "RATE_LIMITED"
+        chat = await live.http.post(
+            "/api/chat", json={"messages": [{"role": "user", "content": "?"}]}, headers=ann.headers
+        )
+        assert chat.status_code == 429
+        assert await client.asked(WHO) == {"name": "Ann"}
+        assert await other.asked(page) == {"nodes": []}
+
+
+async def test_a_server_that_goes_sends_its_sockets_away(live: Listening) -> None:
+    """After what was under way has been answered; it takes no more."""
+    ann = await live.account("Ann")
+    async with socket(live.address, ann) as client, socket(live.address, init=False) as stranger:
+        await client.subscribe(EVENTS)
+        await live.subscribed()
+        register = 'mutation { register(input: {name: "A", email: "a@b.test", password: "a password"}) { expiresIn } }'
+        id = await client.subscribe(register)
+        await client.say(PING)
+        assert await client.heard() == {"type": "pong"}
+        live.gateway.streams.drain()
+        assert (await client.told(id))["expiresIn"] == 900
+        assert await client.closing() == (1012, "The server is going down; connect again")
+        assert (await stranger.closing())[0] == 1012
+        with pytest.raises(InvalidStatus) as refused:
+            async with socket(live.address):
+                pass
+    assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (503, "1")
+
+
+async def test_what_was_completed_is_not_answered(sqlite: Listening) -> None:
+    """Even where it was too late to stop it: what is writing is left to finish."""
+    ann = await sqlite.account("Ann")
+    create = "mutation($input: CreatePostInput!) { createPost(input: $input) { id } }"
+    async with socket(sqlite.address, ann) as client:
+        async with sqlite.db.writing():
+            id = await client.subscribe(create, input=POST)
+            await wait_until(sqlite.gateway.db._turn.locked)
+            await client.say({"id": id, "type": "complete"})
+            await client.ready()
+        assert await client.is_silent()
+    assert (await sqlite.graphql.page(ann))["pagination"]["total"] == 1
+
+
+async def test_who_does_not_read_is_disconnected_and_slows_nobody(
+    sqlite: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was sent stays in its socket's buffers, which are bounded."""
+    monkeypatch.setattr(eager_send, "SEND_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "FAREWELL", 0.2)
+    author = await sqlite.account("Ann")
+    query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
+    async with socket(sqlite.address) as slow, socket(sqlite.address, max_size=None) as reader:
+        slow.connection.transport.pause_reading()
+        await slow.subscribe(query)
+        id = await reader.subscribe(query)
+        await sqlite.subscribed(2)
+        while sqlite.gateway.streams.count == 2:
+            await sqlite.graphql.create(author, title="Long", content="x" * 100_000, status="PUBLISHED")
+            assert [(await reader.told(id))["type"] for _ in range(2)] == ["CREATED", "PUBLISHED"]
+        slow.connection.transport.abort()
+
+
+async def test_many_idle_subscriptions_hold_no_connection_to_the_database(live: Listening) -> None:
+    """Fifty on each of ten sockets, and each hears what comes."""
+    ann = await live.account("Ann")
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(socket(live.address)) for _ in range(10)]
+        for client in clients:
+            for _ in range(50):
+                await client.subscribe(EVENTS)
+        await live.subscribed(500)
+        if not live.gateway.db.is_sqlite:
+            assert live.gateway.db.pool.busy == 0
+            assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
+        await live.graphql.create(ann, **POST)
+        for client in clients:
+            heard = [await client.heard() for _ in range(100)]
+            assert sorted(message["id"] for message in heard) == sorted([*map(str, range(1, 51))] * 2)

@@ -1,1 +1,0 @@
-"""Following the log: the feed, and what streams have in common."""

@@ -1,1 +1,0 @@
-"""Documents that clients ask for without sending them: automatic persisted queries, and trusted documents."""

@@ -1,1 +1,0 @@
-"""Tests of uploads: validation, storage, downloads, attachments and cleanup."""
