@@ -1,4 +1,4 @@
-"""`python -m tests.gateway.graphql.fuzz`: the differential test with ten times the examples, from other seeds, until time is up.
+"""`python -m tests.gateway.graphql.fuzz`: run the differential test with more examples, from random seeds.
 
 Ends at the first question that is answered wrongly, which hypothesis makes as short as it can and prints. The round
 that is under way when time is up is finished.
