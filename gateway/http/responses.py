@@ -45,7 +45,7 @@ class RawResponse(Response):
 def send_whole(send: Send, status: int, head: bytes, body: bytes) -> bool:
     """Send an answer in one piece, if nothing between here and the connection has to see its messages. False if not.
 
-    The outermost layer's `send` has a `whole` beside its `__call__`; one that is wrapped in another has it no more.
+    The outermost layer's `send` has a `send_whole` beside its `__call__`; one that is wrapped in another has it no more.
     """
-    whole = getattr(send, "whole", None)
+    whole = getattr(send, "send_whole", None)
     return whole is not None and whole(status, head, body)
