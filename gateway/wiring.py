@@ -8,7 +8,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from gateway.adapters.language_models import language_model
+from gateway.adapters.language_models import open_language_model
 from gateway.adapters.sessions import SessionLookup
 from gateway.adapters.storage import create_storage
 from gateway.adapters.stripe import create_verifier, open_payments
@@ -65,7 +65,7 @@ async def open_app(settings: Settings, in_flight: InFlight, recorder: MetricsRec
         open_authenticator(settings, db, reads, tokens) as authenticator,
         UsageLog(db).running() as document_usage,
         open_payments(settings) as payments,
-        language_model(settings) as model,
+        open_language_model(settings) as model,
         run_cleanup_jobs(db, storage, settings.event_retention),
     ):
         yield AppState(
@@ -144,8 +144,8 @@ async def open_engine(
         responses.on_uncertain_commit(events)
         counts.on_uncertain_commit(events)
 
-    db.announce, db.committed, db.doubted = wakeup.announce, on_commit, on_uncertain_commit
-    async with log.running(), wakeup.listening(log.wake):
+    db.announce, db.committed, db.doubted = wakeup.notify, on_commit, on_uncertain_commit
+    async with log.running(), wakeup.listen(log.wake):
         yield engine, log
 
 

@@ -17,10 +17,10 @@ class Wakeup(Protocol):
     whatever is heard.
     """
 
-    def announce(self) -> None:
+    def notify(self) -> None:
         """Tell every process, this one included. Returns at once, and never fails."""
 
-    def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
+    def listen(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
         """Have `wake` called, on the event loop, for every word that comes while in the scope."""
 
 

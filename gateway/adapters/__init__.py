@@ -1,1 +1,1 @@
-"""The real things behind the ports of `resolvers`."""
+"""Implementations of the ports in `resolvers/ports.py`."""

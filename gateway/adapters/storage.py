@@ -1,4 +1,4 @@
-"""Storage over `obstore`: a folder of this machine's, S3, Google's or Azure's, by `UPLOAD_URL`."""
+"""Storage by `UPLOAD_URL`, over `obstore`: a local folder, Amazon S3, Google Cloud Storage or Azure."""
 
 import asyncio
 import os
@@ -16,58 +16,54 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from models.errors import Unavailable
 from resolvers.ports import Storage, StorageUnavailable, StoredFile
 
-PART = 5 * 2**20
-"""The least that S3 takes as a part of something larger."""
-PIECE = 2**18
-"""What is held of a file at once, on its way to a client or from one."""
-LISTED = 500
+MULTIPART_CHUNK_BYTES = 5 * 2**20
+"""The smallest part that S3 accepts in a multipart upload."""
+CHUNK_BYTES = 2**18
+LIST_BATCH_SIZE = 500
+# `timeout` limits the whole request, and so how long a client may take to download a file.
+CLIENT_TIMEOUTS: dict[str, Any] = {"connect_timeout": "2s", "read_timeout": "15s", "timeout": "2h"}
+RETRY_CONFIG: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
-PATIENCE: dict[str, Any] = {"connect_timeout": "2s", "read_timeout": "15s", "timeout": "2h"}
-"""The last bounds how long a client may take to fetch a file."""
-TRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
-
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 def create_storage(url: str) -> Storage:
-    """The storage that a setting names. Nothing is asked of it yet."""
+    """Create the storage at a URL, without connecting to it."""
     scheme, path = urlsplit(url).scheme, url.partition(":")[2]
     if scheme == "file":
         folder = Path(unquote(path.removeprefix("//"))).absolute()
         return LocalStorage(LocalStore(folder, mkdir=True), folder)
     allow_http = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    options = {**CLIENT_TIMEOUTS, "allow_http": allow_http}
     with translate_errors():
-        return ObjectStorage(from_url(url, client_options={**PATIENCE, "allow_http": allow_http}, retry_config=TRIES))
+        return ObjectStorage(from_url(url, client_options=options, retry_config=RETRY_CONFIG))
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """What goes wrong in storage is a refusal that clients may retry, but that a file is not there."""
+    """Raise `Unavailable`, so that clients may retry, for every error of the storage except `FileNotFoundError`."""
     try:
         yield
     except FileNotFoundError:
         raise
     except (BaseError, OSError, ValueError) as error:
-        raise Unavailable from to_storage_error(error)
+        # Only the first line is for operators; the next ones are debugging information of `obstore`.
+        cause = StorageUnavailable(str(error).partition("\n")[0].strip())
+        cause.__cause__ = error
+        raise Unavailable from cause
 
 
-def to_storage_error(error: Exception) -> StorageUnavailable:
-    """What went wrong in a line; `obstore` goes on below it for who develops it."""
-    cause = StorageUnavailable(str(error).partition("\n")[0].strip())
-    cause.__cause__ = error
-    return cause
-
-
-async def none_if_missing(asked: Awaitable[Answer]) -> Answer | None:
+async def none_if_missing(operation: Awaitable[T]) -> T | None:
+    """Await a storage operation; return None if the file does not exist."""
     try:
         with translate_errors():
-            return await asked
+            return await operation
     except FileNotFoundError:
         return None
 
 
 class ObjectStorage:
-    """A bucket, or a part of one."""
+    """A bucket, or a prefix in one."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
@@ -76,11 +72,12 @@ class ObjectStorage:
         size = content.seek(0, os.SEEK_END)
         content.seek(0)
         with translate_errors():
-            if size <= PART:
-                whole = await asyncio.to_thread(content.read)
-                await obstore.put_async(self.store, name, whole, use_multipart=False)
+            if size <= MULTIPART_CHUNK_BYTES:
+                data = await asyncio.to_thread(content.read)
+                await obstore.put_async(self.store, name, data, use_multipart=False)
             else:
-                await obstore.put_async(self.store, name, iter_file(content), chunk_size=PART, max_concurrency=1)
+                options = {"chunk_size": MULTIPART_CHUNK_BYTES, "max_concurrency": 1}
+                await obstore.put_async(self.store, name, iter_file(content), **options)
 
     async def open(self, name: str, start: int, stop: int) -> AsyncIterator[bytes] | None:
         options = {"range": (start, stop)} if stop > start else None
@@ -97,16 +94,16 @@ class ObjectStorage:
 
     async def list_files(self) -> AsyncIterator[StoredFile]:
         with translate_errors():
-            async for batch in obstore.list(self.store, chunk_size=LISTED):
+            async for batch in obstore.list(self.store, chunk_size=LIST_BATCH_SIZE):
                 for meta in batch:
                     yield StoredFile(meta["path"], meta["last_modified"])
 
     async def delete_incomplete(self, before: datetime) -> None:
-        """Parts of what was never finished are for the bucket's own rules to remove."""
+        """Do nothing: a lifecycle rule of the bucket removes incomplete multipart uploads."""
 
 
 class LocalStorage(ObjectStorage):
-    """A folder of this machine's."""
+    """A folder on the local file system."""
 
     def __init__(self, store: LocalStore, folder: Path) -> None:
         super().__init__(store)
@@ -118,20 +115,21 @@ class LocalStorage(ObjectStorage):
             await asyncio.to_thread(fsync, self.folder / name)
 
     async def delete_incomplete(self, before: datetime) -> None:
-        await asyncio.to_thread(self.remove_unfinished, before.timestamp())
+        await asyncio.to_thread(remove_temporary_files, self.folder, before.timestamp())
 
-    def remove_unfinished(self, before: float) -> None:
-        """`obstore` writes under a name with a number after `#`, which it does not list."""
-        for path in self.folder.rglob("*#*"):
-            with suppress(OSError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
+
+def remove_temporary_files(folder: Path, before: float) -> None:
+    """Remove the temporary files that `obstore` writes first: their names end with `#` and a number."""
+    for path in folder.rglob("*#*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def fsync(path: Path) -> None:
-    """Have a file, and its name, outlast a power cut: its row will."""
-    for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY)
+    """Write a file and its directory entry to disk, so that they survive a power failure as the database row does."""
+    for target in (path, path.parent):
+        descriptor = os.open(target, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -140,10 +138,10 @@ def fsync(path: Path) -> None:
 
 async def iter_response(result: Any) -> AsyncIterator[bytes]:
     with translate_errors():
-        async for piece in result.stream(min_chunk_size=PIECE):
-            yield bytes(piece)
+        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
 
 
 async def iter_file(content: BinaryIO) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(content.read, PIECE):
-        yield piece
+    while chunk := await asyncio.to_thread(content.read, CHUNK_BYTES):
+        yield chunk

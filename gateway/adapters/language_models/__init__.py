@@ -1,4 +1,4 @@
-"""Language models: whatever speaks OpenAI's protocol, where a key is set and the optional extra `chat` is installed."""
+"""Language models: any server with OpenAI's API, if `OPENAI_API_KEY` is set and the extra `chat` is installed."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -12,15 +12,15 @@ logger = logging.getLogger("gateway")
 
 
 @asynccontextmanager
-async def language_model(settings: Settings) -> AsyncIterator[LanguageModel]:
-    """The model that these settings name, for the scope."""
+async def open_language_model(settings: Settings) -> AsyncIterator[LanguageModel]:
+    """Open a client of the configured language model; close it at the end of the scope."""
     if not settings.openai_api_key:
         yield UnconfiguredLanguageModel()
         return
     try:
         from gateway.adapters.language_models.openai import OpenAI
     except ImportError:
-        logger.warning("OPENAI_API_KEY is set, but the package openai is not installed: there is no chat")
+        logger.warning("OPENAI_API_KEY is set, but the package openai is not installed: chat is disabled")
         yield UnconfiguredLanguageModel()
         return
     async with OpenAI(settings.openai_api_key, settings.openai_base_url, settings.openai_model) as model:

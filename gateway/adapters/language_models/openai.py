@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's protocol. Imported only where it is needed: the `openai` package is optional."""
+"""A client for servers with OpenAI's API. Import it only if chat is configured: the package `openai` is optional."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -12,15 +12,14 @@ from models.errors import APIError, Unavailable, UpstreamError
 
 logger = logging.getLogger("gateway.language_model")
 
-CONNECT_TIMEOUT = 3.0
-"""Seconds in which a connection is made, or the model cannot be reached."""
-IDLE = 120.0
-"""Seconds in which something is heard of a model that thinks, or it has stalled."""
-UNREACHED = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout
+CONNECT_TIMEOUT_SECONDS = 3.0
+IDLE_TIMEOUT_SECONDS = 120.0
+"""Longest wait for the next bytes of the model, which may have to think before it answers."""
+CONNECT_ERRORS = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout
 
 
 class Chunks(AsyncStream[ChatCompletionChunk]):
-    """The package's stream, which also knows whether it came to its end or was broken off."""
+    """The package's stream, extended to tell a complete response from an interrupted one."""
 
     is_complete = False
 
@@ -31,13 +30,12 @@ class Chunks(AsyncStream[ChatCompletionChunk]):
 
 
 class OpenAI:
-    """One model of one server. A call that fails is not repeated: who asked knows best whether to ask again."""
+    """One model of one server. Failed calls are not retried; that is the client's decision."""
 
     def __init__(self, key: str, base_url: str, model: str) -> None:
         self.model = model
-        self.client = AsyncOpenAI(
-            api_key=key, base_url=base_url, max_retries=0, timeout=Timeout(IDLE, connect=CONNECT_TIMEOUT)
-        )
+        timeout = Timeout(IDLE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
+        self.client = AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,11 +53,11 @@ class OpenAI:
                     if is_last:
                         return
                 if not chunks.is_complete:
-                    raise UpstreamError("The language model broke off")
+                    raise UpstreamError("The language model was interrupted")
         except APIError:
             raise
         except Exception as error:
-            raise refusal_of(error) from None
+            raise to_api_error(error) from None
 
     async def create_stream(self, messages: Sequence[Mapping[str, str]]) -> Chunks:
         body = {"model": self.model, "messages": messages, "stream": True}
@@ -69,7 +67,7 @@ class OpenAI:
 
 
 def parse_chunk(chunk: Any) -> tuple[str, bool]:
-    """A chunk's text, and whether it is the last. Some have none: a role, a call of a tool, what the answer cost."""
+    """Return a chunk's text and whether it is the last one. Chunks with a role, a tool call or usage have no text."""
     choices = getattr(chunk, "choices", None)
     if not choices:
         return "", False
@@ -77,14 +75,14 @@ def parse_chunk(chunk: Any) -> tuple[str, bool]:
 
 
 def repair_surrogates(text: str) -> str:
-    """Servers that cut an answer between bytes send halves of characters, which no strict reader takes."""
+    """Replace lone surrogates, which servers send that split a character, and which cannot be encoded as UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def refusal_of(error: Exception) -> APIError:
-    """What a client may know of a failure. The server's own words, which may be about the key, are not even logged."""
-    known = type(error).__name__, getattr(error, "status_code", None)
-    logger.warning("The language model failed: %s", " ".join(str(fact) for fact in known if fact))
-    if isinstance(error.__cause__, UNREACHED):
+def to_api_error(error: Exception) -> APIError:
+    """Convert a failure to an error for clients. Log its type and status only: its message may contain the API key."""
+    facts = type(error).__name__, getattr(error, "status_code", None)
+    logger.warning("The language model failed: %s", " ".join(str(fact) for fact in facts if fact))
+    if isinstance(error.__cause__, CONNECT_ERRORS):
         return Unavailable("The language model cannot be reached")
     return UpstreamError("The language model failed")

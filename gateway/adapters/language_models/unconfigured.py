@@ -1,4 +1,4 @@
-"""What stands where there is no language model."""
+"""The language model of a server without an `OPENAI_API_KEY`."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 

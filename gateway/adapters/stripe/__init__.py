@@ -1,4 +1,4 @@
-"""Stripe, where it is configured. Servers that have no business with it do not import its package."""
+"""Stripe. The package `stripe` is imported only if it is configured."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,14 +10,15 @@ from resolvers.ports import Payments, WebhookVerifier
 
 @asynccontextmanager
 async def open_payments(settings: Settings) -> AsyncIterator[Payments | None]:
-    """Stripe's Checkout, where there is a key to it."""
+    """Open a client of Stripe Checkout; yield None without a `STRIPE_SECRET_KEY`."""
     if settings.stripe_secret_key is None:
         yield None
         return
     from gateway.adapters.stripe.checkout import StripePayments
 
-    address, prices = settings.stripe_api_base, settings.stripe_prices
-    payments = StripePayments(settings.stripe_secret_key, address=address, prices=prices)
+    payments = StripePayments(
+        settings.stripe_secret_key, base_url=settings.stripe_api_base, prices=settings.stripe_prices
+    )
     try:
         yield payments
     finally:
@@ -25,14 +26,14 @@ async def open_payments(settings: Settings) -> AsyncIterator[Payments | None]:
 
 
 class UnconfiguredVerifier:
-    """What stands where there is no secret to verify with."""
+    """The verifier of a server without a `STRIPE_WEBHOOK_SECRET`."""
 
     def verify(self, body: bytes, signature: str | None) -> None:
         raise NotConfigured("Webhooks are not configured here")
 
 
 def create_verifier(settings: Settings) -> WebhookVerifier:
-    """What verifies that Stripe signed something."""
+    """Create the verifier of Stripe's webhook signatures."""
     if not settings.stripe_webhook_secret:
         return UnconfiguredVerifier()
     from gateway.adapters.stripe.signatures import StripeSignatureVerifier

@@ -1,22 +1,22 @@
-"""The broker of a process that is alone."""
+"""Wake-ups within a single process."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 
 def noop() -> None:
-    """Wakes no one."""
+    """Do nothing: the callback until `listen` sets one."""
 
 
 class InProcessWakeup:
-    """Wakes its own process, at once."""
+    """Calls this process's callback directly."""
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = noop
 
-    def announce(self) -> None:
+    def notify(self) -> None:
         self.wake()
 
-    def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+    def listen(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         self.wake = wake
         return nullcontext()

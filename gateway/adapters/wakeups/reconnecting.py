@@ -1,4 +1,4 @@
-"""What brokers beyond this process share: one connection, made again whenever it breaks."""
+"""Base class of wake-ups over a network connection, which is opened again whenever it breaks."""
 
 import asyncio
 import logging
@@ -11,78 +11,77 @@ from typing import Any, ClassVar
 from gateway.adapters.wakeups.in_process import noop
 from gateway.tasks.periodic import run_in_background
 
-MIN_BACKOFF, MAX_BACKOFF = 0.1, 5.0
-"""Seconds until a broken connection is made again: twice as many each time, up to the latter."""
-COALESCE_INTERVAL = 0.01
-"""Seconds between words: whatever is written meanwhile shares the next."""
-HEARTBEAT = 15.0
-"""Seconds of silence after which a word is sent anyhow, to find out whether the connection still stands."""
-PATIENCE = 5.0
-DISCONNECTED_POLL = 0.1
-"""Seconds until this process looks for itself, while nobody can wake it."""
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
+"""Delay before reconnecting: doubles with each failure."""
+COALESCE_SECONDS = 0.01
+"""Minimum interval between two notifications; everything written in between shares the next one."""
+HEARTBEAT_SECONDS = 15.0
+"""Idle time after which a notification is sent anyway, to detect a broken connection."""
+NETWORK_TIMEOUT_SECONDS = 5.0
+DISCONNECTED_POLL_SECONDS = 0.1
+"""Interval at which this process polls the log while it is disconnected."""
 
 logger = logging.getLogger("gateway.live")
 
 
 class ReconnectingWakeup(ABC):
-    """A broker that is reached over a connection. This process is woken without it; others may have to wait."""
+    """A wake-up over a connection. It calls this process's callback directly, so only other processes depend on it."""
 
     name: ClassVar[str]
     connection_errors: ClassVar[tuple[type[Exception], ...]]
-    """What is raised where the connection breaks."""
+    """Exceptions that mean a broken connection."""
 
     def __init__(self) -> None:
         self.wake: Callable[[], None] = noop
         self.pending = asyncio.Event()
         self.is_connected = False
 
-    def announce(self) -> None:
+    def notify(self) -> None:
         self.wake()
         self.pending.set()
 
     @asynccontextmanager
-    async def listening(self, wake: Callable[[], None]) -> AsyncIterator[None]:
+    async def listen(self, wake: Callable[[], None]) -> AsyncIterator[None]:
         self.wake = wake
         async with (
-            run_in_background(self.stay_connected(), f"broker over {self.name}"),
-            run_in_background(self.poll_while_disconnected(), "looking"),
+            run_in_background(self.stay_connected(), f"wake-ups over {self.name}"),
+            run_in_background(self.poll_while_disconnected(), "poll the log while disconnected"),
         ):
             yield
 
     async def poll_while_disconnected(self) -> None:
         while True:
-            await asyncio.sleep(DISCONNECTED_POLL)
+            await asyncio.sleep(DISCONNECTED_POLL_SECONDS)
             if not self.is_connected:
                 self.wake()
 
     async def stay_connected(self) -> None:
-        pause = MIN_BACKOFF
+        backoff = MIN_BACKOFF_SECONDS
         while True:
             try:
                 await self.run()
-            except* self.connection_errors as lost:
-                log = logger.warning if self.is_connected or pause == MIN_BACKOFF else logger.debug
-                log("The wake-ups over %s are lost (%s); connecting again", self.name, lost.exceptions[0])
+            except* self.connection_errors as group:
+                log = logger.warning if self.is_connected or backoff == MIN_BACKOFF_SECONDS else logger.debug
+                log("Wake-ups over %s lost their connection (%s); reconnecting", self.name, group.exceptions[0])
             except* Exception:
-                logger.exception("The wake-ups over %s failed; connecting again", self.name)
-            pause = MIN_BACKOFF if self.is_connected else min(pause * 2, MAX_BACKOFF)
+                logger.exception("Wake-ups over %s failed; reconnecting", self.name)
+            backoff = MIN_BACKOFF_SECONDS if self.is_connected else min(backoff * 2, MAX_BACKOFF_SECONDS)
             self.is_connected = False
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - apart from other processes, no secret
+            await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
 
     @abstractmethod
     async def run(self) -> Any:
-        """Connect, call `connected`, and pass word on both ways until the connection breaks."""
+        """Connect, call `on_connected`, then send and receive notifications until the connection breaks."""
 
-    def connected(self) -> None:
-        """What was said meanwhile was heard by nobody, neither here nor there."""
+    def on_connected(self) -> None:
+        """Notify all processes, including this one: notifications were lost while the connection was down."""
         self.is_connected = True
-        self.announce()
+        self.notify()
 
     async def wait_for_send(self) -> None:
-        """Wait until there is something to tell the others, or for long."""
+        """Wait until there is something to notify the other processes of, at most `HEARTBEAT_SECONDS`."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(
-                HEARTBEAT
-            ):  # Python 3.11's wait_for loses a cancellation that comes with the event
+            # `wait_for` of Python 3.11 loses a cancellation that arrives together with the event
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await self.pending.wait()
         self.pending.clear()

@@ -10,13 +10,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from gateway.adapters.wakeups import reconnecting
-from gateway.adapters.wakeups.reconnecting import COALESCE_INTERVAL, PATIENCE, ReconnectingWakeup
+from gateway.adapters.wakeups.reconnecting import COALESCE_SECONDS, NETWORK_TIMEOUT_SECONDS, ReconnectingWakeup
 
 CHANNEL = "dovetail:events"
 
 
-class RedisBroker(ReconnectingWakeup):
-    """Subscribes over one connection, and publishes over another."""
+class RedisWakeup(ReconnectingWakeup):
+    """Subscribes over one connection and publishes over another."""
 
     name = "Redis"
     connection_errors = (OSError, TimeoutError, RedisError)
@@ -24,31 +24,34 @@ class RedisBroker(ReconnectingWakeup):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.url = url
-        self.own_name = secrets.token_bytes(8)
-        """Said with each word, to know one's own by."""
+        self.process_id = secrets.token_bytes(8)
+        """The payload of each message, by which a process recognises its own."""
 
     async def run(self) -> None:
-        # a `socket_timeout` would be kept by `wait_for`, which on Python 3.11 can lose the cancellation that ends us
-        patience = {"socket_timeout": None, "socket_connect_timeout": PATIENCE}
-        async with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), **patience) as redis, redis.pubsub() as heard:
-            async with asyncio.timeout(PATIENCE):
-                await heard.subscribe(CHANNEL)
-            self.connected()
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self.on_message(heard))
-                both.create_task(self.publish_loop(redis))
+        # redis-py applies `socket_timeout` with `wait_for`, which on Python 3.11 can lose the cancellation at shutdown
+        options = {"socket_timeout": None, "socket_connect_timeout": NETWORK_TIMEOUT_SECONDS}
+        async with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0), **options) as redis, redis.pubsub() as pubsub:
+            async with asyncio.timeout(NETWORK_TIMEOUT_SECONDS):
+                await pubsub.subscribe(CHANNEL)
+            self.on_connected()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.receive_loop(pubsub))
+                tasks.create_task(self.publish_loop(redis))
 
-    async def on_message(self, heard: PubSub) -> None:
-        """One's own word comes back too, now and then at least: in silence beyond that the subscription is gone."""
+    async def receive_loop(self, pubsub: PubSub) -> None:
+        """Wake this process for each message of another one.
+
+        Raises `TimeoutError` if this process does not receive even its own heartbeat: the subscription is lost.
+        """
         while True:
-            async with asyncio.timeout(reconnecting.HEARTBEAT + PATIENCE):
-                message = await heard.get_message(ignore_subscribe_messages=True, timeout=None)
-            if message and message["data"] != self.own_name:
+            async with asyncio.timeout(reconnecting.HEARTBEAT_SECONDS + NETWORK_TIMEOUT_SECONDS):
+                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
+            if message and message["data"] != self.process_id:
                 self.wake()
 
     async def publish_loop(self, redis: Redis) -> None:
         while True:
             await self.wait_for_send()
-            async with asyncio.timeout(PATIENCE):
-                await redis.publish(CHANNEL, self.own_name)
-            await asyncio.sleep(COALESCE_INTERVAL)
+            async with asyncio.timeout(NETWORK_TIMEOUT_SECONDS):
+                await redis.publish(CHANNEL, self.process_id)
+            await asyncio.sleep(COALESCE_SECONDS)

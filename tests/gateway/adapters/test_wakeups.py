@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from gateway.adapters.wakeups import create_wakeup
 from gateway.adapters.wakeups.in_process import InProcessWakeup
-from gateway.adapters.wakeups.postgres import PostgresBroker
-from gateway.adapters.wakeups.redis import RedisBroker
+from gateway.adapters.wakeups.postgres import PostgresWakeup
+from gateway.adapters.wakeups.redis import RedisWakeup
 from models import Database
 from tests.support.listening import Listening
 from tests.support.servers import settings_for
@@ -24,7 +24,7 @@ LATE = 2.0
 """Seconds within which the log is caught up with, whatever was lost."""
 
 
-def broker(live: Listening) -> Any:
+def wakeup(live: Listening) -> Any:
     return live.gateway.db.announce.__self__
 
 
@@ -42,7 +42,7 @@ async def heard_elsewhere(here: Listening, there: Listening) -> None:
             assert await feed.types(2) == ["post.created", "post.published"]
 
 
-async def test_which_broker_a_server_has() -> None:
+async def test_the_settings_decide_which_wakeup_a_server_uses() -> None:
     """Redis where there is one, else what the database can do."""
     urls = {"sqlite": "sqlite+aiosqlite:///x.db", "postgres": "postgresql+asyncpg://x/y"}
     redis = "redis://127.0.0.1:1"
@@ -51,7 +51,7 @@ async def test_which_broker_a_server_has() -> None:
         for database in ("sqlite", "postgres")
         for url in (None, redis)
     ]
-    assert kinds == [InProcessWakeup, RedisBroker, PostgresBroker, RedisBroker]
+    assert kinds == [InProcessWakeup, RedisWakeup, PostgresWakeup, RedisWakeup]
 
 
 async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monke
     """By NOTIFY alone: nobody polls here."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     here, there = await listen(postgres_url), await listen(postgres_url)
-    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
     await heard_elsewhere(there, here)
 
@@ -73,7 +73,7 @@ async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monke
 async def test_one_connection_listens_for_a_whole_process(unused_database, listen) -> None:
     """However many follow."""
     live = await listen(await unused_database("postgres"))
-    await wait_until(lambda: broker(live).is_connected)
+    await wait_until(lambda: wakeup(live).is_connected)
     async with live.feed(), live.feed(), live.feed():
         assert await scalar(live.db, f"select count(*) {BACKENDS}") == 1
 
@@ -82,14 +82,14 @@ async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, 
     """The listening connection is killed: within two seconds all is heard, and soon it listens again."""
     url = await unused_database("postgres")
     here, there = await listen(url), await listen(url)
-    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     author = await here.account()
     async with there.feed() as feed:
         assert await scalar(here.db, f"select count(pg_terminate_backend(pid)) {BACKENDS}") == 2
         await here.graphql.create(author, **POST)
         async with within(LATE):
             assert await feed.types(2) == ["post.created", "post.published"]
-        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
         await feed.silence(0.1)
     await heard_elsewhere(here, there)
 
@@ -100,7 +100,7 @@ async def test_redis_wakes_the_other_servers(
     """On either database."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
     here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
-    await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+    await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
 
 
@@ -112,12 +112,12 @@ async def test_redis_may_go_and_come_back(
     async with wired(redis_url) as wire:
         through = f"redis://127.0.0.1:{wire.port}"
         here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
-        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
         wire.shut()
-        await wait_until(lambda: not broker(here).is_connected)
+        await wait_until(lambda: not wakeup(here).is_connected)
         await heard_elsewhere(here, there)
         wire.open()
-        await wait_until(lambda: broker(here).is_connected and broker(there).is_connected)
+        await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
         await heard_elsewhere(here, there)
 
 
@@ -125,21 +125,21 @@ async def test_a_subscription_that_went_silent_is_made_again(
     sqlite_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where something on the way has forgotten it: what is published is still answered, and nothing is heard."""
-    monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.HEARTBEAT", 0.2)
+    monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.HEARTBEAT_SECONDS", 0.2)
     async with wired(redis_url) as wire:
         live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
-        await wait_until(lambda: broker(live).is_connected and wire.made == 2)
+        await wait_until(lambda: wakeup(live).is_connected and wire.made == 2)
         wire.swallowed = b"message\r\n"
         await wait_until(lambda: wire.made > 2)
         wire.swallowed = b""
-        await wait_until(lambda: broker(live).is_connected)
+        await wait_until(lambda: wakeup(live).is_connected)
 
 
 async def test_an_announcement_never_waits(listen) -> None:
     """Nor fails, with nobody to announce to."""
-    unreachable = RedisBroker("redis://127.0.0.1:1")
+    unreachable = RedisWakeup("redis://127.0.0.1:1")
     woken: list[None] = []
-    async with unreachable.listening(lambda: woken.append(None)):
+    async with unreachable.listen(lambda: woken.append(None)):
         for _ in range(1000):
-            unreachable.announce()
+            unreachable.notify()
     assert len(woken) == 1000
