@@ -1,12 +1,21 @@
-"""Made-up data: much of it to measure with (`gateway seed`), and a little to look at (`gateway serve --demo`).
+"""Generated data: a lot of it to measure with (`gateway seed`), a little to look at (`gateway serve --demo`).
 
-The rows go past the operations, straight into the tables, so they write no events, for nobody followed them being made;
-only one that has servers forget what they know.
+The rows are inserted directly, without the operations in `resolvers`, so no events are recorded for them. A single
+event at the end has running servers clear their caches.
 """
 
 from gateway.seeding.demo import demo
 from gateway.seeding.generator import Account, Generator, SeedSizes
-from gateway.seeding.writer import Progress, analyze, clear, load_existing, no_progress, opened, seeded_random, write
+from gateway.seeding.writer import (
+    Progress,
+    analyze,
+    clear,
+    load_existing,
+    no_progress,
+    open_database,
+    seeded_random,
+    write,
+)
 from models import utcnow
 from models.events import invalidate_all
 
@@ -14,15 +23,15 @@ __all__ = ["Account", "Progress", "SeedSizes", "demo", "no_progress", "seed"]
 
 
 async def seed(
-    url: str, amounts: SeedSizes, *, seed: int = 1, fresh: bool = False, progress: Progress = no_progress
+    url: str, sizes: SeedSizes, *, seed: int = 1, fresh: bool = False, progress: Progress = no_progress
 ) -> None:
-    """Add made-up rows to a migrated database, or none of them; `fresh` removes what is there first."""
-    async with opened(url) as db:
+    """Add generated rows to a migrated database, in one transaction. `fresh` deletes all existing rows first."""
+    async with open_database(url) as db:
         async with db.writing() as session:
             if fresh:
                 await clear(session)
-            there, chance = await load_existing(session), await seeded_random(session, seed)
-            for sheet in Generator(amounts, there, chance=chance, now=utcnow()):
-                await write(session, sheet, progress)
+            existing, random = await load_existing(session), await seeded_random(session, seed)
+            for table in Generator(sizes, existing, random=random, now=utcnow()):
+                await write(session, table, progress)
             invalidate_all(session)
         await analyze(db)

@@ -1,6 +1,6 @@
-"""Rows on their way into the tables, by the quickest way that each database has."""
+"""Write generated rows to the tables, the fastest way that each database has."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
 from random import Random
@@ -12,18 +12,18 @@ from gateway.seeding.generator import ExistingData, Row, TableRows
 from models import Category, Database, Post, Tag, User
 from models.database.transaction import Transaction
 
-CHUNK = 5_000
+BATCH_SIZE = 5_000
 
 Progress = Callable[[str, int, int], None]
-"""Told a table, how many of its rows are written, and how many there will be."""
+"""Called with a table's name, the number of rows written so far, and the total."""
 
 
-def no_progress(table: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+def no_progress(table: str, written: int, total: int) -> None:
+    """Report nothing."""
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
+async def open_database(url: str) -> AsyncIterator[Database]:
     db = Database(url)
     try:
         yield db
@@ -37,7 +37,6 @@ async def clear(session: Transaction) -> None:
 
 
 async def load_existing(session: Transaction) -> ExistingData:
-    """The names that are taken."""
     return ExistingData(
         emails=set(await session.scalars(select(User.email))),
         slugs=set(await session.scalars(select(Post.slug))),
@@ -47,40 +46,34 @@ async def load_existing(session: Transaction) -> ExistingData:
 
 
 async def seeded_random(session: Transaction, seed: int) -> Random:
-    """The same seed on the same data gives the same rows; a second run on top gives others."""
+    """Return a generator that depends on the seed and the number of existing rows, so that a second run differs."""
     users = await session.scalar(select(func.count()).select_from(User))
     posts = await session.scalar(select(func.count()).select_from(Post))
-    return Random(f"{seed}/{users}/{posts}")  # noqa: S311  no secret is made of it
+    return Random(f"{seed}/{users}/{posts}")  # noqa: S311  not used for secrets
 
 
-async def write(session: Transaction, sheet: TableRows, progress: Progress) -> None:
-    """COPY on Postgres, INSERT by the thousand on SQLite; inside the session's transaction on both."""
-    name = sheet.entity.__tablename__
-    progress(name, 0, sheet.total)
-    done = 0
-    for rows in chunks(sheet.rows):
-        await (copy if session.dialect.name == "postgresql" else insert_many)(session, sheet, rows)
-        done += len(rows)
-        progress(name, done, sheet.total)
+async def write(session: Transaction, table: TableRows, progress: Progress) -> None:
+    """Insert rows with COPY on Postgres and batches of INSERTs on SQLite, in the session's transaction."""
+    name, written = table.entity.__tablename__, 0
+    progress(name, 0, table.total)
+    while rows := list(islice(table.rows, BATCH_SIZE)):
+        await (copy if session.dialect.name == "postgresql" else insert_many)(session, table, rows)
+        written += len(rows)
+        progress(name, written, table.total)
 
 
-def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk
-
-
-async def copy(session: Transaction, sheet: TableRows, rows: list[Row]) -> None:
+async def copy(session: Transaction, table: TableRows, rows: list[Row]) -> None:
     await session.connection.driver.copy_records_to_table(
-        sheet.entity.__tablename__, columns=sheet.columns, records=rows
+        table.entity.__tablename__, columns=table.columns, records=rows
     )
 
 
-async def insert_many(session: Transaction, sheet: TableRows, rows: list[Row]) -> None:
-    await session.execute(insert(sheet.entity.__table__), [dict(zip(sheet.columns, row, strict=True)) for row in rows])
+async def insert_many(session: Transaction, table: TableRows, rows: list[Row]) -> None:
+    await session.execute(insert(table.entity.__table__), [dict(zip(table.columns, row, strict=True)) for row in rows])
 
 
 async def analyze(db: Database) -> None:
-    """Tell the planner what is there now, rather than let it find out while somebody measures."""
+    """Update the query planner's statistics, so that the first queries after seeding already get good plans."""
     if db.is_sqlite:
         async with db.writing() as session:
             await session.execute(text("ANALYZE"))

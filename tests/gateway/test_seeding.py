@@ -154,7 +154,7 @@ async def test_the_demo_is_never_written_among_others_data(database_url, session
 
 def test_ids_of_the_same_moment_differ():
     nothing = SeedSizes(users=0, posts=0, comments=0, likes=0)
-    sheets, now = Generator(nothing, ExistingData(), chance=Random(1), now=utcnow()), utcnow()
-    ids = {sheets.uuid7_at(now) for _ in range(1000)}
+    generator, now = Generator(nothing, ExistingData(), random=Random(1), now=utcnow()), utcnow()
+    ids = {generator.uuid7_at(now) for _ in range(1000)}
     assert len(ids) == 1000
     assert all(isinstance(id, UUID) and id.version == 7 for id in ids)

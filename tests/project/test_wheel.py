@@ -29,8 +29,13 @@ def test_the_wheel_holds_the_four_rooms(wheel):
 
 def test_whatever_is_not_a_module_is_there_too(wheel):
     shipped = set(wheel.namelist())
-    for needed in ("models/migrations/*.mako", "models/migrations/versions/*.py", "schema/schema.graphql"):
-        assert {str(path.relative_to(ROOT)) for path in ROOT.glob(needed)} <= shipped
+    for pattern in (
+        "gateway/seeding/themes.toml",
+        "models/migrations/*.mako",
+        "models/migrations/versions/*.py",
+        "schema/schema.graphql",
+    ):
+        assert {str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)} <= shipped
     pages = {str(path.relative_to(ROOT)) for path in (ROOT / "gateway/pages/static").iterdir()}
     assert pages
     assert pages <= shipped
