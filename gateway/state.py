@@ -46,7 +46,7 @@ class AppState:
     log: EventLog
     streams: OpenStreams
     session_monitor: SessionMonitor
-    hub: Broadcaster
+    broadcaster: Broadcaster
     model: LanguageModel
     storage: Storage
     thumbnails: Thumbnails

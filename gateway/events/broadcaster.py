@@ -1,7 +1,8 @@
-"""The feed's fan-out: each piece of the log is encoded once, and written to every socket that may hear it.
+"""The fan-out of the event log to the subscribers of the feed.
 
-A follower that cannot take its bytes at once leaves the round, and a task of its own sees it through, from the log,
-until it has caught up; so nobody waits for it, and nothing gathers for it but what its socket holds.
+Entries are rendered once for all subscribers with the same filter and visibility, and written to each socket directly.
+A subscriber whose socket is full leaves the broadcast; a task of its own sends it what it misses, from the log, until
+it has caught up. So a slow subscriber delays no other and uses no memory beyond its socket's buffer.
 """
 
 import asyncio
@@ -16,223 +17,216 @@ import orjson
 from gateway.events.entry import Entry
 from gateway.events.log import EventLog
 from gateway.events.subscriber import Subscriber, body_message
+from gateway.http.eager_send import send_with_timeout
 from gateway.limits.open_streams import RETRY_RANGE_MS, OpenStreams
 from models import Viewer
 from models.errors import APIError, CursorExpired, Unavailable
 
-STALL = 10.0
-"""Seconds that a follower may take over what it was sent, before it is disconnected with its cursor."""
-SILENCE = 14.0
-"""Seconds after which a follower is told that the connection stands; proxies close what is silent for longer."""
-TICK = 1.0
-TURN = 0.005
-"""Seconds that a round may keep the event loop from others."""
-FAREWELL = 2.0
-"""Seconds that followers have to take their last bytes when the server goes."""
+HEARTBEAT_INTERVAL_SECONDS = 14.0
+"""The longest silence before a comment is sent. Proxies close connections that are silent for longer."""
+TICK_SECONDS = 1.0
+MAX_BLOCKING_SECONDS = 0.005
+"""How long a broadcast may run before it lets other tasks run."""
+CLOSE_TIMEOUT_SECONDS = 2.0
+"""How long subscribers have to receive their last frame at shutdown."""
 
-COMMENT = body_message(b": ping\n\n")
-RESET = b'data: {"type":"reset"}\n\n'
+HEARTBEAT = body_message(b": ping\n\n")
+RESET_FRAME = b'data: {"type":"reset"}\n\n'
 
 logger = logging.getLogger("gateway.live")
 
 
 class Broadcaster:
-    """Everybody who follows the feed in this process."""
+    """All subscribers of the feed in this process."""
 
     def __init__(self, log: EventLog, streams: OpenStreams) -> None:
         self.log, self.streams = log, streams
         self.cursor = log.position
-        """The live have heard everything up to here, or are about to."""
-        log.on_rewind.add(self.start_over)
-        self.followers: set[Subscriber] = set()
+        """The position up to which entries were broadcast."""
+        log.on_rewind.add(self.reset)
+        self.subscribers: set[Subscriber] = set()
         self.up_to_date: set[Subscriber] = set()
+        """The subscribers that receive broadcasts."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Broadcaster"]:
-        work = self.broadcast_loop(), self.ping(), self.drain()
-        tasks = [asyncio.create_task(each, name="feed") for each in work]
+        work = self.broadcast_loop(), self.send_heartbeats(), self.drain()
+        tasks = [asyncio.create_task(each, name="broadcast events") for each in work]
         try:
             yield self
         finally:
-            tasks += [follower.task for follower in self.followers if follower.task]
+            tasks += [subscriber.task for subscriber in self.subscribers if subscriber.task]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def add(self, follower: Subscriber) -> None:
-        """Have a follower hear what comes after its cursor."""
-        self.followers.add(follower)
-        follower.last_sent_at = time.monotonic()
-        follower.guarded.revoked.add_done_callback(lambda ended: self.end(follower, error(ended.result())))
+    def add(self, subscriber: Subscriber) -> None:
+        """Send a subscriber the events after its cursor."""
+        self.subscribers.add(subscriber)
+        subscriber.last_sent_at = time.monotonic()
+        subscriber.login_session.revoked.add_done_callback(
+            lambda revoked: self.end(subscriber, error_frame(revoked.result()))
+        )
         if self.streams.is_draining:
-            self.end(follower, retry_frame())
-        elif follower.cursor >= self.cursor:
-            self.mark_live(follower)
+            self.end(subscriber, retry_frame())
+        elif subscriber.cursor >= self.cursor:
+            self.mark_up_to_date(subscriber)
         else:
-            self.catch_up_in_background(follower)
+            self.start_catching_up(subscriber)
 
-    def remove(self, follower: Subscriber) -> None:
-        """Its client is gone."""
-        self.followers.discard(follower)
-        self.up_to_date.discard(follower)
-        if follower.task:
-            follower.task.cancel()
+    def remove(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber whose client has disconnected."""
+        self.subscribers.discard(subscriber)
+        self.up_to_date.discard(subscriber)
+        if subscriber.task:
+            subscriber.task.cancel()
 
-    def mark_live(self, follower: Subscriber) -> None:
-        follower.has_caught_up = True
-        self.up_to_date.add(follower)
+    def mark_up_to_date(self, subscriber: Subscriber) -> None:
+        subscriber.has_caught_up = True
+        self.up_to_date.add(subscriber)
 
-    def end(self, follower: Subscriber, farewell: bytes) -> None:
-        """Tell a follower one last thing, now or once it has taken what it is being sent."""
-        if follower.final_frame is None:
-            follower.final_frame = farewell
-            if follower.task is None:
-                self.close(follower)
+    def end(self, subscriber: Subscriber, final_frame: bytes) -> None:
+        """End a stream with a last frame, after what is being sent."""
+        if subscriber.final_frame is None:
+            subscriber.final_frame = final_frame
+            if subscriber.task is None:
+                self.close(subscriber)
 
-    def close(self, follower: Subscriber) -> None:
-        self.up_to_date.discard(follower)
-        follower.is_closed = True
-        self.tell(follower, body_message(follower.final_frame or b"", last=True))
+    def close(self, subscriber: Subscriber) -> None:
+        self.up_to_date.discard(subscriber)
+        subscriber.is_closed = True
+        self.send(subscriber, body_message(subscriber.final_frame or b"", last=True))
 
     async def broadcast_loop(self) -> None:
-        """Pass on what the log takes in, for as long as the server lives."""
         while True:
             try:
                 await self.log.wait_for_growth(self.cursor)
-                await self.broadcast(*await self.log.after(self.cursor))
+                await self.broadcast(*await self.log.read_after(self.cursor))
             except Unavailable:
-                await asyncio.sleep(TICK)
+                await asyncio.sleep(TICK_SECONDS)
             except CursorExpired:
                 self.cursor = self.log.position
             except Exception:
-                logger.exception("A round of the feed failed; those whom it did not reach are disconnected, to resume")
-                for follower in [each for each in self.up_to_date if each.cursor < self.cursor]:
-                    follower.cut()
+                logger.exception("Could not broadcast events; disconnecting the subscribers that missed them")
+                for subscriber in [each for each in self.up_to_date if each.cursor < self.cursor]:
+                    subscriber.abort()
 
     async def broadcast(self, entries: list[Entry], cursor: int) -> None:
-        """Send entries to everybody who is live, who then stand at a cursor; those that join meanwhile know them."""
-        self.cursor = cursor
-        authors = {entry.audience.author for entry in entries if not entry.audience.everyone}
-        pieces: dict[object, bytes] = {}
-        async for follower in self.iter_cooperatively(self.up_to_date):
-            viewer = visibility_key(follower.guarded.viewer, authors)
-            key = follower.cursor, follower.types, viewer
-            body = pieces.get(key)
+        """Send entries to all subscribers that are up to date, and advance their cursors."""
+        self.cursor = cursor  # first: subscribers that are added meanwhile have these entries already
+        author_ids = {entry.visibility.owner_id for entry in entries if not entry.visibility.everyone}
+        bodies: dict[object, bytes] = {}
+        async for subscriber in self.iter_cooperatively(self.up_to_date):
+            viewer = visibility_key(subscriber.login_session.viewer, author_ids)
+            key = subscriber.cursor, subscriber.types, viewer
+            body = bodies.get(key)
             if body is None:
-                news = (entry for entry in entries if entry.id > follower.cursor)
-                body = pieces[key] = follower.render(news, viewer)
-            follower.cursor = max(follower.cursor, self.cursor)
+                new_entries = (entry for entry in entries if entry.id > subscriber.cursor)
+                body = bodies[key] = subscriber.render(new_entries, viewer)
+            subscriber.cursor = max(subscriber.cursor, self.cursor)
             if body:
-                self.tell(follower, body_message(body))
+                self.send(subscriber, body_message(body))
 
-    def start_over(self) -> None:
-        """The log went back: what everybody has heard is no part of it any more, and their cursors are no use."""
+    def reset(self) -> None:
+        """Tell all subscribers to start again, because the log was rewound and their cursors are invalid."""
         self.cursor = self.log.position
-        for follower in list(self.followers):
-            if follower in self.up_to_date:
-                follower.cursor = self.cursor
-                self.tell(follower, body_message(RESET))
+        for subscriber in list(self.subscribers):
+            if subscriber in self.up_to_date:
+                subscriber.cursor = self.cursor
+                self.send(subscriber, body_message(RESET_FRAME))
             else:
-                follower.cut()
+                subscriber.abort()
 
-    async def iter_cooperatively(self, followers: Iterable[Subscriber]) -> AsyncIterator[Subscriber]:
-        """Those who are live, letting others have the event loop now and then."""
-        until = time.monotonic() + TURN
-        for follower in list(followers):
+    async def iter_cooperatively(self, subscribers: Iterable[Subscriber]) -> AsyncIterator[Subscriber]:
+        """Yield the subscribers that are up to date, and let other tasks run in between."""
+        until = time.monotonic() + MAX_BLOCKING_SECONDS
+        for subscriber in list(subscribers):
             if time.monotonic() > until:
                 await asyncio.sleep(0)
-                until = time.monotonic() + TURN
-            if follower in self.up_to_date:
-                yield follower
+                until = time.monotonic() + MAX_BLOCKING_SECONDS
+            if subscriber in self.up_to_date:
+                yield subscriber
 
-    def tell(self, follower: Subscriber, message: dict) -> None:
-        """Send a follower something without waiting for it."""
+    def send(self, subscriber: Subscriber, message: dict) -> None:
+        """Send a message without waiting for the subscriber."""
         try:
-            remaining = follower.try_send(message)
+            remaining = subscriber.try_send(message)
         except Exception:
-            logger.debug("A follower cannot be reached", exc_info=True)
-            follower.cut()
+            logger.debug("Could not send to a subscriber", exc_info=True)
+            subscriber.abort()
         else:
-            follower.last_sent_at = time.monotonic()
+            subscriber.last_sent_at = time.monotonic()
             if remaining:
-                self.catch_up_in_background(follower, remaining)
+                self.start_catching_up(subscriber, remaining)
 
-    def catch_up_in_background(self, follower: Subscriber, remaining: Awaitable[None] | None = None) -> None:
-        """Give a follower that is behind a task of its own, until it has caught up."""
-        self.up_to_date.discard(follower)
-        follower.task = asyncio.create_task(self.catch_up(follower, remaining), name="follower")
+    def start_catching_up(self, subscriber: Subscriber, remaining: Awaitable[None] | None = None) -> None:
+        """Start the task of a subscriber that is behind. `remaining` sends the rest of a message."""
+        self.up_to_date.discard(subscriber)
+        subscriber.task = asyncio.create_task(self.catch_up(subscriber, remaining), name="catch up")
 
-    async def catch_up(self, follower: Subscriber, remaining: Awaitable[None] | None) -> None:
+    async def catch_up(self, subscriber: Subscriber, remaining: Awaitable[None] | None) -> None:
         try:
             if remaining:
                 await send_with_timeout(remaining)
-            if follower.is_closed:
+            if subscriber.is_closed:
                 return
-            while follower.final_frame is None and follower.cursor < self.cursor:
-                await self.send_next_page(follower)
-            follower.task = None
-            self._on_caught_up(follower)
+            while subscriber.final_frame is None and subscriber.cursor < self.cursor:
+                await self.send_next_page(subscriber)
+            subscriber.task = None
+            if subscriber.final_frame is None:
+                self.mark_up_to_date(subscriber)
+            else:
+                self.close(subscriber)
         except TimeoutError:
-            logger.info("A follower fell behind and was disconnected")
-            follower.cut()
+            logger.info("Disconnected a subscriber that was too slow")
+            subscriber.abort()
         except Exception:
-            logger.exception("A follower could not be brought up to date, and was disconnected")
-            follower.cut()
+            logger.exception("Could not bring a subscriber up to date; disconnecting it")
+            subscriber.abort()
 
-    async def send_next_page(self, follower: Subscriber) -> None:
-        """Send the next page of what a follower has missed. One that was live and is now off memory is too slow."""
-        if follower.has_caught_up and follower.cursor < self.log.oldest_cached_id:
+    async def send_next_page(self, subscriber: Subscriber) -> None:
+        """Send the next page of what a subscriber has missed.
+
+        Raises `TimeoutError` for one that was up to date and has fallen behind the entries in memory.
+        """
+        if subscriber.has_caught_up and subscriber.cursor < self.log.oldest_cached_id:
             raise TimeoutError
         try:
-            entries, cursor = await self.log.after(follower.cursor)
-            body = follower.render(entries, follower.guarded.viewer)
+            entries, cursor = await self.log.read_after(subscriber.cursor)
+            body = subscriber.render(entries, subscriber.login_session.viewer)
         except CursorExpired:
-            body, cursor = RESET, self.log.position
+            body, cursor = RESET_FRAME, self.log.position
         if body:
-            await send_with_timeout(follower.send(body_message(body)))
-            follower.last_sent_at = time.monotonic()
-        follower.cursor = cursor
+            await send_with_timeout(subscriber.send(body_message(body)))
+            subscriber.last_sent_at = time.monotonic()
+        subscriber.cursor = cursor
 
-    def _on_caught_up(self, follower: Subscriber) -> None:
-        """A follower is where it should be: live, unless it has been told to go meanwhile."""
-        if follower.final_frame is None:
-            self.mark_live(follower)
-        else:
-            self.close(follower)
-
-    async def ping(self) -> None:
-        """Break every silence, by one task for all."""
+    async def send_heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
-            late = time.monotonic() - SILENCE
-            async for follower in self.iter_cooperatively(
-                follower for follower in self.up_to_date if follower.last_sent_at < late
-            ):
-                self.tell(follower, COMMENT)
+            await asyncio.sleep(TICK_SECONDS)
+            due = time.monotonic() - HEARTBEAT_INTERVAL_SECONDS
+            silent = [each for each in self.up_to_date if each.last_sent_at < due]
+            async for subscriber in self.iter_cooperatively(silent):
+                self.send(subscriber, HEARTBEAT)
 
     async def drain(self) -> None:
-        """When the server goes, tell everybody when to come back, and cut off who does not listen."""
+        """At shutdown, tell all subscribers when to reconnect, then disconnect the ones that do not leave."""
         await asyncio.shield(self.streams.draining)
-        for follower in list(self.followers):
-            self.end(follower, retry_frame())
-        await asyncio.sleep(FAREWELL)
-        for follower in list(self.followers):
-            follower.cut()
+        for subscriber in list(self.subscribers):
+            self.end(subscriber, retry_frame())
+        await asyncio.sleep(CLOSE_TIMEOUT_SECONDS)
+        for subscriber in list(self.subscribers):
+            subscriber.abort()
 
 
-async def send_with_timeout(sending: Awaitable[None]) -> None:
-    async with asyncio.timeout(STALL):
-        await sending
+def visibility_key(viewer: Viewer | None, author_ids: set) -> Viewer | None:
+    """Return the viewer if they may see more of the entries than everyone may, else None."""
+    return viewer if viewer is not None and (viewer.is_admin or viewer.id in author_ids) else None
 
 
-def visibility_key(viewer: Viewer | None, authors: set) -> Viewer | None:
-    """The viewer, if they may hear what not everyone hears; those who may not are all alike."""
-    return viewer if viewer is not None and (viewer.is_admin or viewer.id in authors) else None
-
-
-def error(refusal: APIError) -> bytes:
-    return b"data: %b\n\n" % orjson.dumps({"type": "error", "code": refusal.code})
+def error_frame(error: APIError) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps({"type": "error", "code": error.code})
 
 
 def retry_frame() -> bytes:
-    return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - chance enough to keep clients apart
+    return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - spreads reconnections, no secret

@@ -1,8 +1,8 @@
-"""How far the log is settled.
+"""Delivery of rows in the order of their ids, although transactions commit in another order.
 
-Postgres hands ids out as they are asked for, and transactions commit when they are done: a later id may be seen before
-an earlier one. So a missing id may yet come. It will not once every transaction that wrote events when it was first
-missed has ended: then whoever held it has rolled back.
+Postgres allocates ids when rows are inserted, but rows become visible when their transactions commit. So a missing id
+may still appear. It will not once every transaction that was writing events when the gap was first seen has ended:
+then the one that allocated the id has rolled back.
 """
 
 from collections.abc import Iterable, Iterator, Set
@@ -19,34 +19,33 @@ Row = TypeVar("Row", bound=HasId)
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """At some moment ids were missing below `top`; whoever held them was among `writers`, asked after that."""
+    """Missing ids up to `highest_id`, and the transactions that were writing events after the gap was seen."""
 
     highest_id: int
     open_transactions: Set[str]
 
-    def is_closed(self, writing: Set[str]) -> bool:
-        """Whether all of them had ended, as those who write now are others. What they committed can be read by now."""
-        return self.open_transactions.isdisjoint(writing)
+    def is_closed(self, open_transactions: Set[str]) -> bool:
+        """Return whether none of the gap's transactions is still open, so that all they committed can be read."""
+        return self.open_transactions.isdisjoint(open_transactions)
 
 
 class CommitOrder:
-    """Lets rows pass in the order of their ids, up to the first id that may still come."""
+    """The position up to which rows have been delivered, and the gap that blocks further rows."""
 
-    def __init__(self, position: int, missed: Gap | None = None) -> None:
-        self.position, self.missed = position, missed
-        """`position`: the newest id that has passed."""
+    def __init__(self, position: int, gap: Gap | None = None) -> None:
+        self.position, self.gap = position, gap
 
-    def deliverable(self, rows: Iterable[Row], writing: Set[str]) -> Iterator[Row]:
-        """Of the rows beyond the position, those that nothing can come before any more.
+    def deliverable(self, rows: Iterable[Row], open_transactions: Set[str]) -> Iterator[Row]:
+        """Yield the rows beyond the position up to the first id that may still be committed.
 
-        `writing`: who wrote just before the rows were read. Where ids are missing that nobody knew of, `missed` is None
-        afterwards, and not all rows have passed.
+        `open_transactions` are those that were writing just before the rows were read. If not all rows are yielded and
+        `gap` is None afterwards, a new gap was found, and the caller has to record it.
         """
-        missed, self.missed = self.missed, None
-        is_over = missed is not None and missed.is_closed(writing)
+        gap, self.gap = self.gap, None
+        is_closed = gap is not None and gap.is_closed(open_transactions)
         for row in rows:
-            if row.id != self.position + 1 and not (missed and row.id <= missed.highest_id and is_over):
-                self.missed = None if is_over else missed
+            if row.id != self.position + 1 and not (gap and row.id <= gap.highest_id and is_closed):
+                self.gap = None if is_closed else gap
                 return
             self.position = row.id
             yield row

@@ -1,4 +1,4 @@
-"""One event as followers meet it: what it says, and who may hear it."""
+"""Entries of the event log: an event, its visibility and its server-sent frame."""
 
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, replace
@@ -16,35 +16,39 @@ from models.events import BULK_CHANGE, PRUNED
 from resolvers.events import EventType
 
 NIL_UUID = UUID(int=0)
-MOST_DIGITS = 25
-"""More than any event's id has; what is cut short here is still beyond them all."""
+MAX_EVENT_ID_DIGITS = 25
+"""More digits than any event's id has. A longer number is truncated and is still greater than every id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """Who may hear of something that belongs to an author, or to a buyer."""
+    """The viewers who may see a post or an order. Its owner is the author or the buyer."""
 
-    author: UUID | None = None
+    owner_id: UUID | None = None
     everyone: bool = False
-    author_only: bool = False
+    owner: bool = False
     admins: bool = False
 
     def includes(self, viewer: Viewer | None) -> bool:
         if self.everyone or viewer is None:
             return self.everyone
-        return (self.author_only and viewer.id == self.author) or (self.admins and viewer.is_admin)
+        return (self.owner and viewer.id == self.owner_id) or (self.admins and viewer.is_admin)
 
 
 @dataclass(slots=True, weakref_slot=True)
 class SharedVisibility:
-    """Who may see a post or an order, as of the newest reading; all entries about it share this, the old ones too."""
+    """The latest known visibility of a post or an order. All its entries share the object, so old ones follow it."""
 
-    audience: Visibility
+    current: Visibility
+
+
+VisibilityMap: TypeAlias = MutableMapping[UUID, SharedVisibility]
+"""The visibility of posts and orders by their ids."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A settled event, and who may hear of it."""
+    """An event whose place in the order of ids is final."""
 
     id: int
     type: str
@@ -52,16 +56,19 @@ class Entry:
     post_id: UUID | None
     actor_id: UUID | None
     at: datetime
-    hides: bool
+    hides_post: bool
     was_public: bool
-    sight: SharedVisibility
+    shared_visibility: SharedVisibility
 
     @property
-    def audience(self) -> Visibility:
-        """Those who may see the post now and could then; what went from sight is told to who saw it go."""
-        now = self.sight.audience
-        everyone = self.hides or (now.everyone and self.was_public)
-        return replace(now, everyone=everyone, author_only=now.author_only or self.is_deletion)
+    def visibility(self) -> Visibility:
+        """The viewers who may see the post now and could at the time of the event.
+
+        An event that hides the post is for everyone: those who saw the post must learn that it is gone.
+        """
+        current = self.shared_visibility.current
+        everyone = self.hides_post or (current.everyone and self.was_public)
+        return replace(current, everyone=everyone, owner=current.owner or self.is_deletion)
 
     @property
     def is_deletion(self) -> bool:
@@ -69,11 +76,13 @@ class Entry:
 
     @cached_property
     def frame(self) -> bytes:
-        """The event as the feed says it, encoded once for all who hear it. (asyncpg has a UUID of its own.)"""
-        return b"id: %d\ndata: %s\n\n" % (self.id, orjson.dumps(self.payload(), default=str))
+        """The event as a server-sent event, serialized once for all subscribers."""
+        # `default=str`: asyncpg returns a UUID class of its own
+        return b"id: %d\ndata: %s\n\n" % (self.id, orjson.dumps(self.payload, default=str))
 
+    @property
     def payload(self) -> dict[str, Any]:
-        said = {
+        payload = {
             "id": self.id,
             "type": self.type,
             "postId": self.post_id,
@@ -81,41 +90,38 @@ class Entry:
             "at": format_timestamp(self.at),
         }
         if self.type.startswith("comment."):
-            said["commentId"] = self.entity_id
+            payload["commentId"] = self.entity_id
         elif self.type == EventType.ORDER_UPDATED:
-            said["orderId"] = self.entity_id
-        return said
+            payload["orderId"] = self.entity_id
+        return payload
 
 
-VisibilityMap: TypeAlias = MutableMapping[UUID, SharedVisibility]
+def format_timestamp(timestamp: datetime) -> str:
+    return timestamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def format_timestamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def build_entries(rows: Iterable[Row], visibilities: VisibilityMap) -> list[Entry]:
+    """Build entries from rows of `queries.fetch_events_after`, and update the visibility that older entries share.
 
-
-def build_entries(rows: Iterable[Row], known: VisibilityMap) -> list[Entry]:
-    """Rows as `reading.beyond` gives them. What is known of other entries about the same things is brought up to date.
-
-    What is written for servers is nobody else's business.
+    Internal events, which only servers use, are left out.
     """
-    return [build_entry(row, known) for row in rows if row.type not in (BULK_CHANGE, PRUNED)]
+    return [build_entry(row, visibilities) for row in rows if row.type not in (BULK_CHANGE, PRUNED)]
 
 
-def build_entry(row: Row, known: VisibilityMap) -> Entry:
-    *event, author, everyone, its_author, admins, buyer = row
-    if buyer:
-        audience = Visibility(buyer, author_only=True)
+def build_entry(row: Row, visibilities: VisibilityMap) -> Entry:
+    *event, author_id, everyone, author, admins, buyer_id = row
+    if buyer_id:
+        visibility = Visibility(buyer_id, owner=True)
     else:
-        audience = Visibility(author, bool(everyone), bool(its_author), bool(admins)) if author else Visibility()
-    sight = known.setdefault(row.post_id or row.entity_id, SharedVisibility(audience))
-    sight.audience = audience
-    return Entry(*event, sight)
+        visibility = Visibility(author_id, bool(everyone), bool(author), bool(admins)) if author_id else Visibility()
+    shared = visibilities.setdefault(row.post_id or row.entity_id, SharedVisibility(visibility))
+    shared.current = visibility
+    return Entry(*event, shared)
 
 
 def parse_event_id(name: str, value: Any) -> int | None:
-    """The id of an event, as a client gives it back; empty text is none."""
+    """Return the event id that a client sent in the field or header `name`; None if it is empty."""
     text = "" if value is None else str(value).strip()
     if text and not (text.isascii() and text.isdecimal()):
         raise ValidationError.for_fields(**{name: "must be the id of an event"})
-    return int(text[:MOST_DIGITS]) if text else None
+    return int(text[:MAX_EVENT_ID_DIGITS]) if text else None

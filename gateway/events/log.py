@@ -1,4 +1,4 @@
-"""The event log as one process follows it: in the order of ids, nothing early, nothing skipped, nothing twice."""
+"""The event log as one process reads it: in the order of ids, with every event exactly once."""
 
 import asyncio
 import logging
@@ -23,206 +23,205 @@ from models.database.transaction import Transaction
 from models.errors import CursorExpired, Unavailable
 from models.events import PRUNED
 
-PAGE = 500
+PAGE_SIZE = 500
 CACHED_ENTRIES = 10_000
-"""How many entries stay in memory, for those who are a little behind."""
-LOOK_BACK = 1_000
-"""How many ids back a transaction may have drawn one that it has not committed when the server starts."""
-PATIENCE = 2.0
-"""Seconds that a start waits for transactions that have yet to commit what came before."""
-POLL_INTERVAL = 1.0
-"""Seconds until the log is read though nobody was woken: a lost wake-up delays and never loses."""
-POLL_WAITING = 0.05
-READ_INTERVAL = 0.01
-"""Seconds from one reading to the next: whatever is written meanwhile is read together."""
+"""Newest entries to keep in memory, for subscribers that are a little behind."""
+START_OFFSET = 1_000
+"""Ids before the newest one at which reading starts: an open transaction may still commit one of them."""
+START_TIMEOUT_SECONDS = 2.0
+"""How long a start waits for open transactions to end."""
+POLL_INTERVAL_SECONDS = 1.0
+"""Interval of reads without a wake-up, so that a lost one delays an event and loses none."""
+GAP_POLL_INTERVAL_SECONDS = 0.05
+READ_INTERVAL_SECONDS = 0.01
+"""Pause between two reads. Events written meanwhile are read together."""
 
 logger = logging.getLogger("gateway.live")
 
 
 class LogRewound(Exception):
-    """The event that was read last is gone, or is another: a backup was restored, or a standby took over that had not
-    heard of everything."""
+    """The last event read is gone or is another one: a backup was restored, or a standby that lagged was promoted."""
 
 
 class EventIdentity(NamedTuple):
-    """What makes an event the one that it is: in another era the same id may be another's."""
+    """The values that identify an event. Its id alone does not: after a rewind, another event may get it."""
 
     id: int
     entity_id: UUID
     at: datetime
 
 
-def identity(row: Row) -> EventIdentity:
+def get_identity(row: Row) -> EventIdentity:
     return EventIdentity(row.id, row.entity_id, row.at)
 
 
 class RowListener(Protocol):
-    """Is told of each row as soon as it is seen, in any order, and again until it has settled."""
+    """A callback for rows as soon as they are visible: in any order, and repeatedly until they are delivered."""
 
-    def __call__(self, rows: Sequence[Row], position: int, *, all_since: float | None) -> None:
-        """Rows beyond what had settled, and up to where that is now; when they were all there was, or None."""
+    def __call__(self, rows: Sequence[Row], position: int, *, complete_at: float | None) -> None:
+        """Handle the rows beyond the previous position.
+
+        `position` is the new one. `complete_at` is when the read began (`time.monotonic()`) if it reached the end of
+        the log, else None.
+        """
 
 
 class EventLog:
-    """Reads the log once for all who follow it in this process, and keeps its newest part in memory."""
+    """Reads the log once for everything in this process that follows it, and keeps the newest entries in memory."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.horizon = CommitOrder(0)
+        self.commit_order = CommitOrder(0)
         self.entries: list[Entry] = []
         self.oldest_cached_id = 0
-        """Whoever has heard everything up to here finds the rest in memory."""
-        self.sights: VisibilityMap = WeakValueDictionary()
+        """All entries after this id are in memory."""
+        self.visibilities: VisibilityMap = WeakValueDictionary()
         self.listeners: set[Callable[[list[Entry]], None]] = set()
         self.row_listeners: set[RowListener] = set()
         self.generation = 0
-        """How often the log went back. A cursor of an earlier era says nothing in this one."""
+        """Number of rewinds. A cursor is valid in one generation only."""
         self.on_rewind: set[Callable[[], None]] = set()
-        """Called when another era has begun."""
+        """Called after the log was rewound."""
         self.last: EventIdentity | None = None
-        """Of the event that settled last."""
+        """The event at the position."""
         self._wake = asyncio.Event()
-        self._waiting: set[asyncio.Future[None]] = set()
-        """One for each who waits for growth: shielding one for all of them would cost several times as much."""
-        self._read = asyncio.get_running_loop().create_future()
-        """Done once the next reading is."""
+        self._waiters: set[asyncio.Future[None]] = set()
+        """One for each caller that waits for growth. One that all of them shield would cost several times as much."""
+        self._next_read = asyncio.get_running_loop().create_future()
+        """Done after the next read."""
 
     @property
     def position(self) -> int:
-        """The cursor of this moment: the newest settled id."""
-        return self.horizon.position
+        """The id of the newest event that was delivered."""
+        return self.commit_order.position
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether there are events that may not pass yet."""
-        return self.horizon.missed is not None
+    def has_gap(self) -> bool:
+        """Whether events wait for an id that may still be committed."""
+        return self.commit_order.gap is not None
 
     def wake(self) -> None:
-        """Somebody may have written events."""
+        """Read the log soon: there may be new events."""
         self._wake.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["EventLog"]:
         """Follow the log until the scope is left."""
         await self.begin()
-        async with run_in_background(self.follow(), "event log"):
+        async with run_in_background(self.follow(), "read event log"):
             yield self
 
     async def begin(self) -> None:
-        """Start a little back, since what a transaction drew before now it may commit after."""
+        """Read from a little before the newest event: an id allocated by now may still be committed."""
         async with self.db.reading() as session:
-            newest, mark = await queries.newest(session), await queries.pruned_up_to(session)
-            drawn = await self.allocated_ids(session)
-        self.horizon, self.last = CommitOrder(max(newest - LOOK_BACK, mark, 0), drawn), None
+            newest_id, pruned_id = await queries.fetch_newest_id(session), await queries.fetch_pruned_id(session)
+            gap = None
+            if queries.ids_may_commit_late(session):
+                last_id = await queries.fetch_last_allocated_id(session)
+                gap = Gap(last_id, await queries.fetch_write_transactions(session))
+        self.commit_order, self.last = CommitOrder(max(newest_id - START_OFFSET, pruned_id, 0), gap), None
         self.oldest_cached_id = self.position
         self.entries.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self.settle(newest, drawn)
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await self.read_existing(newest_id, gap)
 
-    async def allocated_ids(self, session: Transaction) -> Gap | None:
-        """The ids that are there, or may come from those who write now."""
-        if not queries.ids_may_commit_late(session):
-            return None
-        return Gap(await queries.last_allocated_id(session), await queries.open_write_transactions(session))
-
-    async def settle(self, newest: int, drawn: Gap | None) -> None:
-        """Take in all that there is, and pass over ids that were given up, so that the first event waits for none."""
-        while await self.read_page() or self.position < newest:  # noqa: ASYNC110 - no event tells of a rollback
-            await asyncio.sleep(POLL_WAITING)
-        if drawn and not await self.is_pending(drawn) and not await self.read_page() and not self.is_waiting:
-            self.horizon.position = max(self.position, drawn.highest_id)
-
-    async def is_pending(self, drawn: Gap) -> bool:
-        """Whether somebody who had drawn an id may still commit it."""
+    async def read_existing(self, newest_id: int, gap: Gap | None) -> None:
+        """Read all existing events, and skip ids that were rolled back, or the next event would wait for them."""
+        while await self.read_page() or self.position < newest_id:  # noqa: ASYNC110 - nothing signals a rollback
+            await asyncio.sleep(GAP_POLL_INTERVAL_SECONDS)
+        if gap is None:
+            return
         async with self.db.reading() as session:
-            return not drawn.is_closed(await queries.open_write_transactions(session))
+            is_closed = gap.is_closed(await queries.fetch_write_transactions(session))
+        if is_closed and not await self.read_page() and not self.has_gap:
+            self.commit_order.position = max(self.position, gap.highest_id)
 
     async def follow(self) -> None:
         while True:
-            await asyncio.sleep(READ_INTERVAL)
+            await asyncio.sleep(READ_INTERVAL_SECONDS)
             with suppress(TimeoutError):
-                # not wait_for: Python 3.11's loses a cancellation that comes together with the event
-                async with asyncio.timeout(POLL_WAITING if self.is_waiting else POLL_INTERVAL):
+                # not wait_for: in Python 3.11 it loses a cancellation that comes together with the event
+                async with asyncio.timeout(GAP_POLL_INTERVAL_SECONDS if self.has_gap else POLL_INTERVAL_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
-            read, self._read = self._read, asyncio.get_running_loop().create_future()
+            read, self._next_read = self._next_read, asyncio.get_running_loop().create_future()
             try:
                 await self.read_all()
-            except Unavailable:
-                logger.warning("The event log cannot be read; trying again")
-                await self.pause()
-            except Exception:
-                logger.exception("Reading the event log failed; trying again")
-                await self.pause()
+            except Exception as error:
+                if isinstance(error, Unavailable):
+                    logger.warning("Could not read the event log; trying again")
+                else:
+                    logger.exception("Could not read the event log; trying again")
+                await asyncio.sleep(POLL_INTERVAL_SECONDS)
+                self.wake()
             read.set_result(None)
 
     async def read_all(self) -> None:
-        """Take in all that there is; from anew, where the log went back."""
+        """Read all new events; after a rewind, start again."""
         try:
             while await self.read_page():
                 pass
         except LogRewound:
-            logger.error("The event log went back behind %d; all caches and followers begin anew", self.position)
+            logger.error("The event log was rewound to before event %d; resetting caches and streams", self.position)
             await self.begin()
             self.generation += 1
-            for begin in self.on_rewind:
-                begin()
+            for callback in self.on_rewind:
+                callback()
             self.wake_waiters()
 
-    async def pause(self) -> None:
-        """After a reading that failed; then it is tried at once, for what was missed is late already."""
-        await asyncio.sleep(POLL_INTERVAL)
-        self.wake()
-
     async def refresh_position(self) -> int:
-        """The cursor of this moment, with all that was committed before it; many who ask share one reading."""
+        """Return the position after a read that begins now. Concurrent callers share the read."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_INTERVAL):
+            async with asyncio.timeout(POLL_INTERVAL_SECONDS):
                 self._wake.set()
-                await asyncio.shield(self._read)
+                await asyncio.shield(self._next_read)
         return self.position
 
     async def read_page(self) -> bool:
-        """Take in what has settled; says whether there may be more at once."""
-        horizon, began = copy(self.horizon), time.monotonic()
+        """Read and publish a page of events. Return whether there may be more."""
+        commit_order, started_at = copy(self.commit_order), time.monotonic()
         async with self.db.reading() as session:
-            rows, settled = await self.settled(session, horizon)
-            entries = build_entries(settled, self.sights)
-        self.horizon, self.last = horizon, identity(settled[-1]) if settled else self.last
-        for witness in self.row_listeners:
-            witness(rows, self.position, all_since=began if len(rows) < PAGE else None)
+            rows, deliverable = await self.fetch_page(session, commit_order)
+            entries = build_entries(deliverable, self.visibilities)
+        self.commit_order = commit_order
+        if deliverable:
+            self.last = get_identity(deliverable[-1])
+        for listener in self.row_listeners:
+            listener(rows, self.position, complete_at=started_at if len(rows) < PAGE_SIZE else None)
         if entries:
             self.publish(entries)
-        return len(settled) == PAGE
+        return len(deliverable) == PAGE_SIZE
 
-    async def settled(self, session: Transaction, horizon: CommitOrder) -> tuple[Sequence[Row], list[Row]]:
-        """The next rows, and those of them that nothing can come before any more.
+    async def fetch_page(self, session: Transaction, commit_order: CommitOrder) -> tuple[Sequence[Row], Sequence[Row]]:
+        """Return the next rows, and those of them that no other row can precede any more.
 
-        The order of what is asked here is what it rests on.
+        The order of the queries matters: transactions before rows to close a gap, rows before transactions to record
+        one.
         """
-        writing = await queries.open_write_transactions(session) if horizon.missed else frozenset()
-        rows = await self.next_rows(session, horizon.position)
+        open_transactions = await queries.fetch_write_transactions(session) if commit_order.gap else frozenset()
+        rows = await self.fetch_rows(session, commit_order.position)
         if not queries.ids_may_commit_late(session):
-            horizon.position = rows[-1].id if rows else horizon.position
-            return rows, list(rows)
-        settled = list(horizon.deliverable(rows, writing))
-        if len(settled) < len(rows) and horizon.missed is None:
-            horizon.missed = Gap(rows[-1].id, await queries.open_write_transactions(session))
-        return rows, settled
+            commit_order.position = rows[-1].id if rows else commit_order.position
+            return rows, rows
+        deliverable = list(commit_order.deliverable(rows, open_transactions))
+        if len(deliverable) < len(rows) and commit_order.gap is None:
+            commit_order.gap = Gap(rows[-1].id, await queries.fetch_write_transactions(session))
+        return rows, deliverable
 
-    async def next_rows(self, session: Transaction, position: int) -> Sequence[Row]:
-        """A page of rows after the position. The event that was read last is read again: `WentBack` unless it stands.
+    async def fetch_rows(self, session: Transaction, position: int) -> Sequence[Row]:
+        """Return a page of rows after the position. Raise `LogRewound` if the last event is not what it was.
 
-        It may be forgotten together with others that were never read; then the mark that pruning leaves comes first.
+        The last event may have been pruned together with others that were never read. Then the marker that pruning
+        leaves comes first.
         """
         last = self.last
         if last is None:
-            return await queries.events_after(session, position, PAGE)
-        first, *rows = await queries.events_after(session, last.id - 1, PAGE + 1) or [None]
-        if first is None or (first.type != PRUNED and identity(first) != last):
+            return await queries.fetch_events_after(session, position, PAGE_SIZE)
+        first, *rows = await queries.fetch_events_after(session, last.id - 1, PAGE_SIZE + 1) or [None]
+        if first is None or (first.type != PRUNED and get_identity(first) != last):
             raise LogRewound
-        return [row for row in (first, *rows) if row.id > position][:PAGE]
+        return [row for row in (first, *rows) if row.id > position][:PAGE_SIZE]
 
     def publish(self, entries: list[Entry]) -> None:
         self.entries.extend(entries)
@@ -234,46 +233,45 @@ class EventLog:
             listener(entries)
 
     def wake_waiters(self) -> None:
-        """Have everybody who waits look again."""
-        waiting, self._waiting = self._waiting, set()
-        for waiter in waiting:
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     async def wait_for_growth(self, cursor: int) -> None:
-        """Wait until there is something beyond a cursor; `CursorExpired` where the log goes back instead."""
-        era = self.generation
+        """Wait until there is an entry after a cursor. Raise `CursorExpired` if the log is rewound meanwhile."""
+        generation = self.generation
         while not self.entries or self.entries[-1].id <= cursor:
             waiter = asyncio.get_running_loop().create_future()
-            self._waiting.add(waiter)
+            self._waiters.add(waiter)
             try:
                 await waiter
             finally:
-                self._waiting.discard(waiter)
-            if self.generation != era:
+                self._waiters.discard(waiter)
+            if self.generation != generation:
                 raise CursorExpired
 
-    async def after(self, cursor: int) -> tuple[list[Entry], int]:
-        """What comes next after a cursor, from memory or else a page of the table; and the cursor after that.
+    async def read_after(self, cursor: int) -> tuple[list[Entry], int]:
+        """Return the next page of entries after a cursor, from memory or else the table, and the cursor after them.
 
-        A page may be empty though others follow. Refuses a cursor that the log no longer reaches: `CursorExpired`.
+        A page may be empty although others follow. Raises `CursorExpired` if events after the cursor were deleted.
         """
         position = self.position
         if cursor >= self.oldest_cached_id:
             start = bisect_right(self.entries, cursor, key=lambda entry: entry.id)
-            entries = self.entries[start : start + PAGE]
+            entries = self.entries[start : start + PAGE_SIZE]
             return entries, entries[-1].id if entries else max(cursor, position)
         async with self.db.reading() as session:
             if not await queries.is_available(session, cursor):
                 raise CursorExpired
-            rows = await queries.events_after(session, cursor, PAGE, position)
+            rows = await queries.fetch_events_after(session, cursor, PAGE_SIZE, position)
         return build_entries(rows, {}), rows[-1].id if rows else position
 
     async def check_cursor(self, cursor: int) -> None:
-        """Refuse a cursor that the log no longer reaches, or does not yet: `CursorExpired`."""
+        """Raise `CursorExpired` if events after a cursor were deleted, or if the cursor is beyond the log's end."""
         if self.oldest_cached_id <= cursor <= self.position:
             return
         async with self.db.reading() as session:
-            newest = await queries.newest(session)  # another server may be ahead of this one
-            if cursor > max(newest, self.position) or not await queries.is_available(session, cursor):
+            newest_id = await queries.fetch_newest_id(session)  # another server may be ahead of this one
+            if cursor > max(newest_id, self.position) or not await queries.is_available(session, cursor):
                 raise CursorExpired

@@ -1,4 +1,4 @@
-"""What is asked of the table of events, and of Postgres about those who write to it."""
+"""Queries of the events table, and of Postgres for the transactions that write to it."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from models.database.transaction import Transaction
 from models.events import PRUNED
 from resolvers.events import EventType
 
-EVENT = (
+EVENT_COLUMNS = (
     Event.id,
     Event.type,
     Event.entity_id,
@@ -20,77 +20,73 @@ EVENT = (
     Event.hides_post,
     Event.was_public,
 )
-AUDIENCE = (
+VISIBILITY_COLUMNS = (
     Post.author_id,
     Post.visible_to(None),
     Post.visible_to(Viewer(Post.author_id)),
     Post.visible_to(Viewer(NIL_UUID, Role.ADMIN)),
     Order.user_id,
 )
-"""Whose the post is, and whether everyone, its author and admins may see it now, by its own rule; or whose order."""
-ITS_ORDER = and_(Event.type == EventType.ORDER_UPDATED.value, Order.id == Event.entity_id)
+"""The post's author, whether everyone, the author and admins may see it now, and the order's buyer."""
 
-DRAWN = literal_column("pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)")
-WRITERS = text(
+MAX_EVENT_ID = 2**63 - 1
+EVENTS_AFTER = (
+    select(*EVENT_COLUMNS, *VISIBILITY_COLUMNS)
+    .outerjoin(Post, Post.id == Event.post_id)
+    .outerjoin(Order, and_(Event.type == EventType.ORDER_UPDATED.value, Order.id == Event.entity_id))
+    .where(Event.id > bindparam("cursor", type_=BigInteger()), Event.id <= bindparam("until", type_=BigInteger()))
+    .order_by(Event.id)
+    .limit(bindparam("limit", type_=Integer()))
+)
+LAST_ALLOCATED_ID = literal_column("pg_sequence_last_value(pg_get_serial_sequence('events', 'id')::regclass)")
+WRITE_TRANSACTIONS = text(
     "select virtualtransaction from pg_locks"
     " where locktype = 'relation' and relation = 'events'::regclass and mode = 'RowExclusiveLock'"
     " and database = (select oid from pg_database where datname = current_database())"
 ).columns(column("virtualtransaction", String()))
 
-LAST = 2**63 - 1
-BEYOND = (
-    select(*EVENT, *AUDIENCE)
-    .outerjoin(Post, Post.id == Event.post_id)
-    .outerjoin(Order, ITS_ORDER)
-    .where(Event.id > bindparam("cursor", type_=BigInteger()), Event.id <= bindparam("until", type_=BigInteger()))
-    .order_by(Event.id)
-    .limit(bindparam("most", type_=Integer()))
-)
+
+async def fetch_events_after(session: Transaction, cursor: int, limit: int, until: int = MAX_EVENT_ID) -> Sequence[Row]:
+    """Return the events after a cursor in the order of ids, each with the visibility of its post or order."""
+    return (await session.execute(EVENTS_AFTER, {"cursor": cursor, "until": until, "limit": limit})).all()
 
 
-async def events_after(session: Transaction, cursor: int, most: int, until: int | None = None) -> Sequence[Row]:
-    """Events after a cursor in the order of their ids, each with the audience of its post, or of its order."""
-    bounds = {"cursor": cursor, "until": LAST if until is None else until, "most": most}
-    return (await session.execute(BEYOND, bounds)).all()
-
-
-async def newest(session: Transaction) -> int:
-    """The highest id that is there."""
+async def fetch_newest_id(session: Transaction) -> int:
     return await session.scalar(select(func.max(Event.id))) or 0
 
 
-async def pruned_up_to(session: Transaction) -> int:
-    """The id up to which events were forgotten: pruning leaves a mark, as the first row of all."""
-    first = await first_event(session)
+async def fetch_pruned_id(session: Transaction) -> int:
+    """Return the id up to which events were deleted. Pruning leaves a marker as the first row."""
+    first = await fetch_first_event(session)
     return first.id if first and first.type == PRUNED else 0
 
 
 async def is_available(session: Transaction, cursor: int) -> bool:
-    """Whether nothing after a cursor was forgotten, be it by pruning or by somebody who deleted rows."""
-    first = await first_event(session)
+    """Return whether every event after a cursor is still in the table, neither pruned nor deleted by hand."""
+    first = await fetch_first_event(session)
     if first is None or first.type == PRUNED:
         return first is None or cursor >= first.id
     return cursor == 0 or cursor >= first.id - 1
 
 
-async def first_event(session: Transaction) -> Row[tuple[int, str]] | None:
+async def fetch_first_event(session: Transaction) -> Row[tuple[int, str]] | None:
     return (await session.execute(select(Event.id, Event.type).order_by(Event.id).limit(1))).one_or_none()
 
 
 def ids_may_commit_late(session: Transaction) -> bool:
-    """SQLite has one writer, so that there ids and commits are in one order."""
+    """Return whether ids may commit out of order. SQLite has one writer, so there they cannot."""
     return session.dialect.name != "sqlite"
 
 
-async def last_allocated_id(session: Transaction) -> int:
-    """The highest id that was given to a transaction, which may commit it yet, or never."""
-    return await session.scalar(select(DRAWN)) or 0
+async def fetch_last_allocated_id(session: Transaction) -> int:
+    """Return the highest id that a transaction was given, whether it committed or not."""
+    return await session.scalar(select(LAST_ALLOCATED_ID)) or 0
 
 
-async def open_write_transactions(session: Transaction) -> frozenset[str]:
-    """The transactions that write to the table just now.
+async def fetch_write_transactions(session: Transaction) -> frozenset[str]:
+    """Return the open transactions that write to the events table.
 
-    Whoever has drawn an id is among them, and is no more once all can see what it committed: Postgres lets go of locks
+    A transaction that has allocated an id is among them until its rows are visible to all: Postgres releases locks
     after that.
     """
-    return frozenset((await session.scalars(WRITERS)).all())
+    return frozenset((await session.scalars(WRITE_TRANSACTIONS)).all())

@@ -1,4 +1,4 @@
-"""One client of the feed: where it stands, what it wants to hear, and how to reach it."""
+"""One client of the event feed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,47 +12,51 @@ from gateway.http.eager_send import send_eagerly
 from models import Viewer
 
 Types = frozenset[str] | None
-"""The types of events that are wanted; None is all of them."""
+"""The event types that a client selects; None selects all."""
 
 
 class Subscriber:
-    """There may be thousands: it has no queue and, but while it is behind, no task of its own."""
+    """A client of the feed: its cursor, its filter and its connection.
+
+    A process has thousands, so a subscriber has no queue, and a task only while it is behind.
+    """
 
     __slots__ = (
+        "abort",
         "cursor",
-        "cut",
         "final_frame",
-        "guarded",
         "has_caught_up",
         "is_closed",
         "last_sent_at",
+        "login_session",
         "send",
         "task",
         "types",
     )
 
     def __init__(
-        self, send: Send, cut: Callable[[], Any], cursor: int, types: Types, guarded: MonitoredSession
+        self, send: Send, abort: Callable[[], Any], cursor: int, types: Types, login_session: MonitoredSession
     ) -> None:
-        """`cut` breaks the connection, whatever is still to be sent over it."""
-        self.send, self.cut, self.cursor, self.types, self.guarded = send, cut, cursor, types, guarded
+        """`abort` closes the connection at once and discards what is still to be sent."""
+        self.send, self.abort, self.cursor, self.types = send, abort, cursor, types
+        self.login_session = login_session
         self.last_sent_at = 0.0
-        """When it was last sent something, in seconds of the clock that never goes back."""
+        """Seconds of `time.monotonic()`."""
         self.has_caught_up = False
         self.final_frame: bytes | None = None
-        """The last that it is told, once its stream is to end."""
+        """The last frame to send, once the stream is to end."""
         self.is_closed = False
         self.task: asyncio.Task[None] | None = None
-        """Sees to it while it is behind."""
+        """Sends what the subscriber has missed, while it is behind."""
 
     def render(self, entries: Iterable[Entry], viewer: Viewer | None) -> bytes:
-        """Of some entries those that this one hears, as the feed says them."""
+        """Return the frames of the entries that match the filter and that the viewer may see."""
         types = self.types
-        heard = (entry for entry in entries if types is None or entry.type in types)
-        return b"".join([entry.frame for entry in heard if entry.audience.includes(viewer)])
+        selected = (entry for entry in entries if types is None or entry.type in types)
+        return b"".join([entry.frame for entry in selected if entry.visibility.includes(viewer)])
 
     def try_send(self, message: Message) -> Awaitable[None] | None:
-        """Send it something at once; what its socket has no room for is left to be awaited."""
+        """Send what the socket has room for. Return an awaitable that sends the rest; None if there is none."""
         return send_eagerly(self.send(message))
 
 

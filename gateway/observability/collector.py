@@ -39,9 +39,9 @@ class GatewayCollector(Collector):
         yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
         help = "Requests rejected because too many were in flight"
         yield counter("requests_turned_away", help, (), [((), gateway.in_flight.refused)])
-        live, followers = len(gateway.hub.up_to_date), len(gateway.hub.followers)
-        subscribers = {"live": live, "behind": followers - live}
-        yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", subscribers, "state")
+        live, subscribers = len(gateway.broadcaster.up_to_date), len(gateway.broadcaster.subscribers)
+        by_state = {"live": live, "behind": subscribers - live}
+        yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", by_state, "state")
         waiting = gateway.engine.subscriptions.waiting
         yield gauge("subscriptions_waiting", "GraphQL subscriptions that have sent every event so far", waiting)
         yield gauge("log_position", "Id of the newest event that was read from the event log", gateway.log.position)

@@ -22,8 +22,8 @@ from resolvers.events import EventType
 router = create_router("/api/events", "Live")
 
 STREAM_COST = 2
-EVENT_TYPES = sorted(fact.value for fact in EventType)
-STREAM = {
+EVENT_TYPES = sorted(type.value for type in EventType)
+RESPONSES = {
     200: {
         "description": "Server-sent events without a name. The first one has the current position; comments keep an "
         "idle connection alive.",
@@ -41,18 +41,18 @@ class EventQuery(BaseModel):
 LastEventId = Annotated[str | None, Header(description="Id of the last event received, as browsers resend it.")]
 
 
-@router.get("", summary="Stream Events", response_class=Response, responses=STREAM, openapi_extra=LOGIN_OPTIONAL)
+@router.get("", summary="Stream Events", response_class=Response, responses=RESPONSES, openapi_extra=LOGIN_OPTIONAL)
 @limits.api
 @cost(STREAM_COST)
 async def follow(
     request: Request, query: Annotated[EventQuery, Query()], last_event_id: LastEventId = None
 ) -> Response:
     """Stream the events of all posts that the viewer may see, from now on or from a given event on."""
-    gateway = get_state(request)
+    app_state = get_state(request)
     types = parse_types(",".join(request.query_params.getlist("types")))
     # A browser that reconnects sends the last id it received, while its URL still has the first `since`.
     after = parse_event_id("Last-Event-ID", last_event_id) if last_event_id else parse_event_id("since", query.since)
-    return EventStreamResponse(get_context(request), gateway.hub, gateway.session_monitor, types, after)
+    return EventStreamResponse(get_context(request), app_state.broadcaster, app_state.session_monitor, types, after)
 
 
 @lru_cache(256)

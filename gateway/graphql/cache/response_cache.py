@@ -130,14 +130,14 @@ class ResponseCache(LRUCache[CacheEntry]):
         for event in events:
             self.on_event(event)
 
-    def on_log_rows(self, rows: Iterable[ChangeEvent], position: int, *, all_since: float | None) -> None:
-        """Rows of the log, up to `position` settled; `all_since` says when they were all that there was."""
+    def on_log_rows(self, rows: Iterable[ChangeEvent], position: int, *, complete_at: float | None) -> None:
+        """Rows of the log, up to `position` settled; `complete_at` is when they were all that there was."""
         for row in rows:
             if row.id not in self.seen_ids:
                 self.on_event(row)
         self.seen_ids = {id for id in self.seen_ids.union(row.id for row in rows) if id > position}
-        if all_since is not None:
-            self.heard_at = all_since
+        if complete_at is not None:
+            self.heard_at = complete_at
 
     def on_event(self, event: ChangeEvent) -> None:
         """Where pruning went beyond what was heard, it says nothing of what it forgot: so it touches everything too."""

@@ -178,7 +178,7 @@ class Subscription:
     async def fill_buffer(self) -> None:
         if self.era != self.log.generation:
             raise CursorExpired
-        entries, cursor = await self.log.after(self.cursor)
+        entries, cursor = await self.log.read_after(self.cursor)
         self.buffered.extend(entries)
         if not entries:
             self.cursor = cursor
@@ -199,7 +199,7 @@ class Subscription:
         entry, self.asked.ctx.viewer = self.buffered[0], viewer()
         result = self.asked.field.operation(entry, **self.arguments)
         body = None
-        if result is not None and entry.audience.includes(self.asked.ctx.viewer):
+        if result is not None and entry.visibility.includes(self.asked.ctx.viewer):
             body = await self.respond(entry, result)
         self.buffered.popleft()
         self.cursor = entry.id

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
+from sse_starlette.sse import AppStatus, SendTimeoutError
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.auth.session_monitor import MonitoredSession
@@ -24,6 +24,8 @@ MAX_STREAM_SECONDS = 600.0
 SEND_TIMEOUT_SECONDS = 10.0
 """How long a client may take to receive an event before it is disconnected."""
 DONE = "[DONE]"
+
+AppStatus.disable_automatic_graceful_drain()  # `OpenStreams` ends streams at shutdown, with a last event
 
 
 class ChatStream(EventSourceResponse):
@@ -54,9 +56,9 @@ class ChatStream(EventSourceResponse):
         self.has_started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.visit = get_request_state(scope)
-        with self.streams.open(self.visit.caller), closing(self.watch_session()) as self.session:
-            self.visit.stream, self.deadline = "chat", time.monotonic() + MAX_STREAM_SECONDS
+        self.state = get_request_state(scope)
+        with self.streams.open(self.state.caller), closing(self.watch_session()) as self.login_session:
+            self.state.stream, self.deadline = "chat", time.monotonic() + MAX_STREAM_SECONDS
             try:
                 await super().__call__(scope, receive, self.delay_headers(send))
             except SendTimeoutError:
@@ -88,7 +90,7 @@ class ChatStream(EventSourceResponse):
         except APIError as error:
             if not self.has_started:
                 raise
-            self.visit.codes = (error.code,)
+            self.state.codes = (error.code,)
             yield json_event({"error": error.message, "code": error.code}, event="error")
         else:
             yield ServerSentEvent(DONE, sep="\n")
@@ -99,11 +101,11 @@ class ChatStream(EventSourceResponse):
         Raises the session's error if it ended, `Unavailable` during shutdown, and `UpstreamError` after the deadline.
         """
         self.pending = asyncio.ensure_future(anext(self.model_output, None))
-        futures = self.pending, self.streams.draining, self.session.revoked
+        futures = self.pending, self.streams.draining, self.login_session.revoked
         timeout = self.deadline - time.monotonic()
         await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if self.session.revoked.done():
-            raise self.session.revoked.result()
+        if self.login_session.revoked.done():
+            raise self.login_session.revoked.result()
         if self.pending.done() and timeout > 0:
             return self.pending.result()
         if self.streams.is_draining:

@@ -56,14 +56,14 @@ async def test_the_settings_decide_which_wakeup_a_server_uses() -> None:
 
 async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its followers wait for no poll, and for nobody else."""
-    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
     live = await listen(database_url)
     await heard_elsewhere(live, live)
 
 
 async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
     """By NOTIFY alone: nobody polls here."""
-    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
     here, there = await listen(postgres_url), await listen(postgres_url)
     await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
@@ -98,7 +98,7 @@ async def test_redis_wakes_the_other_servers(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On either database."""
-    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
     here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
     await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
@@ -108,7 +108,7 @@ async def test_redis_may_go_and_come_back(
     database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile writes take no longer, and who cannot be woken looks for itself."""
-    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 60.0)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
     async with wired(redis_url) as wire:
         through = f"redis://127.0.0.1:{wire.port}"
         here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)

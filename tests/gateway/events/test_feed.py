@@ -78,7 +78,7 @@ async def test_a_stream_resumes_after_an_event(live: Listening, how: str) -> Non
 
 async def test_a_long_way_back_comes_from_the_table(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page at a time, then what is in memory, then what is new: each event once, in order."""
-    monkeypatch.setattr("gateway.events.log.PAGE", 7)
+    monkeypatch.setattr("gateway.events.log.PAGE_SIZE", 7)
     author = await live.account()
     post = await live.graphql.create(author, status="PUBLISHED", **POST)
     for _ in range(10):
@@ -196,7 +196,7 @@ async def test_head_says_what_get_would_and_opens_nothing(live: Listening) -> No
 
 async def test_a_comment_breaks_each_silence(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies close what says nothing; a client that hears events needs none."""
-    monkeypatch.setattr("gateway.events.broadcaster.SILENCE", 0.0)
+    monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.0)
     async with live.feed() as feed:
         assert (await feed.frame()).comment == "ping"
 

@@ -93,7 +93,7 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
         for ear in streams:
             ear.transport.close()
     await wait_until(lambda: live.gateway.streams.count == 0)
-    assert not live.gateway.hub.followers
+    assert not live.gateway.broadcaster.subscribers
     assert not live.gateway.session_monitor.sessions
 
 
@@ -113,8 +113,8 @@ async def gauges(live: Listening) -> dict[str, float]:
 
 async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they have not read waits in the log and not in memory; they resume by their cursors."""
-    monkeypatch.setattr("gateway.events.broadcaster.STALL", 1.0)
-    monkeypatch.setattr("gateway.events.broadcaster.SILENCE", 0.5)
+    monkeypatch.setattr("gateway.http.eager_send.SEND_TIMEOUT", 1.0)
+    monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.5)
     author = await live.account()
     post = UUID((await live.graphql.create(author, **POST))["id"])
     place = urlsplit(live.address)

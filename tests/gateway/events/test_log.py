@@ -156,7 +156,7 @@ async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database)
         ids = await write(postgres, event())
         log = EventLog(postgres)
         starting = asyncio.create_task(log.begin())
-        await wait_until(lambda: log.is_waiting)
+        await wait_until(lambda: log.has_gap)
     await starting
     assert [entry.id for entry in log.entries] == [first.id, *ids]
 
@@ -165,7 +165,7 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
     postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first event after a start is heard at once, though ids before it were given up."""
-    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL", 2 * TEST_TIMEOUT_SECONDS)
+    monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 2 * TEST_TIMEOUT_SECONDS)
     await give_up(postgres)
     async with following(postgres) as (log, heard):
         (id,) = await write(postgres, event())
@@ -184,7 +184,7 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 
     async with following(db) as (log, heard):
         with monkeypatch.context() as patch:
-            patch.setattr("gateway.events.log.queries.beyond", broken)
+            patch.setattr("gateway.events.log.queries.fetch_events_after", broken)
             ids = await write(db, event())
             log.wake()
             await asyncio.wait_for(asked.wait(), TEST_TIMEOUT_SECONDS)
@@ -195,14 +195,14 @@ async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pyt
 async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older ones are read from the table again, a page at a time."""
     monkeypatch.setattr("gateway.events.log.CACHED_ENTRIES", 5)
-    monkeypatch.setattr("gateway.events.log.PAGE", 4)
+    monkeypatch.setattr("gateway.events.log.PAGE_SIZE", 4)
     async with following(db) as (log, heard):
         ids = await write(db, *(event() for _ in range(23)))
         log.wake()
         await told(heard, ids)
         assert 5 <= len(log.entries) <= 10
         found, cursor = [], ids[0] - 1
-        while page := (await log.after(cursor))[0]:
+        while page := (await log.read_after(cursor))[0]:
             found += [entry.id for entry in page]
             cursor = found[-1]
         assert found == ids
@@ -220,17 +220,17 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
     log = EventLog(db)
     await log.begin()
     await log.check_cursor(ids[2])
-    assert [entry.id for entry in (await log.after(ids[2]))[0]] == ids[3:]
+    assert [entry.id for entry in (await log.read_after(ids[2]))[0]] == ids[3:]
     for refused in (ids[1], ids[4] + 1):
         with pytest.raises(CursorExpired):
             await log.check_cursor(refused)
     with pytest.raises(CursorExpired):
-        await log.after(ids[1])
+        await log.read_after(ids[1])
 
 
 async def test_much_is_pruned_little_by_little(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """In several transactions, each of which leaves a log that is whole."""
-    monkeypatch.setattr("resolvers.retention.BATCH_SIZE", 3)
+    monkeypatch.setattr("resolvers.cleanup.EVENT_BATCH_SIZE", 3)
     old = utcnow() - timedelta(days=8)
     ids = await write(db, *(event(at=old) for _ in range(10)), event())
     assert await prune_events(db, timedelta(days=7)) == 9
@@ -244,7 +244,7 @@ async def test_an_event_that_a_slow_clock_dated_takes_none_with_it(
     db: Database, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     """What is young stays, and so does the misdated event itself until it is the first."""
-    monkeypatch.setattr("resolvers.retention.BATCH_SIZE", page)
+    monkeypatch.setattr("resolvers.cleanup.EVENT_BATCH_SIZE", page)
     old = utcnow() - timedelta(days=8)
     ids = await write(db, *(event(at=old) for _ in range(4)), event(), event(at=old), event(), event(at=old))
     assert await prune_events(db, timedelta(days=7)) == 3
@@ -266,7 +266,7 @@ async def test_rows_that_somebody_deleted_are_missed_too(db: Database) -> None:
     with pytest.raises(CursorExpired):
         await log.check_cursor(ids[0])
     log.entries.clear()
-    assert [entry.id for entry in (await log.after(0))[0]] == ids[2:]
+    assert [entry.id for entry in (await log.read_after(0))[0]] == ids[2:]
 
 
 async def test_another_server_s_cursor_may_be_ahead(db: Database) -> None:
@@ -290,7 +290,7 @@ async def test_events_are_pruned_in_the_background(db: Database, tmp_path: Path)
 
 async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written for servers alone fills a page of the table too."""
-    monkeypatch.setattr("gateway.events.log.PAGE", 3)
+    monkeypatch.setattr("gateway.events.log.PAGE_SIZE", 3)
     (before,) = await write(db, event())
     await write(db, *(event(BULK_CHANGE) for _ in range(7)))
     (after,) = await write(db, event())
@@ -300,7 +300,7 @@ async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeyp
     log.entries.clear()
     found, cursor = [], before
     while cursor < log.position:
-        page, cursor = await log.after(cursor)
+        page, cursor = await log.read_after(cursor)
         found += [entry.id for entry in page]
     assert found == [after]
 
