@@ -102,7 +102,7 @@ def lifespan(
             serve_metrics(GatewayCollector(gateway)),
         ):
             app.state.gateway = gateway
-            app.state.request_cache = RequestCache(gateway.engine.answers)
+            app.state.request_cache = RequestCache(gateway.engine.response_cache)
             gateway.engine.prepare(STATIC_QUERIES)
             instrument.measure(gateway)
             if provider:

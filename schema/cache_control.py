@@ -1,25 +1,53 @@
-"""How long clients may use what a field shows without asking again: Apollo's `cacheControl`, in Python."""
+"""Declarations for caches: Apollo's `cacheControl` for clients, and what the server's own response cache may store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+from resolvers import posts
 
 
 class Scope(Enum):
-    """Whose an answer is."""
+    """Who may share a cached response."""
 
     PUBLIC = "PUBLIC"
-    """Everybody's, unless it depended on who asked."""
+    """Everyone, unless the response depends on the viewer."""
     PRIVATE = "PRIVATE"
-    """Its viewer's alone. Declared for a field of `Query`, the server itself keeps its answers for each viewer."""
+    """Only its viewer. On a field of `Query`, the server caches one response for each viewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Declared as `@over(models.Category, cache=Cache(60))` or `reads(resolver, cache=Cache(60))`.
+    """A policy of a type, `@over(models.Category, cache=Cache(60))`, or of a field, `reads(resolver, cache=Cache(60))`.
 
-    An answer may be used for as long as everything that it shows may be. What is not declared must be asked for again.
+    The strictest declaration in a response applies. Without one, clients must revalidate.
     """
 
     max_age: int = 0
     """Seconds."""
     scope: Scope = Scope.PUBLIC
+
+
+@dataclass(frozen=True, slots=True)
+class CacheableTables:
+    """The tables whose rows the server's response cache may store, and how events invalidate them."""
+
+    type_name: str
+    """The GraphQL type of the entity that events name."""
+    lookup: Callable[..., Any]
+    """The resolver that finds one such entity by its argument `id`."""
+    covered_by_events: frozenset[str]
+    """Each visible change of these tables writes an event about an entity, in the same transaction."""
+    static: frozenset[str]
+    """No client can change what is shown of these tables. Commands that do (`gateway user promote`, `gateway seed`)
+    write a `data.changed` event, which invalidates everything."""
+
+
+CACHEABLE_TABLES = CacheableTables(
+    type_name="Post",
+    lookup=posts.post,
+    # A tag is created with its first post. An upload never changes, and becomes visible with the post that shows it.
+    covered_by_events=frozenset({"posts", "post_tags", "comments", "likes", "tags", "uploads", "post_uploads"}),
+    static=frozenset({"users", "categories"}),  # nobody can have asked for a new account's id before it existed
+)

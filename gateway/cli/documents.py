@@ -23,14 +23,14 @@ schema_app = typer.Typer()
 @documents_app.command()
 def add(file: File) -> None:
     """Trust the documents of a manifest: Apollo's, Relay's, or any object of documents by id."""
-    from gateway.persisted.manifests import InvalidManifest, documents_of
+    from gateway.persisted.manifests import InvalidManifest, parse_manifest
     from gateway.persisted.validation import InvalidDocuments, validate_manifest
     from gateway.wiring import document_limits
     from schema import schema
 
     settings = read_settings()
     try:
-        trusted = validate_manifest(schema._schema, document_limits(settings), documents_of(file.read_bytes()))
+        trusted = validate_manifest(schema._schema, document_limits(settings), parse_manifest(file.read_bytes()))
     except (InvalidManifest, InvalidDocuments) as error:
         abort(f"{file}: nothing was added\n{error}")
     new = with_database(settings, lambda db: trusted_documents.add(db, trusted))
@@ -84,7 +84,7 @@ def check(old: Sdl) -> None:
     for one in found:
         typer.echo(
             "\n".join(
-                ["", format_heading(one.asked), *(f"  {why}" for why in one.why), *format_clients(one.asked.uses)]
+                ["", format_heading(one.usage), *(f"  {why}" for why in one.reasons), *format_clients(one.usage.uses)]
             )
         )
     typer.echo(f"{len(found)} of {len(asked)} documents would break")

@@ -1,4 +1,4 @@
-"""Refusals in GraphQL's form: the words, codes and statuses of `models.errors`, each at its place in the answer."""
+"""Conversion of exceptions to GraphQL errors, with the messages, codes and statuses of `models.errors`."""
 
 import logging
 import re
@@ -15,20 +15,20 @@ logger = logging.getLogger("gateway.graphql")
 
 
 class RequestError(Exception):
-    """A request of which nothing is executed: its document, its variables or its kind is refused."""
+    """A request of which nothing is executed, because its document, its variables or its type is invalid."""
 
     def __init__(self, errors: Iterable[GraphQLError]) -> None:
         self.errors = list(errors)
         super().__init__("; ".join(error.message for error in self.errors))
 
 
-def field_error(refusal: Exception, field: Field) -> GraphQLError:
-    """A refusal at the field that was refused."""
-    return GraphQLError(str(refusal), field.nodes, path=field.path, original_error=refusal)
+def field_error(error: Exception, field: Field) -> GraphQLError:
+    """Locate an error at the field that raised it."""
+    return GraphQLError(str(error), field.nodes, path=field.path, original_error=error)
 
 
 def to_api_error(error: Exception) -> APIError:
-    """What a client is told: our own refusals, and graphql-core's of what was asked; of all else, nothing."""
+    """Return the error to send: an `APIError`, graphql-core's error in the request, or `INTERNAL_ERROR` for others."""
     cause = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -36,25 +36,26 @@ def to_api_error(error: Exception) -> APIError:
         log_cause(cause)
         return cause
     if isinstance(cause, GraphQLError) and cause.path is None:
-        return ValidationError(strip_input(str(getattr(error, "message", error))))  # the outermost says where
+        # The outermost message names the place of the error.
+        return ValidationError(strip_input(str(getattr(error, "message", error))))
     logger.error("Unexpected error", exc_info=(type(cause), cause, cause.__traceback__))
     return APIError()
 
 
-FOUND = re.compile(r"[,;]? [Ff]ound: ")
+INPUT_IN_MESSAGE = re.compile(r"[,;]? [Ff]ound: ")
 
 
 def strip_input(message: str) -> str:
-    """What graphql-core says is wrong, without the whole input that it found instead: there may be a password in it."""
-    wrong, *found = FOUND.split(message, 1)
-    return wrong + "." if found and not wrong.endswith("?") else wrong
+    """Remove the input that graphql-core quotes after "found:", which may contain a password."""
+    description, *quoted = INPUT_IN_MESSAGE.split(message, 1)
+    return description + "." if quoted and not description.endswith("?") else description
 
 
 def format_error(error: Exception, request_id: str) -> dict[str, Any]:
-    """One entry of `errors`."""
-    refusal = to_api_error(error)
+    """Return the entry of `errors` in a response."""
+    api_error = to_api_error(error)
     entry = error.formatted if isinstance(error, GraphQLError) else {}
-    extensions = {"code": refusal.code, "status": refusal.status}
-    if refusal.details is not None:
-        extensions["details"] = refusal.details
-    return {**entry, "message": refusal.message, "extensions": {**extensions, "requestId": request_id}}
+    extensions = {"code": api_error.code, "status": api_error.status}
+    if api_error.details is not None:
+        extensions["details"] = api_error.details
+    return {**entry, "message": api_error.message, "extensions": {**extensions, "requestId": request_id}}

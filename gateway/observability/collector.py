@@ -45,7 +45,7 @@ class GatewayCollector(Collector):
         waiting = gateway.engine.subscriptions.waiting
         yield gauge("subscriptions_waiting", "GraphQL subscriptions that have sent every event so far", waiting)
         yield gauge("log_position", "Id of the newest event that was read from the event log", gateway.log.position)
-        silence = gateway.engine.answers.seconds_since_log_read
+        silence = gateway.engine.response_cache.seconds_since_log_read
         help = "Time since the event log was last read to its end; caches are bypassed after 5 seconds"
         yield gauge("log_silence_seconds", help, silence)
         if gateway.redis:

@@ -1,14 +1,14 @@
-"""What a client says that it is: its name and version, which Apollo's clients send by themselves."""
+"""The name and version that a client sends in headers, as Apollo's clients do by default."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 HEADERS = [(f"{prefix}-client-name", f"{prefix}-client-version") for prefix in ("graphql", "apollographql")]
-LONGEST_NAME, LONGEST_VERSION = 64, 32
+MAX_NAME_LENGTH, MAX_VERSION_LENGTH = 64, 32
 
 
 class Client(NamedTuple):
-    """Empty texts of one that says nothing."""
+    """A client's name and version; empty strings if it did not send them."""
 
     name: str = ""
     version: str = ""
@@ -17,10 +17,11 @@ class Client(NamedTuple):
 def parse_client(headers: Mapping[str, str]) -> Client:
     for name, version in HEADERS:
         if name in headers:
-            return Client(sanitize(headers[name], LONGEST_NAME), sanitize(headers.get(version, ""), LONGEST_VERSION))
+            version_text = headers.get(version, "")
+            return Client(sanitize(headers[name], MAX_NAME_LENGTH), sanitize(version_text, MAX_VERSION_LENGTH))
     return Client()
 
 
-def sanitize(text: str, longest: int) -> str:
-    """What may be kept and printed of what anybody may have sent."""
-    return "".join(character for character in text if character.isprintable()).strip()[:longest]
+def sanitize(text: str, max_length: int) -> str:
+    """Remove unprintable characters and truncate the text, which any client may choose."""
+    return "".join(character for character in text if character.isprintable()).strip()[:max_length]

@@ -1,55 +1,52 @@
-"""The trusted documents as a server knows them: those of the database, looked at again every few seconds."""
+"""A cache of the trusted documents, which are read from the database again every few seconds."""
 
 import time
-from collections import OrderedDict
 from typing import NamedTuple
 
+from gateway.graphql.cache.lru import LRUCache
 from models import Database
 from models.errors import Unavailable
 from resolvers.trusted_documents import get_trusted
 
 CACHE_SECONDS = 5.0
-"""Seconds for which what the database said is believed: a document that was added or removed is so by then."""
-MOST_KNOWN = 5_000
-LONGEST_ID = 200
-PREFIX = "sha256:"
+"""The time after which every process sees that a document was added or removed."""
+MAX_CACHED_DOCUMENTS = 5_000
+MAX_ID_LENGTH = 200
+ID_PREFIX = "sha256:"
 
 
 class CachedDocument(NamedTuple):
+    """A document's text, None if it is not trusted, and the `time.monotonic` at which the entry expires."""
+
     text: str | None
-    until: float
+    expires_at: float
 
 
 class TrustedDocuments:
-    """Texts by id, or by the SHA-256 of the text."""
+    """The texts of trusted documents by id, or by the SHA-256 of the text."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.known: OrderedDict[str, CachedDocument] = OrderedDict()
+        self.cache: LRUCache[CachedDocument] = LRUCache(MAX_CACHED_DOCUMENTS)
 
-    async def text(self, id: str) -> str | None:
-        """A document's text; None if it is not trusted. While the database is away, what it said last holds."""
-        key = id.removeprefix(PREFIX)
-        known = self.known.get(key)
-        if known and known.until > time.monotonic():
-            return known.text
+    async def get_text(self, id: str) -> str | None:
+        """Return a document's text; None if it is not trusted. Expired entries serve while the database is away."""
+        key = id.removeprefix(ID_PREFIX)
+        cached = self.cache.get(key)
+        if cached and cached.expires_at > time.monotonic():
+            return cached.text
         if not is_id(key):
             return None
         try:
-            return self.cache(key, await get_trusted(self.db, key))
+            text = await get_trusted(self.db, key)
         except Unavailable:
-            if known and known.text:
-                return known.text
+            if cached and cached.text:
+                return cached.text
             raise
-
-    def cache(self, key: str, text: str | None) -> str | None:
-        self.known[key] = CachedDocument(text, time.monotonic() + CACHE_SECONDS)
-        self.known.move_to_end(key)
-        if len(self.known) > MOST_KNOWN:
-            self.known.popitem(last=False)
+        self.cache.put(key, CachedDocument(text, time.monotonic() + CACHE_SECONDS))
         return text
 
 
 def is_id(text: str) -> bool:
-    """Whether there may be a document of that id."""
-    return 0 < len(text) <= LONGEST_ID and text.isprintable() and " " not in text
+    """Return True if the text is a possible id of a document."""
+    return 0 < len(text) <= MAX_ID_LENGTH and text.isprintable() and " " not in text

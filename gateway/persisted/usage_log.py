@@ -1,4 +1,4 @@
-"""The ledger, as a server keeps it: in memory while it answers, and in the database now and then."""
+"""Counts of document usage by client, collected in memory and written to the database periodically."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,51 +10,50 @@ from models.errors import Unavailable
 from resolvers import document_usage
 from resolvers.document_usage import DocumentText, UsageCount, UsageKey
 
-OFTEN = 10.0
-"""Seconds between two writings."""
+WRITE_INTERVAL_SECONDS = 10.0
 MAX_BUFFERED = 2_000
 MAX_DOCUMENT_LENGTH = 100_000
-"""Characters of a document that is noted."""
+"""Characters of a document whose use is recorded."""
 
 
 class UsageLog:
-    """What was asked since the last writing. While the database is away it waits, as far as there is room."""
+    """The usage since the last write. It stays buffered, up to a limit, while the database is unavailable."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.lines: dict[UsageKey, UsageCount] = {}
+        self.counts: dict[UsageKey, UsageCount] = {}
         self.texts: dict[str, DocumentText] = {}
 
     def record(self, sha256: str, text: DocumentText, client: Client) -> None:
-        """Note that a client asked for a valid document."""
+        """Count one use of a valid document by a client."""
         if len(text.body) <= MAX_DOCUMENT_LENGTH:
             self.add(UsageKey(sha256, *client), UsageCount(1, utcnow()), text)
 
-    def add(self, line: UsageKey, times: UsageCount, text: DocumentText) -> None:
-        noted = self.lines.get(line)
-        if noted is not None:
-            noted.times += times.times
-            noted.last_used_at = max(noted.last_used_at, times.last_used_at)
-        elif len(self.lines) < MAX_BUFFERED:
-            self.lines[line] = times
-            self.texts[line.sha256] = text
+    def add(self, key: UsageKey, count: UsageCount, text: DocumentText) -> None:
+        buffered = self.counts.get(key)
+        if buffered is not None:
+            buffered.times += count.times
+            buffered.last_used_at = max(buffered.last_used_at, count.last_used_at)
+        elif len(self.counts) < MAX_BUFFERED:
+            self.counts[key] = count
+            self.texts[key.sha256] = text
 
     async def write(self) -> None:
-        """Write what waits; where that fails, or is broken off, it goes on waiting."""
-        lines, texts, self.lines, self.texts = self.lines, self.texts, {}, {}
-        if not lines:
+        """Write the buffered counts, which stay buffered if writing fails or is cancelled."""
+        counts, texts, self.counts, self.texts = self.counts, self.texts, {}, {}
+        if not counts:
             return
         try:
-            await document_usage.record(self.db, lines, texts)
+            await document_usage.record(self.db, counts, texts)
         except BaseException:
-            for line, times in lines.items():
-                self.add(line, times, texts[line.sha256])
+            for key, count in counts.items():
+                self.add(key, count, texts[key.sha256])
             raise
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["UsageLog"]:
         """Write in the background, and once more at the end."""
-        async with run_periodically(self.write, OFTEN, "Writing the ledger"):
+        async with run_periodically(self.write, WRITE_INTERVAL_SECONDS, "write document usage"):
             yield self
         with suppress(Unavailable):
             await self.write()

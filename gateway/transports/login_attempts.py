@@ -22,7 +22,7 @@ async def count_login_attempts(engine: Engine, request: GraphQLRequest) -> int:
     if not any(name in request.query for name in LOGIN_FIELDS):
         return 0
     try:
-        operation = await engine.operation(request)
+        operation = await engine.get_operation(request)
     except Exception:
         return 0  # the engine rejects the document when it executes it
     return len(login_response_keys(operation))

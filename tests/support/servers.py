@@ -77,8 +77,8 @@ async def serving(database_url: str, **changes: Any) -> AsyncIterator[Server]:
 def forget(app: FastAPI) -> None:
     """Have a server keep nothing of what it has read, nor take a database that was emptied for an old backup."""
     engine, app.state.gateway.log.last = app.state.gateway.engine, None
-    engine.answers.clear()
-    engine.counts.answers.clear()
+    engine.response_cache.clear()
+    engine.count_cache.cache.clear()
 
 
 def no_cookies(app: FastAPI) -> httpx.AsyncClient:

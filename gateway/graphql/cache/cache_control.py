@@ -1,4 +1,4 @@
-"""What is declared of how an answer may be kept: Apollo's rules for `cacheControl`."""
+"""The cache policy of a response, from `cacheControl` declarations by Apollo's rules."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ UNDECLARED = Cache()
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """For one answer."""
+    """How one response may be cached."""
 
     max_age: int = 0
-    """Seconds for which clients may use it without asking again."""
+    """Seconds for which a client may use the response without revalidating it."""
     is_private: bool = False
-    """Whether it is declared to be its viewer's alone."""
+    """Whether a field is declared `PRIVATE`, so that no shared cache may store the response."""
     per_viewer: bool = False
-    """Whether the server may keep it for one viewer."""
+    """Whether the server may cache the response for one viewer."""
 
 
 def combine_cache_control(roots: Iterable[Field]) -> CachePolicy:
-    """The strictest of all that fields declare, from the roots down."""
+    """Return the strictest of the policies that the root fields, and all fields below them, declare."""
     roots = [root for root in roots if root.fields is not None]
     declared = [cache for root in roots for cache in iter_cache_control(root, UNDECLARED)]
     private = [(root.cache or UNDECLARED).scope is Scope.PRIVATE for root in roots]
@@ -33,11 +33,11 @@ def combine_cache_control(roots: Iterable[Field]) -> CachePolicy:
     )
 
 
-def iter_cache_control(field: Field, above: Cache) -> Iterator[Cache]:
-    """What a field with fields of its own declares, or its type does; connections and pages are as what they are in."""
-    cache = field.cache or (above if field.is_container else UNDECLARED)
+def iter_cache_control(field: Field, parent: Cache) -> Iterator[Cache]:
+    """Yield the declarations of a field with subfields, or of its type. Connections and pages inherit the parent's."""
+    cache = field.cache or (parent if field.is_container else UNDECLARED)
     yield cache
     for fields in field.fields.values():
-        for below in fields:
-            if below.fields is not None:
-                yield from iter_cache_control(below, cache)
+        for child in fields:
+            if child.fields is not None:
+                yield from iter_cache_control(child, cache)

@@ -1,7 +1,7 @@
-"""How many rows a list has in all: counted once, until one may have come or gone.
+"""A cache of the total number of rows of a list, valid until a row may have been added or removed.
 
-A total looks at every row, and costs more than the page that it stands beside. A statement takes those that are known
-as parameters, and counts for itself where it is given none; what it counted is read off its answer.
+A total reads every row, and costs more than the page beside it. A statement takes cached totals as parameters, and
+counts for itself where the parameter is null; those counts are then cached from its result.
 """
 
 from collections.abc import Hashable, Sequence
@@ -15,40 +15,40 @@ from gateway.graphql.planning.parameters import Values
 from gateway.graphql.planning.plan import Count, Plan
 from models import Viewer
 
-SIZE = 200
-"""Bytes that a count takes, or so."""
+COUNT_BYTES = 200
+"""The estimated size of a cached count."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCount:
-    """A count that a statement is about to take."""
+    """A total that a statement is about to count."""
 
     count: Count
-    asked: Hashable
-    reading: CacheTicket
+    key: Hashable
+    ticket: CacheTicket
 
 
-class Counts:
-    """Of one server."""
+class CountCache:
+    """The cached totals of one server."""
 
-    def __init__(self, answers: ResponseCache) -> None:
-        self.answers = answers
+    def __init__(self, cache: ResponseCache) -> None:
+        self.cache = cache
 
     def load(self, plan: Plan, values: Values, viewer: Viewer | None) -> list[PendingCount]:
-        """Puts the counts that are known among a request's values, and says which are to be taken."""
-        given, to_take = [], []
+        """Set `values["counts"]` to the cached totals, and return those that the statement has to count."""
+        cached, pending = [], []
         for count in plan.counts:
-            parameters, refused = count.plan.bind(values)
-            asked = count.plan.sql, repr(parameters)
-            given.append(None if refused else self.answers.get(asked, viewer))
-            if given[-1] is None and not refused and count.column is not None and count.key is not None:
-                to_take.append(PendingCount(count, asked, self.answers.reading(count.plan, values, viewer)))
-        values["counts"] = given
-        return to_take
+            parameters, errors = count.plan.bind(values)
+            key = count.plan.sql, repr(parameters)
+            cached.append(None if errors else self.cache.get(key, viewer))
+            if cached[-1] is None and not errors and count.column is not None and count.key is not None:
+                pending.append(PendingCount(count, key, self.cache.create_ticket(count.plan, values, viewer)))
+        values["counts"] = cached
+        return pending
 
-    def store(self, taken: Sequence[PendingCount], row: Sequence[str | None]) -> None:
-        """Keep what a statement counted."""
-        for each in taken:
+    def store(self, pending: Sequence[PendingCount], row: Sequence[str | None]) -> None:
+        """Cache the totals that a statement counted."""
+        for each in pending:
             page: Any = orjson.loads(row[each.count.column] or b"null")
             if page is not None:
-                self.answers.put(each.asked, each.reading, page[each.count.key], SIZE)
+                self.cache.put(each.key, each.ticket, page[each.count.key], COUNT_BYTES)

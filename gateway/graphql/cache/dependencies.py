@@ -1,6 +1,6 @@
-"""What an answer depends on, as its plan tells: so that what happens says which answers no longer hold.
+"""The dependencies of a result, derived from its plan: an event about one of them invalidates the result.
 
-An answer may be kept only if nothing that it shows changes untold. So a table is named here, or is not kept at all.
+`schema.cache_control` declares which tables may be cached. A result that reads any other table is not cached.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,68 +11,58 @@ from graphql import get_named_type
 
 from gateway.graphql.documents.selection import Field
 from gateway.graphql.planning.parameters import RequestParameter, Values, get_path
-from resolvers import posts
+from schema.cache_control import CACHEABLE_TABLES
 
-TABLES_COVERED_BY_POST_EVENTS = frozenset(
-    {"posts", "post_tags", "comments", "likes", "tags", "uploads", "post_uploads"}
-)
-"""What others see of these changes only with an event about a post, in the same transaction: a tag is made with the
-first post that has it, and an upload, which never changes, comes into sight with the post that shows it."""
-
-STATIC_TABLES = frozenset({"users", "categories"})
-"""What is shown of these no client can change, and a new account's id is known to nobody who could have asked for it.
-Whoever does change them otherwise (`gateway user promote`, `gateway seed`) writes an event that touches everything."""
-
-ANY_POST = "every post"
+ANY_ENTITY = "any entity"
 
 Dependency = str | UUID
-"""A post, by its id, or all of them."""
+"""The id of an entity that events name, or `ANY_ENTITY`."""
 
-GetPostId = Callable[[Values], UUID]
+GetId = Callable[[Values], UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Of one plan."""
+    """The tables that a plan reads, and the entities that its result is about."""
 
     tables: frozenset[str]
-    posts: tuple[GetPostId, ...] | None
-    """How to find the posts that all of the answer is about among a request's values; None where any may be."""
+    ids: tuple[GetId, ...] | None
+    """Functions that get the ids of the entities from a request's values; None if the result may show any entity."""
 
     def for_request(self, values: Values) -> tuple[Dependency, ...] | None:
-        """What must not happen while an answer is kept; None where it must not be kept at all."""
-        if not self.tables <= TABLES_COVERED_BY_POST_EVENTS | STATIC_TABLES:
+        """Return the dependencies of one request's result; None if it must not be cached."""
+        if not self.tables <= CACHEABLE_TABLES.covered_by_events | CACHEABLE_TABLES.static:
             return None
-        if self.tables <= STATIC_TABLES:
+        if self.tables <= CACHEABLE_TABLES.static:
             return ()
-        return (ANY_POST,) if self.posts is None else tuple(take(values) for take in self.posts)
+        return (ANY_ENTITY,) if self.ids is None else tuple(get_id(values) for get_id in self.ids)
 
 
-def dependencies(tables: frozenset[str], roots: Iterable[Field]) -> Dependencies:
-    """Those of a query that reads these tables for these fields."""
-    takes = [single_post(root) for root in roots if root.name != "__typename"]
-    return Dependencies(tables, None if None in takes else tuple(takes))
+def find_dependencies(tables: frozenset[str], roots: Iterable[Field]) -> Dependencies:
+    """Return the dependencies of a query that reads these tables for these root fields."""
+    ids = [single_entity(root) for root in roots if root.name != "__typename"]
+    return Dependencies(tables, None if None in ids else tuple(ids))
 
 
-def single_post(root: Field) -> GetPostId | None:
-    """How to find the only post that a field and all below it can show."""
+def single_entity(root: Field) -> GetId | None:
+    """Return how to get the id of the only entity that a root field shows; None if it may show others."""
     id = (root.arguments or {}).get("id")
-    if root.resolver is not posts.post or id is None or any(includes_posts(field) for field in beneath(root)):
+    if root.resolver is not CACHEABLE_TABLES.lookup or id is None or any(map(includes_entity, iter_descendants(root))):
         return None
     return (lambda values: get_path(values, id.path)) if isinstance(id, RequestParameter) else (lambda values: id)
 
 
-def beneath(field: Field) -> Iterator[Field]:
+def iter_descendants(field: Field) -> Iterator[Field]:
     for fields in (field.fields or {}).values():
-        for below in fields:
-            yield below
-            yield from beneath(below)
+        for child in fields:
+            yield child
+            yield from iter_descendants(child)
 
 
-def includes_posts(field: Field) -> bool:
-    """Whether a field shows posts, or counts them."""
+def includes_entity(field: Field) -> bool:
+    """Return True if a field shows or counts entities of the type that events name."""
     if field.fields is None:
         return False
     inner = field.named_type.fields if field.wrapper_type else {}
     rows = inner.get("nodes") or inner.get("data")
-    return "Post" in (field.named_type.name, rows and get_named_type(rows.type).name)
+    return CACHEABLE_TABLES.type_name in (field.named_type.name, rows and get_named_type(rows.type).name)

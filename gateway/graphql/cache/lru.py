@@ -1,6 +1,7 @@
-"""What is worked out once and kept, within bounds."""
+"""Caches that evict the least recently used entry: the one implementation for every bounded cache of the server."""
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
@@ -10,10 +11,16 @@ Value = TypeVar("Value")
 
 
 class LRUCache(Generic[Value]):
-    """The values used last, up to so many and so heavy. `weigh` says how heavy a value is, with its key."""
+    """The most recently used values, bounded in number and in weight. `None` is not a value."""
 
-    def __init__(self, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
-        self.most, self.max_weight, self.weight_of = most, heaviest, weigh
+    def __init__(
+        self,
+        max_entries: int,
+        max_weight: float = math.inf,
+        weight_of: Callable[[Any, Value], int] = lambda key, value: 0,
+    ) -> None:
+        """`weight_of` returns the weight of an entry from its key and value: bytes, characters or tokens."""
+        self.max_entries, self.max_weight, self.weight_of = max_entries, max_weight, weight_of
         self.values: OrderedDict[Hashable, Value] = OrderedDict()
         self.weight = 0
         self.hits, self.misses = 0, 0
@@ -27,15 +34,19 @@ class LRUCache(Generic[Value]):
         if value is None:
             self.misses += 1
         else:
-            self.hits += 1
-            self.values.move_to_end(key)
+            self.record_hit(key)
         return value
+
+    def record_hit(self, key: Hashable) -> None:
+        """Count a hit, and make the entry the most recently used."""
+        self.hits += 1
+        self.values.move_to_end(key)
 
     def put(self, key: Hashable, value: Value) -> None:
         self.evict(key)
         self.values[key] = value
         self.weight += self.weight_of(key, value)
-        while len(self.values) > self.most or self.weight > self.max_weight:
+        while len(self.values) > self.max_entries or self.weight > self.max_weight:
             self.evict(next(iter(self.values)))
 
     def evict(self, key: Hashable) -> None:
@@ -43,27 +54,33 @@ class LRUCache(Generic[Value]):
         if value is not None:
             self.weight -= self.weight_of(key, value)
 
+    def clear(self) -> None:
+        self.values.clear()
+        self.weight = 0
+
 
 class AsyncLRUCache(LRUCache[Value]):
-    """Values that are made aside, so that what is known already never waits.
+    """A cache whose values are created in an executor, so that creating one never delays the event loop.
 
-    Those who ask at once for what nobody has made yet share one making.
+    Concurrent callers with the same key share one creation.
     """
 
-    def __init__(self, executor: Executor, most: int, heaviest: int, weigh: Callable[[Any, Value], int]) -> None:
-        super().__init__(most, heaviest, weigh)
+    def __init__(
+        self, executor: Executor, max_entries: int, max_weight: int, weight_of: Callable[[Any, Value], int]
+    ) -> None:
+        super().__init__(max_entries, max_weight, weight_of)
         self.executor = executor
-        self.making: dict[Hashable, asyncio.Future[Value]] = {}
+        self.pending: dict[Hashable, asyncio.Future[Value]] = {}
 
-    async def get_or_create(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """What `get` did not find."""
-        making = self.making.get(key)
-        if making is None:
-            making = self.making[key] = asyncio.get_running_loop().run_in_executor(self.executor, make)
-            making.add_done_callback(lambda made: self._on_created(key, made))
-        return await asyncio.shield(making)
+    async def get_or_create(self, key: Hashable, create: Callable[[], Value]) -> Value:
+        """Create a value that `get` did not find."""
+        pending = self.pending.get(key)
+        if pending is None:
+            pending = self.pending[key] = asyncio.get_running_loop().run_in_executor(self.executor, create)
+            pending.add_done_callback(lambda created: self._on_created(key, created))
+        return await asyncio.shield(pending)
 
-    def _on_created(self, key: Hashable, made: "asyncio.Future[Value]") -> None:
-        del self.making[key]
-        if not made.cancelled() and made.exception() is None:
-            self.put(key, made.result())
+    def _on_created(self, key: Hashable, created: "asyncio.Future[Value]") -> None:
+        del self.pending[key]
+        if not created.cancelled() and created.exception() is None:
+            self.put(key, created.result())

@@ -1,6 +1,6 @@
-"""What the engine does not compile (introspection, plain Python) is finished by graphql-core.
+"""Execution by graphql-core of what the engine does not compile: introspection, and fields in plain Python.
 
-Its root value is what was read and done already, so nothing is read or done twice.
+Its root value contains what was read and written already, so nothing is executed twice.
 """
 
 from inspect import isawaitable
@@ -15,16 +15,16 @@ from resolvers.context import RequestContext
 
 
 def execute_introspection(operation: Operation) -> bytes:
-    """The answer to an operation that asks about the schema alone."""
+    """Return the response body of an operation that only introspects the schema."""
     data = graphql.execute(operation.schema, operation.document, {}, operation_name=operation.name).data
     return orjson.dumps({"data": data})
 
 
 async def execute_remaining(
-    operation: Operation, outcome: ExecutionResult, variables: dict[str, Any] | None, ctx: RequestContext
+    operation: Operation, result: ExecutionResult, variables: dict[str, Any] | None, ctx: RequestContext
 ) -> graphql.ExecutionResult:
-    """The whole answer: fields that were read say what stands under their keys, and the others run."""
-    result = graphql.execute(
-        operation.schema, operation.document, outcome.to_root_value(), ctx, variables, operation.name
+    """Execute the whole operation, with the fields of `result` as resolved values."""
+    completed = graphql.execute(
+        operation.schema, operation.document, result.to_root_value(), ctx, variables, operation.name
     )
-    return await result if isawaitable(result) else result
+    return await completed if isawaitable(completed) else completed

@@ -1,4 +1,4 @@
-"""What many ask for at nearly the same moment is done once."""
+"""Concurrent calls for the same key share one execution."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -7,36 +7,37 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-KEPT = 0.1
-"""Seconds for which an answer is given to those who ask a little later: a news' way around those who follow."""
+RESULT_LIFETIME_SECONDS = 0.1
+"""The time for which later callers get a result: about as long as all subscribers take to reach an event."""
 
 
-class Shared(Generic[Value]):
-    """Answers by what was asked, under way or just given. One who stops waiting takes it from nobody."""
+class SingleFlight(Generic[Value]):
+    """Executions by key, in progress or just finished. A cancelled caller does not cancel the others' execution."""
 
     def __init__(self) -> None:
         self.tasks: dict[Hashable, asyncio.Task[Value]] = {}
-        self.waiting: dict[asyncio.Task[Value], list[asyncio.Future[None]]] = {}
-        """A future for each who waits: `asyncio.shield` costs several times as much, and there may be thousands."""
+        self.waiters: dict[asyncio.Task[Value], list[asyncio.Future[None]]] = {}
+        """One future for each caller: `asyncio.shield` costs several times as much, and there may be thousands."""
 
-    async def run(self, key: Hashable, make: Callable[[], Awaitable[Value]]) -> Value:
+    async def run(self, key: Hashable, execute: Callable[[], Awaitable[Value]]) -> Value:
+        """Return the result of the key's execution, and start one if there is none."""
         task = self.tasks.get(key)
         if task is None:
-            task = self.tasks[key] = asyncio.ensure_future(make())
-            self.waiting[task] = []
-            task.add_done_callback(partial(self.settle, key))
-        if task in self.waiting:
+            task = self.tasks[key] = asyncio.ensure_future(execute())
+            self.waiters[task] = []
+            task.add_done_callback(partial(self._on_done, key))
+        if task in self.waiters:
             waiter = task.get_loop().create_future()
-            self.waiting[task].append(waiter)
+            self.waiters[task].append(waiter)
             await waiter
         return task.result()
 
-    def settle(self, key: Hashable, task: "asyncio.Task[Value]") -> None:
-        """An answer is kept for a moment; who asks after a failure tries again."""
+    def _on_done(self, key: Hashable, task: "asyncio.Task[Value]") -> None:
+        """Keep a result for a short time; callers after a failure execute again."""
         if task.cancelled() or task.exception():
             self.tasks.pop(key, None)
         else:
-            task.get_loop().call_later(KEPT, self.tasks.pop, key, None)
-        for waiter in self.waiting.pop(task):
+            task.get_loop().call_later(RESULT_LIFETIME_SECONDS, self.tasks.pop, key, None)
+        for waiter in self.waiters.pop(task):
             if not waiter.done():
                 waiter.set_result(None)

@@ -1,7 +1,7 @@
-"""Subscriptions: operations that are answered again for each event that is something to them.
+"""Subscriptions: operations whose selection is read again for each event that concerns them.
 
-The log says what happened, in order; the field's own function says what that is to it; and the selection is read for
-whoever listens, as their rights are at that moment. Subscribers for whom that is the same statement share one answer.
+The log provides the events in order, the field's own function decides what an event means to the field, and the
+selection is read with the subscriber's rights at that time. Subscribers with the same statement share one result.
 """
 
 import asyncio
@@ -22,22 +22,28 @@ from gateway.graphql.documents.selection import Field
 from gateway.graphql.errors import RequestError, field_error
 from gateway.graphql.execution.fallback import execute_remaining
 from gateway.graphql.execution.mutations import Mutations
-from gateway.graphql.execution.result import NULL, ExecutionResult
-from gateway.graphql.execution.serialization import placeholder_result, serialize_field, to_mapping
-from gateway.graphql.execution.single_flight import Shared
+from gateway.graphql.execution.result import (
+    NULL,
+    ExecutionResult,
+    placeholder_result,
+    serialize_field,
+    to_mapping,
+)
+from gateway.graphql.execution.single_flight import SingleFlight
 from gateway.graphql.planning.plan import Plan
-from gateway.graphql.request import GraphQLRequest, build_response, truncate_name
+from gateway.graphql.request import GraphQLRequest
+from gateway.graphql.response import build_response, truncate_name
 from models import Role, Viewer
 from models.errors import APIError, CursorExpired, Unavailable
 from resolvers.context import RequestContext
 
-RETRY = 0.5
-"""Seconds until a database that was away is asked again."""
+RETRY_INTERVAL_SECONDS = 0.5
+"""The time between attempts to read while the database is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventResponse:
-    """What a subscriber is told of one event: a whole response, and the cursor to go on from after it."""
+    """A response to one event, and the cursor to resume from after it."""
 
     cursor: int
     body: bytes
@@ -45,12 +51,12 @@ class EventResponse:
 
 @dataclass(slots=True)
 class SharedResult:
-    """What an event comes to, for all who share it."""
+    """The result of one event for all subscribers that share it."""
 
     data: bytes
     errors: Sequence[Exception] = ()
     body: bytes = field(init=False)
-    """The response, encoded once, where there are no errors: those carry the id of each one's own request."""
+    """The encoded response if there are no errors. Errors contain each subscriber's request id."""
 
     def __post_init__(self) -> None:
         self.body = b'{"data":' + self.data + b"}"
@@ -66,30 +72,30 @@ class ActiveSubscription:
     field: Field
     ctx: RequestContext
     personal: dict[Role | None, bool] = field(default_factory=dict)
-    """By role, whether the answer depends on who asks. Until that is known, it may."""
+    """By role, whether the result depends on the viewer. An unknown role counts as personal."""
     selection_key: Hashable = field(init=False)
-    """What it asks, as far as answers depend on it: `since` is not among that, for as an `ID` it names nothing."""
+    """The operation and variables, which results depend on. As an `ID`, every `since` coerces to the same value."""
 
     def __post_init__(self) -> None:
         self.selection_key = self.operation, repr(self.variables.coerced)
 
     @property
     def visibility_key(self) -> Hashable:
-        """Those with the same rights are told the same."""
+        """The viewer or role: subscribers with equal keys may see the same."""
         viewer = self.ctx.viewer
         role = viewer and viewer.role
         return viewer if self.personal.get(role, True) else role
 
 
 class Subscriptions:
-    """What all subscribers of an engine have in common."""
+    """The state that all subscribers of an engine share."""
 
-    def __init__(self, steps: Mutations, reads: ReadDatabase) -> None:
-        """`steps` binds and reads what a field's function returned, as it does for mutations."""
-        self.steps, self.reads = steps, reads
-        self.shared: Shared[SharedResult | None] = Shared()
+    def __init__(self, mutations: Mutations, reads: ReadDatabase) -> None:
+        """`mutations` binds what a field's function returned, as it does for mutations."""
+        self.mutations, self.reads = mutations, reads
+        self.single_flight: SingleFlight[SharedResult | None] = SingleFlight()
         self.waiting = 0
-        """How many subscribers were told all there is."""
+        """The number of subscribers that have got every event so far."""
 
     async def subscribe(
         self,
@@ -98,73 +104,73 @@ class Subscriptions:
         variables: VariableValues,
         ctx: RequestContext,
         log: EventLog,
-        resumed: int | None,
+        resume_after: int | None,
     ) -> "Subscription":
-        """Refuses now what each event would be refused for later: arguments, a selection, a cursor."""
-        fields, _ = self.steps.planner.fields(operation, variables)
+        """Start a subscription. Raises now what each event would raise: errors in arguments, selection or cursor."""
+        fields, _ = self.mutations.planner.fields(operation, variables)
         if len(fields) != 1:
             raise RequestError([GraphQLError("A subscription has exactly one root field")])
-        asked = ActiveSubscription(request, operation, variables, fields[0], ctx)
+        active = ActiveSubscription(request, operation, variables, fields[0], ctx)
         try:
-            arguments = self.steps.arguments(asked.field, variables)
-            since = parse_since(asked.field, variables) if resumed is None else resumed
-            if check := getattr(asked.field.operation, "admitted_by", None):
+            arguments = self.mutations.get_arguments(active.field, variables)
+            since = parse_since(active.field, variables) if resume_after is None else resume_after
+            if check := getattr(active.field.operation, "admitted_by", None):
                 await check(ctx, **arguments)
         except APIError as error:
-            raise field_error(error, asked.field) from error
-        await self.bound(asked, ctx, placeholder_result(is_entity=self.steps.planner.is_entity(asked.field)))
+            raise field_error(error, active.field) from error
+        await self.bind(active, ctx, placeholder_result(is_entity=self.mutations.planner.is_entity(active.field)))
         if since is not None:
             await log.check_cursor(since)
-        return Subscription(self, asked, arguments, log, await log.refresh_position() if since is None else since)
+        return Subscription(self, active, arguments, log, await log.refresh_position() if since is None else since)
 
-    async def bound(self, asked: ActiveSubscription, ctx: RequestContext, result: Any) -> tuple[Plan, list[Any]]:
-        plan, parameters = await self.steps.bind(asked.operation, asked.field, asked.variables, ctx, result)
-        asked.personal[ctx.viewer and ctx.viewer.role] = plan.is_personal
+    async def bind(self, active: ActiveSubscription, ctx: RequestContext, returned: Any) -> tuple[Plan, list[Any]]:
+        plan, parameters = await self.mutations.bind(active.operation, active.field, active.variables, ctx, returned)
+        active.personal[ctx.viewer and ctx.viewer.role] = plan.is_personal
         return plan, parameters
 
-    async def shared_result(self, asked: ActiveSubscription, entry: Entry, result: Any) -> SharedResult | None:
-        """What the selection says of a result; None where the entity that it names is gone, or hidden."""
-        key = asked.selection_key, asked.visibility_key, entry.id
-        return await self.shared.run(key, lambda: self.read(asked, replace(asked.ctx), to_mapping(result)))
+    async def shared_result(self, active: ActiveSubscription, entry: Entry, returned: Any) -> SharedResult | None:
+        """Return the event's result, read once for equal keys; None if its entity is deleted or not visible."""
+        key = active.selection_key, active.visibility_key, entry.id
+        return await self.single_flight.run(key, lambda: self.read(active, replace(active.ctx), to_mapping(returned)))
 
-    async def read(self, asked: ActiveSubscription, ctx: RequestContext, named: Any) -> SharedResult | None:
-        """`ctx` is as it was when this was asked for: others may be told the same, while that of `asked` goes on."""
-        plan, parameters = await self.bound(asked, ctx, named)
+    async def read(self, active: ActiveSubscription, ctx: RequestContext, returned: Any) -> SharedResult | None:
+        """Read the selection. `ctx` is a copy, because that of `active` changes while others wait for the result."""
+        plan, parameters = await self.bind(active, ctx, returned)
         row = await self.reads.fetch_row(plan.sql, parameters) if plan.sql else ()
-        if self.steps.planner.is_entity(asked.field) and row[plan.roots[0].column] is None:
+        if self.mutations.planner.is_entity(active.field) and row[plan.roots[0].column] is None:
             return None
-        outcome = ExecutionResult(plan.complete)
-        outcome.set_field(asked.field, serialize_field(asked.field, plan, named, row))
+        result = ExecutionResult(plan.complete)
+        result.set_field(active.field, serialize_field(active.field, plan, returned, row))
         if plan.complete:
-            return SharedResult(outcome.to_bytes())
-        whole = await execute_remaining(asked.operation, outcome, asked.request.variables, ctx)
-        return SharedResult(orjson.dumps(whole.data), whole.errors or ())
+            return SharedResult(result.to_bytes())
+        completed = await execute_remaining(active.operation, result, active.request.variables, ctx)
+        return SharedResult(orjson.dumps(completed.data), completed.errors or ())
 
 
 class Subscription:
-    """One subscriber, who stands at a cursor of the log."""
+    """One subscriber and its cursor in the log."""
 
     def __init__(
         self,
         subscriptions: Subscriptions,
-        asked: ActiveSubscription,
+        active: ActiveSubscription,
         arguments: dict[str, Any],
         log: EventLog,
         cursor: int,
     ) -> None:
-        self.subscriptions, self.asked, self.arguments, self.log = subscriptions, asked, arguments, log
-        self.cursor, self.era = cursor, log.generation
-        """Everything up to here has been told, or is nothing to this subscriber."""
+        self.subscriptions, self.active, self.arguments, self.log = subscriptions, active, arguments, log
+        self.cursor, self.generation = cursor, log.generation
+        """Every event up to the cursor has been sent, or does not concern this subscriber."""
         self.buffered: deque[Entry] = deque()
 
     @property
     def name(self) -> str | None:
-        return truncate_name(self.asked.operation.name)
+        return truncate_name(self.active.operation.name)
 
     async def next(self, viewer: Callable[[], Viewer | None]) -> EventResponse:
-        """Wait for the next event that is something to the viewer of that moment. May be cancelled, and asked again.
+        """Wait for the next event that concerns the viewer at that time. May be cancelled and called again.
 
-        Refuses with `CursorExpired` a subscriber whom the log no longer reaches.
+        Raises `CursorExpired` if the events after the cursor have been pruned.
         """
         while True:
             try:
@@ -173,10 +179,10 @@ class Subscription:
                 elif body := await self.process_next(viewer):
                     return EventResponse(self.cursor, body)
             except Unavailable:
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(RETRY_INTERVAL_SECONDS)
 
     async def fill_buffer(self) -> None:
-        if self.era != self.log.generation:
+        if self.generation != self.log.generation:
             raise CursorExpired
         entries, cursor = await self.log.read_after(self.cursor)
         self.buffered.extend(entries)
@@ -185,7 +191,7 @@ class Subscription:
             await self.wait_for_events()
 
     async def wait_for_events(self) -> None:
-        """Wait for what comes next, if there is nothing yet."""
+        """Wait until the log has events after the cursor."""
         if self.cursor < self.log.position:
             return
         self.subscriptions.waiting += 1
@@ -195,38 +201,38 @@ class Subscription:
             self.subscriptions.waiting -= 1
 
     async def process_next(self, viewer: Callable[[], Viewer | None]) -> bytes | None:
-        """What the next entry comes to; it counts as told once this returns."""
-        entry, self.asked.ctx.viewer = self.buffered[0], viewer()
-        result = self.asked.field.operation(entry, **self.arguments)
+        """Return the response to the next entry, if any, and advance the cursor once it is complete."""
+        entry, self.active.ctx.viewer = self.buffered[0], viewer()
+        returned = self.active.field.operation(entry, **self.arguments)
         body = None
-        if result is not None and entry.visibility.includes(self.asked.ctx.viewer):
-            body = await self.respond(entry, result)
+        if returned is not None and entry.visibility.includes(self.active.ctx.viewer):
+            body = await self.respond(entry, returned)
         self.buffered.popleft()
         self.cursor = entry.id
         return body
 
-    async def respond(self, entry: Entry, result: Any) -> bytes | None:
-        """The response; a failure is told in it, but that the database is away."""
+    async def respond(self, entry: Entry, returned: Any) -> bytes | None:
+        """Return the encoded response, with errors in it. Raises `Unavailable` if the database is away."""
         try:
-            said = await self.subscriptions.shared_result(self.asked, entry, result)
+            shared = await self.subscriptions.shared_result(self.active, entry, returned)
         except Unavailable:
             raise
         except Exception as error:
-            error = error if isinstance(error, GraphQLError) else field_error(error, self.asked.field)
-            said = SharedResult(NULL.encode(), [error])
-        if said is None or not said.errors:
-            return said and said.body
-        return build_response(said.data, said.errors, self.name, self.asked.ctx.request_id).body
+            error = error if isinstance(error, GraphQLError) else field_error(error, self.active.field)
+            shared = SharedResult(NULL.encode(), [error])
+        if shared is None or not shared.errors:
+            return shared and shared.body
+        return build_response(shared.data, shared.errors, self.name, self.active.ctx.request_id).body
 
 
 def parse_since(field: Field, variables: VariableValues) -> int | None:
-    """What `since` says. Schemas call it an `ID`, which reads as a UUID: so it is taken as it was written."""
-    given = [argument.value for argument in field.nodes[0].arguments or () if argument.name.value == "since"]
-    return parse_event_id("since", raw_value(given[0], variables)) if given else None
+    """Return the argument `since`. Its type `ID` coerces to a UUID, so read the value as the client wrote it."""
+    values = [argument.value for argument in field.nodes[0].arguments or () if argument.name.value == "since"]
+    return parse_event_id("since", raw_value(values[0], variables)) if values else None
 
 
 def raw_value(node: ValueNode, variables: VariableValues) -> Any:
-    """A value before its type has read it; None where there is none."""
+    """Return a value before coercion; None if there is none."""
     if isinstance(node, VariableNode):
         signature, value = variables.sources[node.name.value]
         if value is Undefined:

@@ -11,7 +11,7 @@ from graphql.execution.values import VariableValues
 from sqlalchemy import ColumnElement, Dialect
 
 from gateway.graphql.cache.cache_control import combine_cache_control
-from gateway.graphql.cache.dependencies import dependencies
+from gateway.graphql.cache.dependencies import find_dependencies
 from gateway.graphql.cache.lru import AsyncLRUCache, LRUCache
 from gateway.graphql.documents.operation import Operation
 from gateway.graphql.documents.selection import Field
@@ -114,7 +114,7 @@ class Planner:
         fields = [field for field, _ in made]
         sql, parameters, checks, tables = self.compile(compiler, columns)
         plan = Plan(
-            sql, parameters, checks, roots, complete, dependencies(tables, fields), combine_cache_control(fields)
+            sql, parameters, checks, roots, complete, find_dependencies(tables, fields), combine_cache_control(fields)
         )
         return replace(plan, counts=tuple(self.counts(compiler, roots)))
 
@@ -125,7 +125,9 @@ class Planner:
             keys = [below.key for below in list.field.children if below.name in COUNT_FIELDS]
             column = columns.get(list.field.key)
             sql, parameters, _, tables = self.compile(compiler, [list.count()])
-            plan = Plan(sql, parameters, [], [], True, dependencies(tables, [list.field]), combine_cache_control([]))
+            plan = Plan(
+                sql, parameters, [], [], True, find_dependencies(tables, [list.field]), combine_cache_control([])
+            )
             yield Count(column, keys[0] if keys else None, plan)
 
     def compile(

@@ -12,7 +12,8 @@ from opentelemetry import context, propagate
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from gateway.graphql.engine import Engine, GraphQLResponse
-from gateway.graphql.request import GraphQLRequest, truncate_name
+from gateway.graphql.request import GraphQLRequest
+from gateway.graphql.response import truncate_name
 from gateway.http.errors import OF_CODE
 from gateway.observability.metrics.recorder import SUBSCRIPTION
 

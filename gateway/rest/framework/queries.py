@@ -56,7 +56,7 @@ async def fetch_viewer(request: Request) -> JsonBody:
 
 async def fetch_viewer_json(request: Request) -> bytes:
     """Return the viewer's account as JSON text. Raises `Unauthorized`."""
-    result = await get_state(request).engine.read(VIEWER_QUERY, {}, get_context(request).require_viewer())
+    result = await get_state(request).engine.execute_static(VIEWER_QUERY, {}, get_context(request).require_viewer())
     return result["viewer"]
 
 
@@ -80,7 +80,7 @@ async def run_query(
     """
     ctx, is_read = get_context(request), request.method in SAFE_METHODS
     charge = ctx.charge if is_read else no_charge
-    body = await get_state(request).engine.read(query, variables, ctx.viewer, build_body, charge)
+    body = await get_state(request).engine.execute_static(query, variables, ctx.viewer, build_body, charge)
     if is_read and ctx.viewer is None:
         request.app.state.request_cache.store(request.scope, query.cache_key(variables, build_body))
     return body

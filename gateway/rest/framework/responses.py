@@ -7,7 +7,7 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.graphql.request import digest
+from gateway.graphql.response import digest
 from gateway.http import responses
 from gateway.http.conditional import REVALIDATED, VARY, CacheControl, cache_control, conditional_response, parse_etags
 from gateway.http.idempotency import ResponseCodec, StoredResponse

@@ -11,7 +11,7 @@ from gateway.auth.request import attach_session_cookies, authenticate_and_limit
 from gateway.events.entry import parse_event_id
 from gateway.graphql.engine import GraphQLRequest, GraphQLResponse
 from gateway.graphql.request import CostReport
-from gateway.graphql.request import build_response as refusing
+from gateway.graphql.response import build_response as refusing
 from gateway.http.conditional import VARY, cache_control, conditional_response
 from gateway.http.content_negotiation import (
     EVENT_STREAM,
@@ -115,7 +115,7 @@ async def handle_batch(
 
 def cacheable_response(answer: GraphQLResponse, visit: RequestState, media_type: str) -> Response:
     """What a GET reads may be kept, and asked for again under the tag that it has."""
-    head = cache_control(answer.reuse, visit) + VARY_OF_GET
+    head = cache_control(answer.cache_control, visit) + VARY_OF_GET
     return conditional_response(answer.body, answer.etag, visit, head, media_type.encode())
 
 

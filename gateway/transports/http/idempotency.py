@@ -33,7 +33,7 @@ async def mutation_fields(engine: Engine, asked: GraphQLRequest | GraphQLRespons
     if isinstance(asked, GraphQLResponse) or asked.cost is CostReport.VALIDATE:
         return set()
     try:
-        operation = await engine.operation(asked)
+        operation = await engine.get_operation(asked)
     except Exception:
         return set()  # `answer` says why it is refused
     if not operation.is_mutation:

@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.auth.session_monitor import MonitoredSession, SessionMonitor
 from gateway.events.feed import get_abort
 from gateway.graphql.execution.subscriptions import Subscription
-from gateway.graphql.request import build_response
+from gateway.graphql.response import build_response
 from gateway.http.eager_send import send_with_timeout
 from gateway.http.request_state import get_request_state
 from gateway.limits.open_streams import OpenStreams

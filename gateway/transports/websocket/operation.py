@@ -5,7 +5,7 @@ from functools import partial
 from typing import Protocol
 
 from gateway.graphql.engine import GraphQLRequest, GraphQLResponse
-from gateway.graphql.request import build_response
+from gateway.graphql.response import build_response
 from gateway.http.errors import OF_CODE
 from gateway.http.request_state import RequestState, current
 from gateway.limits import API

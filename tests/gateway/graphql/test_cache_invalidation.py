@@ -272,9 +272,9 @@ async def deaf(make_server, monkeypatch):
 
 async def test_without_the_log_nothing_is_taken_from_what_is_kept(deaf, graphql, author, published):
     """For what may have happened meanwhile; and once it is back, what happened is known."""
-    there, answers = Rest(deaf.anonymous), deaf.app.state.gateway.engine.answers
+    there, answers = Rest(deaf.anonymous), deaf.app.state.gateway.engine.response_cache
     assert (await there.post(None, published["id"]))["title"] == "A published post"
-    answers.heard_at = float("-inf")
+    answers.log_read_at = float("-inf")
     await graphql.update(author, published["id"], title="Edited")
     assert (await there.post(None, published["id"]))["title"] == "Edited"
     assert not await kept(deaf, lambda: there.post(None, published["id"]))
@@ -295,7 +295,7 @@ async def test_events_that_are_pruned_unheard_touch_everything(deaf, graphql, au
 
 async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, author, published, monkeypatch):
     """It was done, and nobody could say so: the next read finds it, though the log is silent."""
-    monkeypatch.setattr("gateway.graphql.cache.response_cache.SILENCE", TEST_TIMEOUT_SECONDS)
+    monkeypatch.setattr("gateway.graphql.cache.response_cache.LOG_TIMEOUT_SECONDS", TEST_TIMEOUT_SECONDS)
     api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
     commit, announced = db.commit, []
 

@@ -216,7 +216,7 @@ async def test_each_form_of_an_answer_is_its_own(server):
 
 async def test_rows_that_no_event_tells_of_are_looked_at_again_in_time(make_server, monkeypatch):
     """A category that somebody renames by hand."""
-    monkeypatch.setattr("gateway.graphql.cache.response_cache.LIFETIME", 0.0)
+    monkeypatch.setattr("gateway.graphql.cache.response_cache.ENTRY_LIFETIME_SECONDS", 0.0)
     server = await make_server()
     category = await file_category(server.db, "Wood")
     server.db.committed = lambda events: None

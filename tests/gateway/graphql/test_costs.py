@@ -192,12 +192,12 @@ async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> Non
 async def test_an_answer_that_is_too_large_is_refused(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words that say what to do; one that is smaller is answered, and the refusal is not kept."""
     source = "query($n: Int) { a: posts(first: $n) { nodes { content } } b: posts(first: $n) { nodes { content } } }"
-    monkeypatch.setattr(result, "LARGEST", 400)
+    monkeypatch.setattr(result, "MAX_RESPONSE_CHARACTERS", 400)
     for _ in range(2):
         refused = await ask(source, {"n": 15})
         assert (refused["data"], len(refused["errors"])) == (None, 1)
         error = refused["errors"][0]
-        assert error["message"] == "The answer is larger than 400 characters; ask for fewer rows, or for less of each"
+        assert error["message"] == "The response is larger than 400 characters; request fewer rows or fewer fields"
         assert error["extensions"]["code"] == "VALIDATION_ERROR"
     assert len((await ask.data(source, {"n": 2}))["b"]["nodes"]) == 2
     monkeypatch.undo()

@@ -124,10 +124,10 @@ async def test_a_static_query_raises_its_first_error(ask: Asking) -> None:
         "query($id: ID, $n: Int, $f: PostFilter) { post(id: $id) { id } posts(first: $n, filter: $f) { totalCount } }"
     )
     ask.engine.prepare([query])
-    read = await ask.engine.read(query, {"id": world.POSTS[0].id, "n": 3}, world.ADMIN)
+    read = await ask.engine.execute_static(query, {"id": world.POSTS[0].id, "n": 3}, world.ADMIN)
     assert list(read) == ["post", "posts"]
     assert read["post"].replace(b" ", b"") == b'{"id":"%s"}' % POST.encode()
-    assert (await ask.engine.read(query, {"id": "x", "n": 3}, None))["post"] == b"null"
+    assert (await ask.engine.execute_static(query, {"id": "x", "n": 3}, None))["post"] == b"null"
     for variables, refusal in [
         ({"n": 0}, ValidationError.for_fields(first="must be between 1 and 100")),
         ({"n": 2**40}, None),
@@ -135,7 +135,7 @@ async def test_a_static_query_raises_its_first_error(ask: Asking) -> None:
         ({"n": 1, "f": {"q": "\0"}}, None),
     ]:
         with pytest.raises(type(refusal or ValidationError())) as raised:
-            await ask.engine.read(query, variables, None)
+            await ask.engine.execute_static(query, variables, None)
         assert refusal is None or (raised.value.message, raised.value.details) == (refusal.message, refusal.details)
 
 

@@ -48,7 +48,7 @@ async def test_a_list_of_what_is_published_is_the_same_for_every_viewer(ask: Ask
     """So it is counted for all of them at once; a list that may hold one's own drafts is one's own."""
 
     async def is_personal(source: str) -> bool:
-        operation = await ask.engine.operation(GraphQLRequest(source))
+        operation = await ask.engine.get_operation(GraphQLRequest(source))
         return (
             await ask.engine.planner.query_plan(operation, operation.coerce_variables({}), Viewer(new_id()))
         ).is_personal

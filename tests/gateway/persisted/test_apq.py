@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.persisted.apq import HEAVIEST, PersistedQueryCache
-from gateway.persisted.resolver import digest
+from gateway.graphql.cache.lru import LRUCache
+from gateway.persisted.resolver import MAX_PERSISTED_CHARACTERS, digest
 from tests.support.servers import Server
 
 QUERY = "query Named { __typename }"
@@ -95,19 +95,22 @@ async def test_those_asked_for_last_are_kept(make_server) -> None:
     assert known == [True, False, True]
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, HEAVIEST // 2)), max_size=40), st.integers(0, 10))
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 4 * 2**20)), max_size=40),
+    st.integers(0, 10),
+)
 def test_what_is_kept_is_bounded_in_number_and_in_weight(asked: list[tuple[int, int]], most: int) -> None:
     class Text(str):
         def __len__(self) -> int:
             return self.weight
 
-    automatic = PersistedQueryCache(most)
+    automatic = LRUCache[str](most, MAX_PERSISTED_CHARACTERS, lambda sha256, text: len(text))
     for name, weight in asked:
         text = Text()
         text.weight = weight
-        automatic.keep(str(name), text)
-        assert len(automatic.texts) <= most
-        assert automatic.weight == sum(len(text) for text in automatic.texts.values()) <= HEAVIEST
+        automatic.put(str(name), text)
+        assert automatic.entries <= most
+        assert automatic.weight == sum(len(text) for text in automatic.values.values()) <= MAX_PERSISTED_CHARACTERS
 
 
 async def test_a_mutation_by_hash_is_refused_by_get(server: Server) -> None:

@@ -92,12 +92,12 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_added(gat
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        ("{", "It is not JSON"),
-        ([], "It is neither"),
-        ({"id": 5}, "It is neither"),
-        ({}, "It holds no documents"),
-        ({**APOLLO, "version": 2, "operations": []}, "Its format is not"),
-        ({**APOLLO, "operations": {}}, "It has no list"),
+        ("{", "The manifest is not JSON"),
+        ([], "The manifest must be"),
+        ({"id": 5}, "The manifest must be"),
+        ({}, "The manifest contains no documents"),
+        ({**APOLLO, "version": 2, "operations": []}, "The manifest's format is not"),
+        ({**APOLLO, "operations": {}}, "The manifest has no list"),
         ({**APOLLO, "operations": [{"id": "x"}]}, "without an id or a body"),
     ],
 )
@@ -112,7 +112,7 @@ async def test_an_id_stands_for_one_document(add):
     refused = await add({"one": TAGS})
     assert (refused.exit_code, refused.stderr) == (1, "one: stands for another document already; remove it first\n")
     twice = [{"id": "two", "body": VIEWER}, {"id": "two", "body": TAGS}]
-    assert "two: stands for two documents" in (await add({**APOLLO, "operations": twice})).stderr
+    assert "two: is used for two documents" in (await add({**APOLLO, "operations": twice})).stderr
 
 
 async def test_the_ledger_says_who_asked(database_url, add):
@@ -142,7 +142,7 @@ async def test_a_socket_says_who_it_is_when_it_introduces_itself(database_url):
 async def test_what_could_not_be_written_is_written_later(database_url, monkeypatch):
     """Each time that it was asked for counts once."""
     async with serving(database_url, trusted_documents="log") as server:
-        kept = server.app.state.gateway.persisted.ledger
+        kept = server.app.state.gateway.persisted.usage_log
         for _ in range(2):
             await server.anonymous.post("/graphql", json={"query": VIEWER})
             with monkeypatch.context() as away:

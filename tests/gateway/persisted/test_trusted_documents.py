@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from gateway.persisted.resolver import digest
-from gateway.persisted.trusted_documents import TrustedDocuments
+from gateway.persisted.trusted_documents import CachedDocument, TrustedDocuments
 from models import Database, Role
 from models.errors import Unavailable
 from resolvers import trusted_documents
@@ -100,7 +100,7 @@ async def test_where_trust_is_preferred_other_documents_have_half_of_the_limits(
     assert told(await ask(server, query=other)) == (
         400,
         "VALIDATION_ERROR",
-        "The operation is nested deeper than 6, which only trusted documents may",
+        "The operation is nested deeper than 6, which is allowed only for trusted documents",
     )
     assert (await ask(server, query="{ viewer { name } }")).json() == NOBODY
     assert (await ask(server, query=DEEP)).json() == (await ask(server, documentId="deep")).json()
@@ -206,15 +206,14 @@ async def test_a_server_that_knows_a_document_answers_it_while_the_database_is_a
     db = Database(database_url)
     await trusted_documents.add(db, [trusted_documents.TrustedDocument("viewer", digest(VIEWER), VIEWER, "Viewer")])
     trusted = TrustedDocuments(db)
-    assert await trusted.text("viewer") == VIEWER
-    monkeypatch.setattr("gateway.persisted.trusted_documents.CACHE_SECONDS", -1)
-    trusted.cache("viewer", VIEWER)
+    assert await trusted.get_text("viewer") == VIEWER
+    trusted.cache.put("viewer", CachedDocument(VIEWER, expires_at=0.0))
 
     def away():
         raise Unavailable
 
     monkeypatch.setattr(db, "reading", away)
-    assert await trusted.text("viewer") == VIEWER
+    assert await trusted.get_text("viewer") == VIEWER
     with pytest.raises(Unavailable):
-        await trusted.text("other")
+        await trusted.get_text("other")
     await db.close()

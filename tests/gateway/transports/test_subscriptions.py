@@ -315,7 +315,7 @@ async def test_a_database_that_was_away_delays_and_loses_nothing(
         return await row(sql, parameters)
 
     async with following(live, query="subscription { postEvents { type post { title } } }") as stream:
-        monkeypatch.setattr("gateway.graphql.execution.subscriptions.RETRY", 0.01)
+        monkeypatch.setattr("gateway.graphql.execution.subscriptions.RETRY_INTERVAL_SECONDS", 0.01)
         monkeypatch.setattr(reads, "fetch_row", failing)
         await live.graphql.ask(CREATE, ann, content=CONTENT)
         assert await stream.types(2) == ["CREATED", "PUBLISHED"]
