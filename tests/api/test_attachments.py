@@ -144,7 +144,7 @@ async def test_detaching_an_upload_restarts_its_grace_period(server, graphql, au
 
     async def since() -> list:
         async with server.db.reading() as session:
-            return [(await session.get_one(Upload, UUID(id))).loose_since for id in files]
+            return [(await session.get_one(Upload, UUID(id))).unattached_since for id in files]
 
     before = await since()
     await graphql.update(author, post["id"], uploadIds=[files[1]])

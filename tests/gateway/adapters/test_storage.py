@@ -214,7 +214,7 @@ async def test_the_cleanup_deletes_files_without_a_row(folder, tmp_path, author)
 async def test_concurrent_cleanups_delete_no_upload_that_is_being_attached(
     folder, tmp_path, graphql, author, monkeypatch
 ):
-    monkeypatch.setattr(cleanup, "AT_ONCE", 2)
+    monkeypatch.setattr(cleanup, "FILE_BATCH_SIZE", 2)
     uploads = [await upload_file(folder.anonymous, author, make_image()) for _ in range(8)]
     for upload in uploads:
         await change_row(folder.db, Upload, upload["id"], unattached_since=utcnow() - timedelta(hours=25))
