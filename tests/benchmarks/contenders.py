@@ -51,6 +51,7 @@ def contenders() -> list[Contender]:
         python("floor", "floor", ("createPost",), database="writes"),
         python("Strawberry + SQLModel", "plain", GRAPHQL),
         python("FastAPI + SQLModel", "plain_rest", REST),
+        python("FastAPI + SQLModel", "plain_rest", ("createPost",), database="writes", speaks="rest"),
         node("GraphQL Yoga + jit", "yoga"),
         node("Mercurius + jit", "mercurius"),
         node("PostGraphile 5", "postgraphile", speaks="postgraphile"),

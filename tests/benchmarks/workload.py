@@ -98,6 +98,8 @@ def creations(server: Server, posts: list[str]) -> list[Request]:
         {"title": f"Draft {next(TITLES)}", "content": "A content of some length. " * 10} for _ in range(MOST_CREATIONS)
     ]
     token = server.signed_in()
+    if server.contender.speaks == "rest":
+        return [Request("/api/posts", orjson.dumps(text), (token,)) for text in texts]
     return [graphql(server, CREATE, {"input": text}, token) for text in texts]
 
 
