@@ -2,10 +2,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Integer, false, true
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field
 
 from models.base import Row, UTCDateTime, utcnow
-from models.database.transaction import Transaction
 
 
 class Event(Row, table=True):
@@ -35,21 +35,11 @@ BULK_CHANGE = "data.changed"
 """The type of a row that only invalidates the servers' caches, after a change that no other event describes."""
 
 
-def add_event(session: Transaction, event: Event) -> None:
+def add_event(session: AsyncSession, event: Event) -> None:
     """Write an event at the end of the transaction."""
-    session.events.append(event)
+    session.info["events"].append(event)
 
 
-def invalidate_all(session: Transaction) -> None:
+def invalidate_all(session: AsyncSession) -> None:
     """Invalidate all caches of all servers, after a change that no other event describes."""
     add_event(session, Event(type=BULK_CHANGE, entity_id=UUID(int=0), was_public=False))
-
-
-async def flush_events(session: Transaction) -> list[Event]:
-    """Write the transaction's events and return them.
-
-    Called just before the commit, so that ids and commits are nearly in the same order.
-    """
-    for event in session.events:
-        await session.insert(event)
-    return session.events

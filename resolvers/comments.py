@@ -34,7 +34,7 @@ async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
         if is_public is None:
             raise NotFound.for_entity("Post")
         comment = Comment(content=content, post_id=post_id, author_id=viewer.id)
-        await session.insert(comment)
+        session.add(comment)
         record_event(session, EventType.COMMENT_ADDED, viewer, post_id, comment.id, is_public=is_public)
     return comment.id
 

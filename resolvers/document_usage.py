@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_add, insert_or_nothing
+from models.database.upserts import insert_ignore, insert_or_increment
 from resolvers.trusted_documents import delete_unused_texts
 
 MOST_LINES = 20_000
@@ -68,8 +68,8 @@ async def record(db: Database, lines: Mapping[UsageKey, UsageCount], texts: Mapp
             if line not in there:
                 room -= 1
                 line = line if room >= 0 else UsageKey(line.sha256, OTHER_CLIENTS, "")
-            row = {**line._asdict(), "times": times.times, "last_used_at": times.last_used_at}
-            await session.execute(insert_or_add(session, DocumentUse, row, adding="times", replacing="last_used_at"))
+            row = DocumentUse(**line._asdict(), times=times.times, last_used_at=times.last_used_at)
+            await insert_or_increment(session, row, increment="times", replace="last_used_at")
 
 
 async def store_texts(session: Transaction, texts: Mapping[str, DocumentText]) -> set[str]:
@@ -78,8 +78,7 @@ async def store_texts(session: Transaction, texts: Mapping[str, DocumentText]) -
     room = MOST_TEXTS - (await session.scalar(select(func.count()).where(is_untrusted())) or 0)
     new = sorted(texts.keys() - known)[: max(room, 0)]
     if new:
-        rows = [{"sha256": sha256, **texts[sha256]._asdict()} for sha256 in new]
-        await session.execute(insert_or_nothing(session, Document, *rows))
+        await insert_ignore(session, *(Document(sha256=sha256, **texts[sha256]._asdict()) for sha256 in new))
     return known | set(new)
 
 

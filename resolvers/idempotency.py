@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from models import Database, IdempotencyKey, utcnow
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from models.errors import Conflict, IdempotencyMismatch
 
 KEPT = timedelta(hours=24)
@@ -76,15 +76,14 @@ async def claim_key(session: Transaction, claim: Claim) -> None:
     Lost once, it is lost for good: whoever has it may give it back between one field of a mutation and the next.
     """
     mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
-    row = insert_or_nothing(session, IdempotencyKey, {**mine, "changed": [], "created_at": utcnow()})
-    if claim.is_conflict or not (await session.execute(row)).rowcount:
+    if claim.is_conflict or not await insert_ignore(session, IdempotencyKey(**mine)):
         claim.is_conflict = True
         raise Conflict(UNANSWERED)
 
 
 async def record_changes(session: Transaction, claim: Claim) -> None:
     """Keep the ids of what this transaction's events are about, with them."""
-    if ids := [str(event.entity_id) for event in session.events]:
+    if ids := [str(event.entity_id) for event in session.info["events"]]:
         claim.changed = [*dict.fromkeys([*claim.changed, *ids])]
         await session.execute(update(IdempotencyKey).where(*claim.key_filter()).values(changed=claim.changed))
 

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Select, delete, select
 
 from models import Database, Identity, Role, User
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from resolvers.accounts import normalize_email
 from resolvers.inputs import LONGEST_ADDRESS
 from resolvers.ports import Sessions
@@ -86,8 +86,8 @@ async def create_account(session: Transaction, external: ExternalUser) -> None:
     user = User(name=external.name or (external.email or DEFAULT_NAME).partition("@")[0], image=external.image)
     user_id = await get_or_create_user(session, external, user)
     identity = Identity(user_id=user_id, issuer=external.issuer, subject=external.subject, email=external.email)
-    inserted = await session.execute(insert_or_nothing(session, Identity, identity.model_dump()))
-    if user_id == user.id and not inserted.rowcount:
+    is_inserted = await insert_ignore(session, identity)
+    if user_id == user.id and not is_inserted:
         await session.execute(delete(User).where(User.id == user.id))
 
 
@@ -95,8 +95,7 @@ async def get_or_create_user(session: Transaction, external: ExternalUser, new: 
     """Return the id of the user's account, or insert `new`, with the email address unless another account has it."""
     if user_id := await find_by_email(session, external):
         return user_id
-    with_address = insert_or_nothing(session, User, new.model_dump() | {"email": external.email})
-    if (await session.execute(with_address)).rowcount:
+    if await insert_ignore(session, User(**{**new.model_dump(), "email": external.email})):
         return new.id
     if user_id := await find_by_email(session, external):  # a concurrent request was faster
         return user_id

@@ -14,7 +14,7 @@ from sqlalchemy import update as update_rows
 
 from models import Like, Post, PostStatus, Viewer, utcnow
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from models.posts import IS_PUBLIC
 from resolvers.context import RequestContext, requires_login
@@ -150,8 +150,7 @@ async def like(ctx: RequestContext, id: UUID) -> UUID:
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         is_public = await lock_visible(session, viewer, id)
-        liked = insert_or_nothing(session, Like, {"post_id": id, "user_id": viewer.id, "created_at": utcnow()})
-        if (await session.execute(liked)).rowcount:
+        if await insert_ignore(session, Like(post_id=id, user_id=viewer.id)):
             await count_likes(session, id, +1)
             record_event(session, EventType.POST_LIKED, viewer, id, is_public=is_public)
     return id

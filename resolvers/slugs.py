@@ -6,6 +6,7 @@ from sqlalchemy import Select, String, bindparam, cast, func, literal, select
 from models import Post
 from models.database.advisory_lock import take_turns
 from models.database.transaction import Transaction
+from models.database.upserts import insert, insert_ignore
 
 LONGEST = 80
 REPLACEMENTS = [["+", " plus "], ["#", " sharp "], ["&", " and "]]
@@ -26,15 +27,15 @@ async def insert_with_slug(session: Transaction, post: Post) -> None:
     go one by one: each would take the number that the one before is about to have.
     """
     plain = post.slug = plain_slug(post)
-    if await session.insert(post, unless="slug"):
+    if await insert_ignore(session, post, conflict_on="slug"):
         return
     await take_turns(session, [f"slug {plain}"])
     while (number := await session.scalar(FIRST_FREE, {"slug": plain})) < MOST:
         post.slug = f"{plain}-{number}"
-        if await session.insert(post, unless="slug"):
+        if await insert_ignore(session, post, conflict_on="slug"):
             return
     post.slug = fallback_slug(post)
-    await session.insert(post)
+    await insert(session, post)
 
 
 def next_free_number() -> Select:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import Select, delete, select
 
-from models import Category, Post, PostTag, Tag, Viewer, new_id
+from models import Category, Post, PostTag, Tag, Viewer
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from models.errors import ValidationError
 from resolvers.slugs import slugify
 
@@ -45,8 +45,7 @@ async def get_or_create_tags(session: Transaction, names: Sequence[str]) -> set[
         raise ValidationError.for_fields(tags="Each tag must have a letter or a digit")
     if not by_slug:
         return set()
-    rows = [{"id": new_id(), "name": by_slug[slug], "slug": slug} for slug in sorted(by_slug)]
     known = set(await session.scalars(select(Tag.slug).where(Tag.slug.in_(by_slug))))
-    if new := [row for row in rows if row["slug"] not in known]:
-        await session.execute(insert_or_nothing(session, Tag, *new))
+    if new := [Tag(name=by_slug[slug], slug=slug) for slug in sorted(by_slug) if slug not in known]:
+        await insert_ignore(session, *new)
     return set(await session.scalars(select(Tag.id).where(Tag.slug.in_(by_slug))))

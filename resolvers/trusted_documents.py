@@ -8,7 +8,7 @@ from sqlalchemy import Select, delete, exists, func, or_, select
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from models.errors import Conflict, NotFound
 
 AT_ONCE = 100
@@ -52,10 +52,9 @@ async def add(db: Database, documents: Collection[TrustedDocument]) -> int:
             raise Conflict("\n".join(f"{id}: stands for another document already; remove it first" for id in taken))
         new = [one for one in documents if one.id not in known]
         for some in batches(new):
-            texts = [{"sha256": one.sha256, "body": one.body, "operation": one.operation} for one in some]
-            await session.execute(insert_or_nothing(session, Document, *texts))
-            ids = [{"id": one.id, "sha256": one.sha256, "added_at": utcnow()} for one in some]
-            await session.execute(insert_or_nothing(session, DocumentId, *ids))
+            texts = [Document(sha256=one.sha256, body=one.body, operation=one.operation) for one in some]
+            await insert_ignore(session, *texts)
+            await insert_ignore(session, *(DocumentId(id=one.id, sha256=one.sha256) for one in some))
     return len(new)
 
 

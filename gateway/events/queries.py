@@ -1,11 +1,13 @@
 """Queries of the events table, and of Postgres for the transactions that write to it."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from sqlalchemy import BigInteger, Integer, Row, String, and_, bindparam, column, func, literal_column, select, text
 
 from gateway.events.entry import NIL_UUID
 from models import Event, Order, Post, Role, Viewer
+from models.database.prepared import PreparedStatement
 from models.database.transaction import Transaction
 from models.events import PRUNED
 from resolvers.events import EventType
@@ -46,9 +48,13 @@ WRITE_TRANSACTIONS = text(
 ).columns(column("virtualtransaction", String()))
 
 
+prepare = cache(PreparedStatement)
+
+
 async def fetch_events_after(session: Transaction, cursor: int, limit: int, until: int = MAX_EVENT_ID) -> Sequence[Row]:
     """Return the events after a cursor in the order of ids, each with the visibility of its post or order."""
-    return (await session.execute(EVENTS_AFTER, {"cursor": cursor, "until": until, "limit": limit})).all()
+    statement = prepare(EVENTS_AFTER, session.bind.dialect)
+    return await statement.select(session, cursor=cursor, until=until, limit=limit)
 
 
 async def fetch_newest_id(session: Transaction) -> int:
@@ -75,7 +81,7 @@ async def fetch_first_event(session: Transaction) -> Row[tuple[int, str]] | None
 
 def ids_may_commit_late(session: Transaction) -> bool:
     """Return whether ids may commit out of order. SQLite has one writer, so there they cannot."""
-    return session.dialect.name != "sqlite"
+    return session.bind.dialect.name != "sqlite"
 
 
 async def fetch_last_allocated_id(session: Transaction) -> int:
@@ -89,4 +95,5 @@ async def fetch_write_transactions(session: Transaction) -> frozenset[str]:
     A transaction that has allocated an id is among them until its rows are visible to all: Postgres releases locks
     after that.
     """
-    return frozenset((await session.scalars(WRITE_TRANSACTIONS)).all())
+    rows = await prepare(WRITE_TRANSACTIONS, session.bind.dialect).select(session)
+    return frozenset([row.virtualtransaction for row in rows])

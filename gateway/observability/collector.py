@@ -53,15 +53,15 @@ class GatewayCollector(Collector):
 
     def database_metrics(self) -> Iterator[Metric]:
         """Yield the pools of database connections, and the reads that share a statement."""
-        reads, pool = pool_stats(self.gateway.engine.reads), self.gateway.db.pool
+        reads, pool = pool_stats(self.gateway.engine.reads), self.gateway.db.engine.pool
         help = "Reads that were sent to the database in one statement with others"
         yield counter("reads_coalesced", help, (), [((), reads["joined"])])
-        busy = {"operations": pool.busy, "reads": reads["busy"]}
+        busy = {"operations": pool.checkedout(), "reads": reads["busy"]}
         yield gauge("pool_busy", "Database connections in use", busy, "pool")
-        size = {"operations": pool.size, "reads": reads["size"]}
+        size = {"operations": pool.size(), "reads": reads["size"]}
         yield gauge("pool_size", "Maximum number of database connections; 0 means no limit", size, "pool")
         yield gauge("pool_waiting", "Reads that wait for a database connection", reads["waiting"])
-        yield gauge("database_connections_in_use", "Database connections that transactions use now", pool.busy)
+        yield gauge("database_connections_in_use", "Database connections that transactions use now", pool.checkedout())
 
     def cache_metrics(self) -> Iterator[Metric]:
         """Yield the hits, misses and sizes of each cache."""

@@ -12,8 +12,6 @@ from gateway.observability.tracing.clients import trace_language_model, trace_se
 from gateway.observability.tracing.database import StatementTracer
 from gateway.observability.tracing.operations import extract_context, trace_operations
 from gateway.state import AppState
-from models import Database
-from models.database.pool import Answer, Connection
 
 
 def measure(gateway: AppState) -> None:
@@ -21,7 +19,7 @@ def measure(gateway: AppState) -> None:
     reads, operations = gateway.recorder.statements("reads"), gateway.recorder.statements("operations")
     wrap_reads(gateway.engine.reads, lambda sql: reads.time())
     for db in {gateway.db, gateway.log_db}:
-        wrap_database(db, lambda sql: operations.time())
+        db.instrument(lambda sql: operations.time())
 
 
 def trace(gateway: AppState, provider: TracerProvider) -> None:
@@ -31,7 +29,7 @@ def trace(gateway: AppState, provider: TracerProvider) -> None:
     statements = StatementTracer(tracer, make_url(settings.database_url))
     wrap_reads(gateway.engine.reads, statements.span)
     for db in {gateway.db, gateway.log_db}:
-        wrap_database(db, statements.span)
+        db.instrument(statements.span)
     trace_operations(gateway.engine, tracer, use_names=settings.trusted_documents == "require")
     trace_service(gateway.storage, "storage", tracer)
     if gateway.payments:
@@ -49,14 +47,3 @@ def wrap_reads(reads: ReadDatabase, around: Callable[[str], AbstractContextManag
             return await execute(sql, parameters)
 
     reads.fetch_row = row
-
-
-def wrap_database(db: Database, around: Callable[[str], AbstractContextManager[Any]]) -> None:
-    """Enter `around(sql)` for each statement of a transaction."""
-    execute = db.ask
-
-    async def ask(connection: Connection, sql: str, parameters: Sequence[Any], *, rows: bool | None) -> Answer:
-        with around(sql):
-            return await execute(connection, sql, parameters, rows=rows)
-
-    db.ask = ask

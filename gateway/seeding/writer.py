@@ -57,15 +57,14 @@ async def write(session: Transaction, table: TableRows, progress: Progress) -> N
     name, written = table.entity.__tablename__, 0
     progress(name, 0, table.total)
     while rows := list(islice(table.rows, BATCH_SIZE)):
-        await (copy if session.dialect.name == "postgresql" else insert_many)(session, table, rows)
+        await (copy if session.bind.dialect.name == "postgresql" else insert_many)(session, table, rows)
         written += len(rows)
         progress(name, written, table.total)
 
 
 async def copy(session: Transaction, table: TableRows, rows: list[Row]) -> None:
-    await session.connection.driver.copy_records_to_table(
-        table.entity.__tablename__, columns=table.columns, records=rows
-    )
+    raw = await (await session.connection()).get_raw_connection()
+    await raw.driver_connection.copy_records_to_table(table.entity.__tablename__, columns=table.columns, records=rows)
 
 
 async def insert_many(session: Transaction, table: TableRows, rows: list[Row]) -> None:
@@ -78,5 +77,5 @@ async def analyze(db: Database) -> None:
         async with db.writing() as session:
             await session.execute(text("ANALYZE"))
     else:
-        async with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            await connection.execute(text("VACUUM ANALYZE"))
+        async with db.reading() as session:  # outside of a transaction, as VACUUM must be
+            await session.execute(text("VACUUM ANALYZE"))

@@ -13,7 +13,6 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from models.database import Database
@@ -110,8 +109,8 @@ async def retry_on_lock(db: Database, attempt: Callable[[], Awaitable[Any]]) -> 
     while True:
         try:
             return await attempt()
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        except Unavailable as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                 raise
         if time.monotonic() > deadline:
             raise Unavailable(f"The database's tables are in use: {await lock_holders(db)}")
@@ -121,7 +120,7 @@ async def retry_on_lock(db: Database, attempt: Callable[[], Awaitable[Any]]) -> 
 
 async def in_transaction(db: Database, work: Callable[[Connection, Config], Any], *, writing: bool) -> Any:
     """Run a function in a transaction that is rolled back if it fails."""
-    async with db.engine.execution_options(writing=writing).connect() as connection:
+    async with db.engine.execution_options(read_only=not writing).connect() as connection:
         if db.is_sqlite:
             await disable_foreign_keys(connection)
         async with connection.begin():

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
 from models.database.advisory_lock import take_turns
 from models.database.transaction import Transaction
-from models.database.upserts import insert_or_nothing
+from models.database.upserts import insert_ignore
 from models.errors import APIError, Forbidden, NotFound, Unauthorized, Unavailable
 from resolvers.context import RequestContext, requires_login
 from resolvers.inputs import raw_id, to_validation_error, validate
@@ -138,12 +138,12 @@ async def apply(session: Transaction, row: WebhookEvent, event: Event, effect: E
 
 async def retry_waiting(session: Transaction, waiting: WebhookEvent) -> None:
     """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
-    event, said = Event.model_validate(waiting.payload), len(session.events)
+    event, said = Event.model_validate(waiting.payload), len(session.info["events"])
     try:
         async with session.begin_nested():
             await apply(session, waiting, event, *parse_effect(event))
     except Exception as error:
-        del session.events[said:]
+        del session.info["events"][said:]
         logger.warning("Webhook event %s still fails", event.id, exc_info=error)
 
 
@@ -176,9 +176,7 @@ async def find_waiting(session: Transaction, names: Sequence[str]) -> Sequence[W
 
 async def lock_event(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookEvent:
     """The event's row, old or new, held until the transaction ends."""
-    new = {"id": event.id, "type": event.type, "payload": payload, "created_at": utcnow()}
-    status = {"status": WebhookStatus.RECEIVED, "attempts": 0}
-    await session.execute(insert_or_nothing(session, WebhookEvent, {**new, **status}))
+    await insert_ignore(session, WebhookEvent(id=event.id, type=event.type, payload=payload))
     return (await session.scalars(select(WebhookEvent).where(WebhookEvent.id == event.id).with_for_update())).one()
 
 

@@ -465,7 +465,7 @@ async def test_answers_count_among_the_open_streams(sqlite_url: str, listen: Any
         lines = response.aiter_lines()
         assert await anext(lines) == 'data: {"content":"Leather"}'
         assert refused_for_now(await chat.ask())
-        assert live.gateway.db.pool.busy == 0
+        assert live.gateway.db.connections_in_use == 0
     assert model.calls.qsize() == 1
 
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import jwt
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -21,7 +23,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 import models
 from models import Event, Post, PostStatus
 
-engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=10)
+engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=10, max_overflow=0)
 
 
 class Shape(BaseModel):
@@ -132,14 +134,14 @@ async def get_post(session: Session, id: UUID) -> One:
     return One(data=post)
 
 
-SECRET = os.environ["AUTH_SECRET"]
+SECRET = OctKey.import_key(os.environ["AUTH_SECRET"])
 BearerToken = Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl="/api/auth/login"))]
 
 
 async def current_user(session: Session, token: BearerToken) -> models.User:
     try:
-        id = UUID(jwt.decode(token, SECRET, algorithms=["HS256"])["sub"])
-    except (jwt.InvalidTokenError, KeyError, ValueError):
+        id = UUID(jwt.decode(token, SECRET, algorithms=["HS256"]).claims["sub"])
+    except (JoseError, KeyError, ValueError):
         raise HTTPException(401, "Invalid token") from None
     user = await session.get(models.User, id)
     if user is None:
@@ -154,7 +156,7 @@ CurrentUser = Annotated[models.User, Depends(current_user)]
 async def login(session: Session) -> dict[str, dict[str, str]]:
     """Return a token of the first account. Passwords are not measured."""
     user = (await session.exec(select(models.User).limit(1))).one()
-    return {"data": {"accessToken": jwt.encode({"sub": str(user.id)}, SECRET, "HS256")}}
+    return {"data": {"accessToken": jwt.encode({"alg": "HS256"}, {"sub": str(user.id)}, SECRET)}}
 
 
 @app.post("/api/posts", status_code=201)

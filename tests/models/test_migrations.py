@@ -41,7 +41,7 @@ SQLITE_CATALOG = """
 async def looked_at(url: str, look):
     db = Database(url)
     try:
-        async with db.engine.execution_options(writing=True).begin() as connection:
+        async with db.engine.begin() as connection:
             return await connection.run_sync(look)
     finally:
         await db.close()

@@ -16,7 +16,7 @@ from gateway.graphql.database.batching import QueryBatcher
 from gateway.graphql.database.sqlite import InlineConnection
 from gateway.graphql.planning.parameters import RequestParameter
 from gateway.graphql.planning.visibility import CheckedCompiler
-from models.database import LONGEST, postgres, sqlite
+from models.database import STATEMENT_TIMEOUT, postgres, sqlite
 from models.errors import Unavailable, ValidationError
 
 READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
@@ -38,7 +38,9 @@ class ReadDatabase(Protocol):
         """Let its connections go."""
 
 
-async def open_reads(url: str | URL, *, size: int = 4, longest: float = LONGEST, **settings: str) -> ReadDatabase:
+async def open_reads(
+    url: str | URL, *, size: int = 4, longest: float = STATEMENT_TIMEOUT, **settings: str
+) -> ReadDatabase:
     """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
@@ -75,24 +77,14 @@ class Postgres:
         self.coalescing = QueryBatcher(connect, size, longest)
 
     @classmethod
-    async def open(cls, url: URL, size: int = 4, longest: float = LONGEST, **settings: str) -> Self:
-        _, address = cls.dialect.create_connect_args(url)
-        options = postgres.patience(longest)
-        options["server_settings"] |= {**READING, **settings}
-        connect = partial(
-            postgres.connect,
-            **address,
-            **options,
-            statement_cache_size=500,
-            max_cacheable_statement_size=0,  # a deep selection is a long text, and the one most worth preparing once
-        )
-        return cls(connect, size, longest)
+    async def open(cls, url: URL, size: int = 4, longest: float = STATEMENT_TIMEOUT, **settings: str) -> Self:
+        return cls(partial(postgres.connect, url, longest, **READING, **settings), size, longest)
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
             return await self.coalescing.fetch_row(sql, parameters)
-        except asyncpg.ProgramLimitExceededError as error:
-            raise ValidationError(TOO_MUCH) from error
+        except asyncpg.PostgresError as error:
+            raise (ValidationError(TOO_MUCH) if postgres.exceeds_limits(error) else error) from error
 
     async def close(self) -> None:
         await self.coalescing.close()
@@ -115,8 +107,8 @@ class Sqlite:
         """How many of them were asked of a thread."""
 
     @classmethod
-    async def open(cls, path: Path | str, size: int = 2, longest: float = LONGEST) -> Self:
-        connections = [await sqlite.connect(path, read_only=True) for _ in range(size)]
+    async def open(cls, path: Path | str, size: int = 2, longest: float = STATEMENT_TIMEOUT) -> Self:
+        connections = [await sqlite.connect(path) for _ in range(size)]
         return cls(InlineConnection(path), connections, longest)
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
@@ -177,13 +169,8 @@ async def _interrupt_until_done(connection: aiosqlite.Connection, asked: asyncio
         await asyncio.wait([asked], timeout=AGAIN)
 
 
-BOUNDS = ("parser stack", "too large", "too many", "at most", "too big", "maximum depth")
-"""How SQLite speaks of a statement or a value that is beyond its bounds."""
-
-
 def translate_error(error: Exception) -> Exception:
     """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
-    words = str(error)
-    if any(bound in words for bound in BOUNDS):
+    if sqlite.exceeds_limits(error):
         return ValidationError(TOO_MUCH)
-    return Unavailable() if isinstance(error, sqlite.sqlite.OperationalError) and "no such" not in words else error
+    return Unavailable() if sqlite.is_unavailable(error) else error

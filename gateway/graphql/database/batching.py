@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from models.database.pool import UNREACHED
-from models.database.postgres import is_away
+from models.database.postgres import CONNECT_ERRORS, is_unavailable
 from models.errors import Unavailable
 
 MOST = 16
@@ -77,7 +76,7 @@ class QueryBatcher:
         """A new one. Why there is none, in whatever words, is the database's affair: clients come again."""
         try:
             return await self.open_connection()
-        except UNREACHED as error:
+        except CONNECT_ERRORS as error:
             raise unavailable(error) from error
 
     def take_idle(self) -> asyncpg.Connection | None:
@@ -97,7 +96,7 @@ class QueryBatcher:
                 connection.terminate()
                 return
             except Exception as error:
-                if not is_away(error):
+                if not is_unavailable(error):
                     await self.retry_individually(connection, group, error)
                     continue
                 reject(group, error)
@@ -164,7 +163,7 @@ def resolve(group: list[PendingQuery], found: list[Any]) -> None:
 def reject(group: Sequence[PendingQuery], error: Exception) -> None:
     for waiting in group:
         if not waiting.answer.done():
-            is_refused = is_away(error) or isinstance(error, Unavailable)
+            is_refused = is_unavailable(error) or isinstance(error, Unavailable)
             waiting.answer.set_exception(unavailable(error) if is_refused else error)
 
 

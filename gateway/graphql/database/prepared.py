@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Select, literal, select, true
 
 from gateway.graphql.database import ReadDatabase
+from models.database.prepared import PreparedStatement
 
 
 class Prepared:
@@ -14,29 +15,17 @@ class Prepared:
     """
 
     def __init__(self, reads: ReadDatabase, statement: Select[Any]) -> None:
-        compiled = statement.compile(dialect=reads.dialect)
-        self.reads, self.sql = reads, compiled.string
-        self.parameters = [(name, processor(compiled.binds[name], reads)) for name in compiled.positiontup]
-        self.readers = [reader(column, reads) for column in statement.selected_columns]
+        self.reads, self.statement = reads, PreparedStatement(statement, reads.dialect)
 
     async def fetch_row(self, **values: Any) -> Any:
-        return await self.reads.fetch_row(self.sql, [process(values[name]) for name, process in self.parameters])
+        return await self.reads.fetch_row(self.statement.sql, self.statement.bind(values))
 
     async def fetch(self, **values: Any) -> list[Any]:
         """The same row as Python has it: ids, moments and roles."""
-        row = await self.fetch_row(**values)
-        return [read(value) for read, value in zip(self.readers, row, strict=True)]
+        return list(self.statement.read(await self.fetch_row(**values)))
 
 
 def row_or_nulls(found: Select[Any]) -> Select[Any]:
     """The row that is found, or one of nulls where there is none."""
     nothing, found = select(literal(1)).subquery(), found.subquery()
     return select(*found.c).select_from(nothing.outerjoin(found, true()))
-
-
-def processor(bind: Any, reads: ReadDatabase) -> Any:
-    return bind.type.dialect_impl(reads.dialect).bind_processor(reads.dialect) or (lambda value: value)
-
-
-def reader(column: Any, reads: ReadDatabase) -> Any:
-    return column.type.dialect_impl(reads.dialect).result_processor(reads.dialect, None) or (lambda value: value)

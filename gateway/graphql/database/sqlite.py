@@ -28,7 +28,7 @@ class InlineConnection:
     """A connection of its own that only reads, and never waits for anybody."""
 
     def __init__(self, path: Path | str) -> None:
-        self.connection = sqlite.opened(path, read_only=True, patience=0)
+        self.connection = sqlite.connect_sync(path, read_only=True, busy_timeout_ms=0)
         self.connection.set_progress_handler(self.is_over_budget, STEPS)
         self.until = 0.0
         """When the statement that runs has had its time, by the clock of this thread."""

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from models import Database
-from models.database.pool import Connection
+from models.database import postgres, sqlite
 from models.errors import Unavailable
 from resolvers import accounts
 from resolvers.cleanup import prune_events
@@ -297,16 +297,17 @@ async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, aut
     """It was done, and nobody could say so: the next read finds it, though the log is silent."""
     monkeypatch.setattr("gateway.graphql.cache.response_cache.LOG_TIMEOUT_SECONDS", TEST_TIMEOUT_SECONDS)
     api, db = Rest(deaf.anonymous), deaf.app.state.gateway.db
-    commit, announced = db.commit, []
+    dialect = sqlite if db.is_sqlite else postgres
+    commit, announced = dialect.commit, []
 
-    async def unanswered(connection: Connection) -> None:
-        await commit(connection)
+    async def unanswered(driver: Any) -> None:
+        await commit(driver)
         raise Unavailable
 
     assert await titled(api, published["id"]) == "A published post"
     db.announce = lambda: announced.append(True)
     with monkeypatch.context() as lost:
-        lost.setattr(db, "commit", unanswered)
+        lost.setattr(dialect, "commit", unanswered)
         assert await saved(deaf, author, published["id"], title="Edited") == 503
     assert await titled(api, published["id"]) == "Edited"
     assert announced == [True]

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def writer(path: Path) -> Iterator[Any]:
     """Somebody else's connection, which waits for nobody."""
-    connection = sqlite.opened(path, read_only=False, patience=0)
+    connection = sqlite.connect_sync(path, read_only=False, busy_timeout_ms=0)
     connection.execute("create table numbers (n integer)")
     yield connection
     connection.close()
@@ -128,7 +128,7 @@ async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) ->
 
 async def test_a_locked_file_is_waited_for_in_a_thread(path: Path) -> None:
     """Nobody else is kept, and the answer is what is there once the lock is gone."""
-    writer = sqlite.opened(path, read_only=False, patience=0)
+    writer = sqlite.connect_sync(path, read_only=False, busy_timeout_ms=0)
     writer.execute("pragma journal_mode = delete")  # where writers lock readers out
     writer.execute("create table numbers as select 1 as n")
     reads = await Sqlite.open(path)

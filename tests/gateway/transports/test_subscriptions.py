@@ -295,7 +295,7 @@ async def test_streams_hold_no_connection_to_the_database(live: Listening, ann: 
 async def hear_all(live: Listening, ann: Account, streams: list[Stream]) -> None:
     assert live.gateway.streams.count == 100
     if not live.gateway.db.is_sqlite:
-        assert live.gateway.db.pool.busy == 0
+        assert live.gateway.db.connections_in_use == 0
         assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
     await published(live, ann)
     for stream in streams:

@@ -383,7 +383,7 @@ async def test_what_was_completed_is_not_answered(sqlite: Listening) -> None:
     async with socket(sqlite.address, ann) as client:
         async with sqlite.db.writing():
             id = await client.subscribe(create, input=POST)
-            await wait_until(sqlite.gateway.db._turn.locked)
+            await wait_until(sqlite.gateway.db.write_lock.locked)
             await client.say({"id": id, "type": "complete"})
             await client.ready()
         assert await client.is_silent()
@@ -419,7 +419,7 @@ async def test_many_idle_subscriptions_hold_no_connection_to_the_database(live: 
                 await client.subscribe(EVENTS)
         await live.subscribed(500)
         if not live.gateway.db.is_sqlite:
-            assert live.gateway.db.pool.busy == 0
+            assert live.gateway.db.connections_in_use == 0
             assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
         await live.graphql.create(ann, **POST)
         for client in clients:

@@ -156,8 +156,8 @@ async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server
     stripe.gate.clear()
     buying = asyncio.create_task(buy(server, author))
     await asyncio.to_thread(stripe.waiting.wait, TEST_TIMEOUT_SECONDS)
-    pool = server.app.state.gateway.db.pool
-    await wait_until(lambda: not pool.busy)  # the event log is read now and then
+    db = server.app.state.gateway.db
+    await wait_until(lambda: not db.connections_in_use)  # the event log is read now and then
     assert await statuses(server, author) == ["PENDING"]
     await GraphQL(server.anonymous).create(author, title="Meanwhile", content="Somebody else writes.")
     stripe.gate.set()
