@@ -99,14 +99,14 @@ async def open_databases(settings: Settings) -> AsyncIterator[tuple[Database, Da
 
     The log has a connection of its own, so that it goes on while operations wait; SQLite's readers never wait.
     """
-    longest = settings.database_timeout.total_seconds()
+    timeout = settings.database_timeout.total_seconds()
     async with AsyncExitStack() as stack:
-        db = log_db = Database(settings.database_url, pool_size=settings.database_pool_size, longest=longest)
+        db = log_db = Database(settings.database_url, pool_size=settings.database_pool_size, statement_timeout=timeout)
         stack.push_async_callback(db.close)
         if not db.is_sqlite:
-            log_db = Database(db.url, pool_size=1, longest=longest)
+            log_db = Database(db.url, pool_size=1, statement_timeout=timeout)
             stack.push_async_callback(log_db.close)
-        reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, longest=longest)
+        reads = await open_reads(settings.database_url, size=settings.database_read_pool_size, query_timeout=timeout)
         stack.push_async_callback(reads.close)
         yield db, log_db, reads
 
@@ -144,7 +144,7 @@ async def open_engine(
         responses.on_uncertain_commit(events)
         counts.on_uncertain_commit(events)
 
-    db.announce, db.committed, db.doubted = wakeup.notify, on_commit, on_uncertain_commit
+    db.notify, db.on_commit, db.on_uncertain_commit = wakeup.notify, on_commit, on_uncertain_commit
     async with log.running(), wakeup.listen(log.wake):
         yield engine, log
 

@@ -15,9 +15,9 @@ from pydantic import AfterValidator
 from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, Select, case, exists, false, null, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import ApiKey, Database, Identity, RefreshToken, Role, User, Viewer, new_id, utcnow
-from models.database.transaction import Transaction
 from models.errors import Conflict, NotFound, Unauthorized
 from models.events import invalidate_all
 from resolvers import passwords
@@ -180,7 +180,7 @@ async def promote(db: Database, email: str, role: Role = Role.ADMIN) -> None:
         invalidate_all(session)
 
 
-def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:
+def issue_tokens(session: AsyncSession, tokens: Tokens, viewer: Viewer, session_id: UUID) -> IssuedTokens:
     """Return tokens for a new or a continued session, and add the refresh token to the transaction."""
     refresh_token, expires_at = new_refresh_token(), utcnow() + tokens.refresh_lifetime
     token_hash = hash_token(refresh_token)
@@ -191,6 +191,6 @@ def issue_tokens(session: Transaction, tokens: Tokens, viewer: Viewer, session_i
     )
 
 
-async def end_session(session: Transaction, session_id: UUID) -> None:
+async def end_session(session: AsyncSession, session_id: UUID) -> None:
     family = RefreshToken.family_id == session_id, RefreshToken.revoked_at.is_(None)
     await session.execute(update_rows(RefreshToken).where(*family).values(revoked_at=utcnow()))

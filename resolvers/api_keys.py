@@ -15,9 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, Select, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import ApiKey, Database, User, utcnow
-from models.database.transaction import Transaction
 from models.errors import NotFound, Unauthorized
 from resolvers.accounts import normalize_email_or_raw
 from resolvers.inputs import Input, PersonName
@@ -80,7 +80,7 @@ async def create(db: Database, input: NewKey, email: str | None = None) -> str:
     return key
 
 
-async def resolve_account(session: Transaction, name: str, email: str | None) -> UUID:
+async def resolve_account(session: AsyncSession, name: str, email: str | None) -> UUID:
     """Return the id of the account that a key acts as.
 
     Without an email address, create one. It has no address either, so it cannot log in.

@@ -5,9 +5,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Comment, Post, Viewer
-from models.database.transaction import Transaction
 from models.errors import Forbidden, NotFound
 from models.posts import IS_PUBLIC
 from resolvers.context import RequestContext, requires_login
@@ -53,7 +53,7 @@ async def delete(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-async def visible_comment(session: Transaction, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
+async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
     """A comment that the viewer may see, held until the transaction ends, and who wrote the post that it is on."""
     wanted = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
     wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
@@ -64,7 +64,7 @@ async def visible_comment(session: Transaction, viewer: Viewer, id: UUID) -> Row
 
 
 async def adjust_comment_count(
-    session: Transaction, post_id: UUID, by: int, *only_if: ColumnElement[bool]
+    session: AsyncSession, post_id: UUID, by: int, *only_if: ColumnElement[bool]
 ) -> bool | None:
     """Keep the post's count of comments; says whether everyone sees the post, or None where there is no such one."""
     change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)

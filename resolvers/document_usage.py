@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore, insert_or_increment
 from resolvers.trusted_documents import delete_unused_texts
 
@@ -72,7 +72,7 @@ async def record(db: Database, lines: Mapping[UsageKey, UsageCount], texts: Mapp
             await insert_or_increment(session, row, increment="times", replace="last_used_at")
 
 
-async def store_texts(session: Transaction, texts: Mapping[str, DocumentText]) -> set[str]:
+async def store_texts(session: AsyncSession, texts: Mapping[str, DocumentText]) -> set[str]:
     """Keep the texts that are new, as far as there is room; those that are there now."""
     known = set(await session.scalars(select(Document.sha256).where(Document.sha256.in_(texts))))
     room = MOST_TEXTS - (await session.scalar(select(func.count()).where(is_untrusted())) or 0)
@@ -82,7 +82,7 @@ async def store_texts(session: Transaction, texts: Mapping[str, DocumentText]) -
     return known | set(new)
 
 
-async def existing_keys(session: Transaction, documents: Collection[str]) -> set[UsageKey]:
+async def existing_keys(session: AsyncSession, documents: Collection[str]) -> set[UsageKey]:
     columns = DocumentUse.sha256, DocumentUse.client_name, DocumentUse.client_version
     return {
         UsageKey(*row) for row in (await session.execute(select(*columns).where(DocumentUse.sha256.in_(documents))))

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from models import Event, Order, Viewer
-from models.database.transaction import Transaction
 from models.events import add_event
 
 
@@ -25,7 +26,7 @@ class EventType(StrEnum):
 
 
 def record_event(
-    session: Transaction,
+    session: AsyncSession,
     fact: EventType,
     actor: Viewer,
     post_id: UUID,
@@ -42,6 +43,6 @@ def record_event(
     add_event(session, Event(type=fact.value, **about, hides_post=hides, was_public=hides or is_public))
 
 
-def record_order_event(session: Transaction, order: Order) -> None:
+def record_order_event(session: AsyncSession, order: Order) -> None:
     """A fact about an order, told to its buyer alone. Nobody here did it: what pays and refunds is Stripe's word."""
     add_event(session, Event(type=EventType.ORDER_UPDATED.value, entity_id=order.id, was_public=False))

@@ -10,9 +10,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, IdempotencyKey, utcnow
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore
 from models.errors import Conflict, IdempotencyMismatch
 
@@ -50,7 +50,7 @@ class IdempotentDatabase:
         self.db, self.claim, self.reading = db, claim, db.reading
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
+    async def writing(self) -> AsyncIterator[AsyncSession]:
         """One transaction, in which the name is claimed before anything is done."""
         async with self.db.writing() as session:
             if not self.claim.is_claimed:
@@ -60,7 +60,7 @@ class IdempotentDatabase:
         self.claim.effects += 1
 
     @asynccontextmanager
-    async def undoing(self) -> AsyncIterator[Transaction]:
+    async def compensating(self) -> AsyncIterator[AsyncSession]:
         """One transaction that takes the one before it back. Where nothing else was done, the name is free again."""
         async with self.db.writing() as session:
             yield session
@@ -70,7 +70,7 @@ class IdempotentDatabase:
         self.claim.effects -= 1
 
 
-async def claim_key(session: Transaction, claim: Claim) -> None:
+async def claim_key(session: AsyncSession, claim: Claim) -> None:
     """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet.
 
     Lost once, it is lost for good: whoever has it may give it back between one field of a mutation and the next.
@@ -81,7 +81,7 @@ async def claim_key(session: Transaction, claim: Claim) -> None:
         raise Conflict(UNANSWERED)
 
 
-async def record_changes(session: Transaction, claim: Claim) -> None:
+async def record_changes(session: AsyncSession, claim: Claim) -> None:
     """Keep the ids of what this transaction's events are about, with them."""
     if ids := [str(event.entity_id) for event in session.info["events"]]:
         claim.changed = [*dict.fromkeys([*claim.changed, *ids])]

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Select, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Identity, Role, User
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore
 from resolvers.accounts import normalize_email
 from resolvers.inputs import LONGEST_ADDRESS
@@ -81,7 +81,7 @@ def identity_query(
     return query.where(Identity.issuer == issuer, Identity.subject == subject)
 
 
-async def create_account(session: Transaction, external: ExternalUser) -> None:
+async def create_account(session: AsyncSession, external: ExternalUser) -> None:
     """Insert the identity and its account. Of concurrent requests the first wins; the others delete their account."""
     user = User(name=external.name or (external.email or DEFAULT_NAME).partition("@")[0], image=external.image)
     user_id = await get_or_create_user(session, external, user)
@@ -91,7 +91,7 @@ async def create_account(session: Transaction, external: ExternalUser) -> None:
         await session.execute(delete(User).where(User.id == user.id))
 
 
-async def get_or_create_user(session: Transaction, external: ExternalUser, new: User) -> UUID:
+async def get_or_create_user(session: AsyncSession, external: ExternalUser, new: User) -> UUID:
     """Return the id of the user's account, or insert `new`, with the email address unless another account has it."""
     if user_id := await find_by_email(session, external):
         return user_id
@@ -104,7 +104,7 @@ async def get_or_create_user(session: Transaction, external: ExternalUser, new: 
     return new.id
 
 
-async def find_by_email(session: Transaction, external: ExternalUser) -> UUID | None:
+async def find_by_email(session: AsyncSession, external: ExternalUser) -> UUID | None:
     """Return the account of an identity of the same issuer and address, if the address identifies the user."""
     if not (external.known_by_email and external.email):
         return None

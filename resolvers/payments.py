@@ -98,11 +98,11 @@ async def create_session(ctx: RequestContext, payments: Payments, order: Order, 
             order, recurring=recurring, success=input.success_url, cancel=input.cancel_url
         )
     except ValidationError:
-        async with ctx.db.undoing() as session:
+        async with ctx.db.compensating() as session:
             await session.execute(delete_rows(Order).where(Order.id == order.id))
         raise
     except Exception:
-        async with ctx.db.undoing() as session:
+        async with ctx.db.compensating() as session:
             await session.execute(update_untouched(order, status=OrderStatus.EXPIRED))
         raise
     async with ctx.db.writing() as session:

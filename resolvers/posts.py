@@ -11,9 +11,9 @@ from pydantic import Field
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select
 from sqlalchemy import update as update_rows
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Like, Post, PostStatus, Viewer, utcnow
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore
 from models.errors import Forbidden, NotFound, PreconditionFailed
 from models.posts import IS_PUBLIC
@@ -169,7 +169,7 @@ async def unlike(ctx: RequestContext, id: UUID) -> UUID:
     return id
 
 
-async def visible_post(session: Transaction, viewer: Viewer, id: UUID) -> Post:
+async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
     """A post that the viewer may see, held until the transaction ends."""
     wanted = select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     post = await session.scalar(wanted)
@@ -178,7 +178,7 @@ async def visible_post(session: Transaction, viewer: Viewer, id: UUID) -> Post:
     return post
 
 
-async def lock_visible(session: Transaction, viewer: Viewer, id: UUID) -> bool:
+async def lock_visible(session: AsyncSession, viewer: Viewer, id: UUID) -> bool:
     """Hold a post that the viewer may see until the transaction ends; says whether everyone sees it."""
     wanted = select(IS_PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
     is_public = await session.scalar(wanted)
@@ -187,7 +187,7 @@ async def lock_visible(session: Transaction, viewer: Viewer, id: UUID) -> bool:
     return is_public
 
 
-async def own_post(session: Transaction, viewer: Viewer, id: UUID, to: str) -> Post:
+async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, to: str) -> Post:
     """A post that the viewer may change."""
     post = await visible_post(session, viewer, id)
     if post.author_id != viewer.id and not viewer.is_admin:
@@ -213,7 +213,7 @@ async def save(
     return id
 
 
-async def apply_changes(session: Transaction, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[EventType]:
+async def apply_changes(session: AsyncSession, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[EventType]:
     """Change what is written, but for the status."""
     written = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
     changed = {name: value for name, value in written.items() if getattr(post, name) != value}
@@ -242,7 +242,7 @@ def check_version(post: Post, version: int | None) -> None:
 
 
 def bump_version(
-    session: Transaction, facts: list[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+    session: AsyncSession, facts: list[EventType], viewer: Viewer, post: Post, *, hides: bool = False
 ) -> None:
     """The post is another version now, for these reasons."""
     post.version += 1
@@ -251,11 +251,11 @@ def bump_version(
 
 
 def record_events(
-    session: Transaction, facts: Iterable[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+    session: AsyncSession, facts: Iterable[EventType], viewer: Viewer, post: Post, *, hides: bool = False
 ) -> None:
     for fact in dict.fromkeys(facts):
         record_event(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
 
 
-async def count_likes(session: Transaction, id: UUID, by: int) -> None:
+async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:
     await session.execute(update_rows(Post).where(Post.id == id).values(like_count=Post.like_count + by))

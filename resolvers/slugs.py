@@ -2,10 +2,10 @@
 
 from slugify import slugify as slugify_text
 from sqlalchemy import Select, String, bindparam, cast, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Post
-from models.database.advisory_lock import take_turns
-from models.database.transaction import Transaction
+from models.database.advisory_lock import lock_names
 from models.database.upserts import insert, insert_ignore
 
 LONGEST = 80
@@ -20,7 +20,7 @@ def slugify(text: str) -> str:
     return slugify_text(text, max_length=LONGEST, word_boundary=True, replacements=REPLACEMENTS)
 
 
-async def insert_with_slug(session: Transaction, post: Post) -> None:
+async def insert_with_slug(session: AsyncSession, post: Post) -> None:
     """Write a new post under its title's slug, or the same with the smallest number that makes it unique.
 
     Most titles are nobody's yet, so the first is tried without looking. Those who write posts of one title at once then
@@ -29,7 +29,7 @@ async def insert_with_slug(session: Transaction, post: Post) -> None:
     plain = post.slug = plain_slug(post)
     if await insert_ignore(session, post, conflict_on="slug"):
         return
-    await take_turns(session, [f"slug {plain}"])
+    await lock_names(session, [f"slug {plain}"])
     while (number := await session.scalar(FIRST_FREE, {"slug": plain})) < MOST:
         post.slug = f"{plain}-{number}"
         if await insert_ignore(session, post, conflict_on="slug"):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Select, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Category, Post, PostTag, Tag, Viewer
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore
 from models.errors import ValidationError
 from resolvers.slugs import slugify
@@ -22,13 +22,13 @@ def tags(viewer: Viewer | None) -> Select[Tag]:
     return select(Tag).order_by(Tag.name, Tag.id)
 
 
-async def check_category(session: Transaction, id: UUID | None) -> None:
+async def check_category(session: AsyncSession, id: UUID | None) -> None:
     """Refuses a category that is not there."""
     if id is not None and await session.get(Category, id) is None:
         raise ValidationError.for_fields(categoryId="There is no such category")
 
 
-async def set_tags(session: Transaction, post: Post, names: Sequence[str]) -> bool:
+async def set_tags(session: AsyncSession, post: Post, names: Sequence[str]) -> bool:
     """Give a post these tags and no others, making those that are new; says whether that changed anything."""
     wanted = await get_or_create_tags(session, names)
     present = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
@@ -38,7 +38,7 @@ async def set_tags(session: Transaction, post: Post, names: Sequence[str]) -> bo
     return wanted != present
 
 
-async def get_or_create_tags(session: Transaction, names: Sequence[str]) -> set[UUID]:
+async def get_or_create_tags(session: AsyncSession, names: Sequence[str]) -> set[UUID]:
     """The ids of the tags of these names. Two transactions that make the same tags do so in the same order."""
     by_slug = {slugify(name): name for name in reversed(names)}
     if "" in by_slug:

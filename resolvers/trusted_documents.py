@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
-from models.database.transaction import Transaction
 from models.database.upserts import insert_ignore
 from models.errors import Conflict, NotFound
 
@@ -68,7 +68,7 @@ async def remove(db: Database, ids: Collection[str]) -> None:
         await delete_unused_texts(session)
 
 
-async def delete_unused_texts(session: Transaction) -> None:
+async def delete_unused_texts(session: AsyncSession) -> None:
     """A text is kept as long as it is trusted, or stands in the ledger."""
     trusted = exists().where(DocumentId.sha256 == Document.sha256)
     used = exists().where(DocumentUse.sha256 == Document.sha256)

@@ -12,9 +12,9 @@ from pydantic import Field
 from sqlalchemy import ColumnElement, Select, delete, desc, exists, literal, or_, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Post, PostUpload, Upload, Viewer, utcnow
-from models.database.transaction import Transaction
 from models.errors import NotFound, Unauthorized, ValidationError
 from resolvers.context import RequestContext
 from resolvers.images.decoding import process_upload, run_in_pool
@@ -133,7 +133,7 @@ def inspect(received: ReceivedFile, allowed: Sequence[FileType]) -> FileInfo:
     return FileInfo(file_type, width, size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-async def attach(session: Transaction, viewer: Viewer, post: Post, ids: Sequence[UUID]) -> bool:
+async def attach(session: AsyncSession, viewer: Viewer, post: Post, ids: Sequence[UUID]) -> bool:
     """Replace the uploads of a post by these, in this order. Return whether that changed anything."""
     current = select(PostUpload.upload_id).where(PostUpload.post_id == post.id).order_by(PostUpload.position)
     old, new = list(await session.scalars(current)), list(dict.fromkeys(ids))
@@ -147,7 +147,7 @@ async def attach(session: Transaction, viewer: Viewer, post: Post, ids: Sequence
     return True
 
 
-async def check_usable(session: Transaction, viewer: Viewer, ids: Sequence[UUID], attached: Sequence[UUID]) -> None:
+async def check_usable(session: AsyncSession, viewer: Viewer, ids: Sequence[UUID], attached: Sequence[UUID]) -> None:
     """Lock uploads against the cleanup. Raise `ValidationError` if one is neither the viewer's nor attached already."""
     usable = select(Upload.id).where(Upload.id.in_(ids))
     if not viewer.is_admin:

@@ -13,13 +13,13 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.events import queries
 from gateway.events.commit_order import CommitOrder, Gap
 from gateway.events.entry import Entry, VisibilityMap, build_entries
 from gateway.tasks.periodic import run_in_background
 from models import Database
-from models.database.transaction import Transaction
 from models.errors import CursorExpired, Unavailable
 from models.events import PRUNED
 
@@ -193,7 +193,7 @@ class EventLog:
             self.publish(entries)
         return len(deliverable) == PAGE_SIZE
 
-    async def fetch_page(self, session: Transaction, commit_order: CommitOrder) -> tuple[Sequence[Row], Sequence[Row]]:
+    async def fetch_page(self, session: AsyncSession, commit_order: CommitOrder) -> tuple[Sequence[Row], Sequence[Row]]:
         """Return the next rows, and those of them that no other row can precede any more.
 
         The order of the queries matters: transactions before rows to close a gap, rows before transactions to record
@@ -209,7 +209,7 @@ class EventLog:
             commit_order.gap = Gap(rows[-1].id, await queries.fetch_write_transactions(session))
         return rows, deliverable
 
-    async def fetch_rows(self, session: Transaction, position: int) -> Sequence[Row]:
+    async def fetch_rows(self, session: AsyncSession, position: int) -> Sequence[Row]:
         """Return a page of rows after the position. Raise `LogRewound` if the last event is not what it was.
 
         The last event may have been pruned together with others that were never read. Then the marker that pruning

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from sqlalchemy import BigInteger, Integer, Row, String, and_, bindparam, column, func, literal_column, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.events.entry import NIL_UUID
 from models import Event, Order, Post, Role, Viewer
 from models.database.prepared import PreparedStatement
-from models.database.transaction import Transaction
 from models.events import PRUNED
 from resolvers.events import EventType
 
@@ -51,23 +51,25 @@ WRITE_TRANSACTIONS = text(
 prepare = cache(PreparedStatement)
 
 
-async def fetch_events_after(session: Transaction, cursor: int, limit: int, until: int = MAX_EVENT_ID) -> Sequence[Row]:
+async def fetch_events_after(
+    session: AsyncSession, cursor: int, limit: int, until: int = MAX_EVENT_ID
+) -> Sequence[Row]:
     """Return the events after a cursor in the order of ids, each with the visibility of its post or order."""
     statement = prepare(EVENTS_AFTER, session.bind.dialect)
     return await statement.select(session, cursor=cursor, until=until, limit=limit)
 
 
-async def fetch_newest_id(session: Transaction) -> int:
+async def fetch_newest_id(session: AsyncSession) -> int:
     return await session.scalar(select(func.max(Event.id))) or 0
 
 
-async def fetch_pruned_id(session: Transaction) -> int:
+async def fetch_pruned_id(session: AsyncSession) -> int:
     """Return the id up to which events were deleted. Pruning leaves a marker as the first row."""
     first = await fetch_first_event(session)
     return first.id if first and first.type == PRUNED else 0
 
 
-async def is_available(session: Transaction, cursor: int) -> bool:
+async def is_available(session: AsyncSession, cursor: int) -> bool:
     """Return whether every event after a cursor is still in the table, neither pruned nor deleted by hand."""
     first = await fetch_first_event(session)
     if first is None or first.type == PRUNED:
@@ -75,21 +77,21 @@ async def is_available(session: Transaction, cursor: int) -> bool:
     return cursor == 0 or cursor >= first.id - 1
 
 
-async def fetch_first_event(session: Transaction) -> Row[tuple[int, str]] | None:
+async def fetch_first_event(session: AsyncSession) -> Row[tuple[int, str]] | None:
     return (await session.execute(select(Event.id, Event.type).order_by(Event.id).limit(1))).one_or_none()
 
 
-def ids_may_commit_late(session: Transaction) -> bool:
+def ids_may_commit_late(session: AsyncSession) -> bool:
     """Return whether ids may commit out of order. SQLite has one writer, so there they cannot."""
     return session.bind.dialect.name != "sqlite"
 
 
-async def fetch_last_allocated_id(session: Transaction) -> int:
+async def fetch_last_allocated_id(session: AsyncSession) -> int:
     """Return the highest id that a transaction was given, whether it committed or not."""
     return await session.scalar(select(LAST_ALLOCATED_ID)) or 0
 
 
-async def fetch_write_transactions(session: Transaction) -> frozenset[str]:
+async def fetch_write_transactions(session: AsyncSession) -> frozenset[str]:
     """Return the open transactions that write to the events table.
 
     A transaction that has allocated an id is among them until its rows are visible to all: Postgres releases locks

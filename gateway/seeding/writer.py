@@ -6,11 +6,11 @@ from itertools import islice
 from random import Random
 
 from sqlalchemy import func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from gateway.seeding.generator import ExistingData, Row, TableRows
 from models import Category, Database, Post, Tag, User
-from models.database.transaction import Transaction
 
 BATCH_SIZE = 5_000
 
@@ -31,12 +31,12 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         await db.close()
 
 
-async def clear(session: Transaction) -> None:
+async def clear(session: AsyncSession) -> None:
     for table in reversed(SQLModel.metadata.sorted_tables):
         await session.execute(table.delete())
 
 
-async def load_existing(session: Transaction) -> ExistingData:
+async def load_existing(session: AsyncSession) -> ExistingData:
     return ExistingData(
         emails=set(await session.scalars(select(User.email))),
         slugs=set(await session.scalars(select(Post.slug))),
@@ -45,14 +45,14 @@ async def load_existing(session: Transaction) -> ExistingData:
     )
 
 
-async def seeded_random(session: Transaction, seed: int) -> Random:
+async def seeded_random(session: AsyncSession, seed: int) -> Random:
     """Return a generator that depends on the seed and the number of existing rows, so that a second run differs."""
     users = await session.scalar(select(func.count()).select_from(User))
     posts = await session.scalar(select(func.count()).select_from(Post))
     return Random(f"{seed}/{users}/{posts}")  # noqa: S311  not used for secrets
 
 
-async def write(session: Transaction, table: TableRows, progress: Progress) -> None:
+async def write(session: AsyncSession, table: TableRows, progress: Progress) -> None:
     """Insert rows with COPY on Postgres and batches of INSERTs on SQLite, in the session's transaction."""
     name, written = table.entity.__tablename__, 0
     progress(name, 0, table.total)
@@ -62,12 +62,12 @@ async def write(session: Transaction, table: TableRows, progress: Progress) -> N
         progress(name, written, table.total)
 
 
-async def copy(session: Transaction, table: TableRows, rows: list[Row]) -> None:
+async def copy(session: AsyncSession, table: TableRows, rows: list[Row]) -> None:
     raw = await (await session.connection()).get_raw_connection()
     await raw.driver_connection.copy_records_to_table(table.entity.__tablename__, columns=table.columns, records=rows)
 
 
-async def insert_many(session: Transaction, table: TableRows, rows: list[Row]) -> None:
+async def insert_many(session: AsyncSession, table: TableRows, rows: list[Row]) -> None:
     await session.execute(insert(table.entity.__table__), [dict(zip(table.columns, row, strict=True)) for row in rows])
 
 

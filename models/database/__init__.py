@@ -26,17 +26,17 @@ Listener = Callable[[Sequence[Event]], None]
 class Database:
     """One database behind a URL: `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`."""
 
-    def __init__(self, url: str | URL, *, pool_size: int = 10, longest: float | None = None) -> None:
-        """`longest`: seconds that a statement may take; without it there is no limit."""
-        self.url, self.longest = make_url(url), longest
-        self.engine = create_engine(self.url, pool_size=pool_size, statement_timeout=longest)
+    def __init__(self, url: str | URL, *, pool_size: int = 10, statement_timeout: float | None = None) -> None:
+        """`statement_timeout`: seconds that a statement may take; without it there is no limit."""
+        self.url, self.statement_timeout = make_url(url), statement_timeout
+        self.engine = create_engine(self.url, pool_size=pool_size, statement_timeout=statement_timeout)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.write_lock = asyncio.Lock()
-        self.announce: Callable[[], None] = lambda: None
+        self.notify: Callable[[], None] = lambda: None
         """Called after each transaction that wrote events."""
-        self.committed: Listener = lambda events: None
+        self.on_commit: Listener = lambda events: None
         """Called after each transaction with the events that it wrote, before its caller continues."""
-        self.doubted: Listener = lambda events: None
+        self.on_uncertain_commit: Listener = lambda events: None
         """Called instead if COMMIT failed: the server may have committed all the same, and its answer be lost."""
         # Sessions begin and commit by themselves, for three reasons. SQLAlchemy's asyncpg dialect sends BEGIN with the
         # first statement, when it is too late to replace a connection that died in the pool; it ignores that COMMIT
@@ -64,7 +64,7 @@ class Database:
         async with self._take_turn(), self._session(read_only=False) as session:
             yield session
 
-    def undoing(self) -> AbstractAsyncContextManager[AsyncSession]:
+    def compensating(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a transaction that compensates for what the operation's last one did."""
         return self.writing()
 
@@ -122,14 +122,14 @@ class Database:
             with translated_errors("COMMIT"):
                 await self._dialect.commit(driver)
         except BaseException:
-            self._notify(self.doubted, events)
+            self._notify(self.on_uncertain_commit, events)
             raise
-        self._notify(self.committed, events)
+        self._notify(self.on_commit, events)
 
     def _notify(self, listener: Listener, events: Sequence[Event]) -> None:
         listener(events)
         if events:
-            self.announce()
+            self.notify()
 
     async def _roll_back(
         self, session: AsyncSession, connection: AsyncConnection, driver: Any, error: BaseException
@@ -159,7 +159,7 @@ class Database:
             yield
             return
         try:
-            async with asyncio.timeout(self.longest):
+            async with asyncio.timeout(self.statement_timeout):
                 await self.write_lock.acquire()
         except TimeoutError as error:
             raise Unavailable from error

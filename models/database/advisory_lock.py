@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 
-async def take_turns(session: AsyncSession, names: Iterable[str]) -> None:
+async def lock_names(session: AsyncSession, names: Iterable[str]) -> None:
     """Lock these names until the transaction ends. SQLite has a single writer anyway."""
     if session.bind.dialect.name == "postgresql":
         for name in sorted(set(names)):  # in one order, or two transactions could wait for each other

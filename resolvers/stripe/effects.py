@@ -11,13 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Order, OrderStatus, Subscription
-from models.database.transaction import Transaction
 from resolvers.events import record_order_event
 from resolvers.stripe import events as told
 
-Effect = Callable[[Transaction, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
+Effect = Callable[[AsyncSession, told.Event, Any], Coroutine[Any, Any, set[str | None] | None]]
 
 STATUS_ORDER = OrderStatus.PENDING, OrderStatus.EXPIRED, OrderStatus.PAID, OrderStatus.REFUNDED
 REFUND = "charge.refunded"
@@ -29,7 +29,7 @@ class CannotApply(Exception):
     """A failure that the same event would meet again; says why, to who mends it."""
 
 
-async def apply_checkout(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def apply_checkout(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout was completed, or its payment came later. One that is completed unpaid pays for nothing yet."""
     order = await order_of(session, checkout)
     order.stripe_session_id = order.stripe_session_id or checkout.id
@@ -45,13 +45,13 @@ async def apply_checkout(session: Transaction, event: told.Event, checkout: told
     return {checkout.payment_intent, checkout.subscription, checkout.subscription and checkout.customer}
 
 
-async def apply_expiry(session: Transaction, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
+async def apply_expiry(session: AsyncSession, event: told.Event, checkout: told.CheckoutSession) -> set[str | None]:
     """A checkout ended unpaid."""
     advance_status(session, await order_of(session, checkout), OrderStatus.EXPIRED)
     return set()
 
 
-async def apply_refund(session: Transaction, event: told.Event, charge: told.Charge) -> set[str | None] | None:
+async def apply_refund(session: AsyncSession, event: told.Event, charge: told.Charge) -> set[str | None] | None:
     """Money was paid back: an order is REFUNDED once all of it is, and a part changes nothing.
 
     What a subscriber's invoice was paid with is of no order. Whether the subscription goes on is told by itself.
@@ -68,7 +68,7 @@ async def apply_refund(session: Transaction, event: told.Event, charge: told.Cha
     return set()
 
 
-async def apply_subscription(session: Transaction, event: told.Event, said: told.Subscription) -> set[str | None]:
+async def apply_subscription(session: AsyncSession, event: told.Event, said: told.Subscription) -> set[str | None]:
     """A subscription is like this now, unless something newer is known. What has ended stays so."""
     row = await subscription(session, said.id) or await create_from_event(session, said.id, said)
     is_end = event.type.endswith(".deleted")
@@ -81,7 +81,7 @@ async def apply_subscription(session: Transaction, event: told.Event, said: told
     return {said.id, said.customer}
 
 
-async def apply_invoice(session: Transaction, event: told.Event, invoice: told.Invoice) -> set[str | None]:
+async def apply_invoice(session: AsyncSession, event: told.Event, invoice: told.Invoice) -> set[str | None]:
     """An invoice was paid: the subscription that it is for goes on, and is not behind any more.
 
     One for nothing, such as a trial's first, says no more than until when.
@@ -106,7 +106,7 @@ def is_stale(row: Subscription, event: told.Event) -> bool:
     return event.created < row.updated_at
 
 
-def advance_status(session: Transaction, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
+def advance_status(session: AsyncSession, order: Order, status: OrderStatus, *, anyway: bool = False) -> None:
     """An order moves on, never back; whoever follows it is told if it did, or `anyway`."""
     further = max(order.status, status, key=STATUS_ORDER.index)
     if anyway or further is not order.status:
@@ -114,7 +114,7 @@ def advance_status(session: Transaction, order: Order, status: OrderStatus, *, a
         record_order_event(session, order)
 
 
-async def order_of(session: Transaction, checkout: told.CheckoutSession) -> Order:
+async def order_of(session: AsyncSession, checkout: told.CheckoutSession) -> Order:
     """The order that a session pays for: the one in our metadata, or else the one that knows the session as its own.
 
     `client_reference_id` alone proves nothing, as whoever opens a payment link of the same account may choose it.
@@ -126,15 +126,15 @@ async def order_of(session: Transaction, checkout: told.CheckoutSession) -> Orde
     return order
 
 
-async def one_order(session: Transaction, which: ColumnElement[bool]) -> Order | None:
+async def one_order(session: AsyncSession, which: ColumnElement[bool]) -> Order | None:
     return await session.scalar(select(Order).where(which).order_by(Order.id).limit(1).with_for_update())
 
 
-async def subscription(session: Transaction, id: str) -> Subscription | None:
+async def subscription(session: AsyncSession, id: str) -> Subscription | None:
     return await session.scalar(select(Subscription).where(Subscription.stripe_subscription_id == id).with_for_update())
 
 
-async def has_subscription(session: Transaction, customer: str | None) -> bool:
+async def has_subscription(session: AsyncSession, customer: str | None) -> bool:
     """Whether a customer of Stripe's has, or had, a subscription of ours."""
     if customer is None:
         return False
@@ -142,7 +142,7 @@ async def has_subscription(session: Transaction, customer: str | None) -> bool:
     return await session.scalar(found) is not None
 
 
-async def create_from_event(session: Transaction, id: str, said: told.Subscription | told.Invoice) -> Subscription:
+async def create_from_event(session: AsyncSession, id: str, said: told.Subscription | told.Invoice) -> Subscription:
     """A subscription that nobody has spoken of before is that of who made the order in its metadata."""
     order = await one_order(session, Order.id == said.order_id)
     if order is None:
@@ -151,7 +151,7 @@ async def create_from_event(session: Transaction, id: str, said: told.Subscripti
 
 
 async def get_or_create_subscription(
-    session: Transaction, id: str, user: UUID, customer: str | None, status: str
+    session: AsyncSession, id: str, user: UUID, customer: str | None, status: str
 ) -> Subscription:
     """A subscription, as little as may be known of it."""
     row = await subscription(session, id)

@@ -14,10 +14,10 @@ import pydantic
 from pydantic import PlainValidator
 from sqlalchemy import Select, and_, desc, or_, select
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Viewer, WebhookEvent, WebhookStatus, utcnow
-from models.database.advisory_lock import take_turns
-from models.database.transaction import Transaction
+from models.database.advisory_lock import lock_names
 from models.database.upserts import insert_ignore
 from models.errors import APIError, Forbidden, NotFound, Unauthorized, Unavailable
 from resolvers.context import RequestContext, requires_login
@@ -108,7 +108,7 @@ async def list_recent(db: Database, status: WebhookStatus | None, most: int) -> 
         return (await session.scalars(events_query(status).limit(most))).all()
 
 
-async def process(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookStatus:
+async def process(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookStatus:
     """The event's effect, unless it has it; or why it cannot. How it stands then."""
     try:
         effect, said = parse_effect(event)
@@ -116,14 +116,14 @@ async def process(session: Transaction, event: Event, payload: dict[str, Any]) -
         row = await lock_event(session, event, payload)
         mark_failed(row, error)
         return row.status
-    await take_turns(session, [name for name in (event.id, *(said.lock_keys if said else ())) if name])
+    await lock_names(session, [name for name in (event.id, *(said.lock_keys if said else ())) if name])
     row = await lock_event(session, event, payload)
     if row.status is not WebhookStatus.PROCESSED:
         await apply(session, row, event, effect, said)
     return row.status
 
 
-async def apply(session: Transaction, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
+async def apply(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
     """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
     try:
         known = await effect(session, event, said) if effect else None
@@ -136,7 +136,7 @@ async def apply(session: Transaction, row: WebhookEvent, event: Event, effect: E
     return None
 
 
-async def retry_waiting(session: Transaction, waiting: WebhookEvent) -> None:
+async def retry_waiting(session: AsyncSession, waiting: WebhookEvent) -> None:
     """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
     event, said = Event.model_validate(waiting.payload), len(session.info["events"])
     try:
@@ -160,7 +160,7 @@ def parse_effect(event: Event) -> tuple[Effect | None, OrderObject | None]:
         ) from error
 
 
-async def find_waiting(session: Transaction, names: Sequence[str]) -> Sequence[WebhookEvent]:
+async def find_waiting(session: AsyncSession, names: Sequence[str]) -> Sequence[WebhookEvent]:
     """Events that came before what they are about; their turn is held by now.
 
     A refund that is of no order may be a subscriber's, of whom it knows the customer alone.
@@ -174,7 +174,7 @@ async def find_waiting(session: Transaction, names: Sequence[str]) -> Sequence[W
     return (await session.scalars(found.with_for_update())).all()
 
 
-async def lock_event(session: Transaction, event: Event, payload: dict[str, Any]) -> WebhookEvent:
+async def lock_event(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookEvent:
     """The event's row, old or new, held until the transaction ends."""
     await insert_ignore(session, WebhookEvent(id=event.id, type=event.type, payload=payload))
     return (await session.scalars(select(WebhookEvent).where(WebhookEvent.id == event.id).with_for_update())).one()

@@ -26,7 +26,7 @@ BOUND = 25.0
 
 async def test_a_statement_has_so_long_and_the_connection_is_of_use_again(postgres_url: str) -> None:
     """Reading and writing."""
-    db = Database(postgres_url, pool_size=1, longest=0.2)
+    db = Database(postgres_url, pool_size=1, statement_timeout=0.2)
     for scope in (db.reading, db.writing):
         with pytest.raises(Unavailable):
             async with scope() as session:

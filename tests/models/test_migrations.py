@@ -124,7 +124,7 @@ async def migrated(bare_postgres_url):
 
 async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
     """It waits for a moment at a time, and is done once the table is free."""
-    db = Database(migrated, longest=2 * migrations.LOCK_TIMEOUT)
+    db = Database(migrated, statement_timeout=2 * migrations.LOCK_TIMEOUT)
     async with db.reading() as using:
         await using.execute(text("BEGIN"))
         await using.execute(text("LOCK TABLE posts IN ACCESS SHARE MODE"))

@@ -69,7 +69,7 @@ async def serving(database_url: str, **changes: Any) -> AsyncIterator[Server]:
     app = create_app(settings_for(database_url, **changes))
     db = Database(database_url, pool_size=2)
     async with lifespan(app), no_cookies(app) as anonymous:
-        db.committed = lambda events: forget(app)  # no client could, so no event tells of it
+        db.on_commit = lambda events: forget(app)  # no client could, so no event tells of it
         yield Server(app, db, database_url, anonymous)
     await db.close()
 

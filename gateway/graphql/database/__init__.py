@@ -39,13 +39,13 @@ class ReadDatabase(Protocol):
 
 
 async def open_reads(
-    url: str | URL, *, size: int = 4, longest: float = STATEMENT_TIMEOUT, **settings: str
+    url: str | URL, *, size: int = 4, query_timeout: float = STATEMENT_TIMEOUT, **settings: str
 ) -> ReadDatabase:
     """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
-        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2), longest)
-    return await Postgres.open(url, size, longest, **settings)
+        return await Sqlite.open(url.database or "data/gateway.db", min(size, 2), query_timeout)
+    return await Postgres.open(url, size, query_timeout, **settings)
 
 
 class LiteralConstants(CheckedCompiler):
@@ -72,13 +72,13 @@ class Postgres:
 
     dialect = dialect_of(postgres_dialect)
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, query_timeout: float) -> None:
         self.size = size
-        self.coalescing = QueryBatcher(connect, size, longest)
+        self.coalescing = QueryBatcher(connect, size, query_timeout)
 
     @classmethod
-    async def open(cls, url: URL, size: int = 4, longest: float = STATEMENT_TIMEOUT, **settings: str) -> Self:
-        return cls(partial(postgres.connect, url, longest, **READING, **settings), size, longest)
+    async def open(cls, url: URL, size: int = 4, query_timeout: float = STATEMENT_TIMEOUT, **settings: str) -> Self:
+        return cls(partial(postgres.connect, url, query_timeout, **READING, **settings), size, query_timeout)
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
@@ -95,8 +95,8 @@ class Sqlite:
 
     dialect = dialect_of(sqlite_dialect)
 
-    def __init__(self, inline: InlineConnection, connections: list[aiosqlite.Connection], longest: float) -> None:
-        self.inline, self.connections, self.longest = inline, connections, longest
+    def __init__(self, inline: InlineConnection, connections: list[aiosqlite.Connection], query_timeout: float) -> None:
+        self.inline, self.connections, self.query_timeout = inline, connections, query_timeout
         self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
             self.idle.put_nowait(connection)
@@ -107,9 +107,9 @@ class Sqlite:
         """How many of them were asked of a thread."""
 
     @classmethod
-    async def open(cls, path: Path | str, size: int = 2, longest: float = STATEMENT_TIMEOUT) -> Self:
+    async def open(cls, path: Path | str, size: int = 2, query_timeout: float = STATEMENT_TIMEOUT) -> Self:
         connections = [await sqlite.connect(path) for _ in range(size)]
-        return cls(InlineConnection(path), connections, longest)
+        return cls(InlineConnection(path), connections, query_timeout)
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         self.statements += 1
@@ -125,7 +125,8 @@ class Sqlite:
         asked = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
         asked.add_done_callback(partial(self._on_done, connection))
         try:
-            async with asyncio.timeout(self.longest):  # not wait_for, which on Python 3.11 can lose a cancellation
+            # not wait_for, which on Python 3.11 can lose a cancellation
+            async with asyncio.timeout(self.query_timeout):
                 (row,) = await asyncio.shield(asked)
         except TimeoutError as error:
             raise Unavailable from error
@@ -151,7 +152,7 @@ class Sqlite:
     async def _acquire(self) -> aiosqlite.Connection:
         """A connection, once one is free."""
         try:
-            async with asyncio.timeout(self.longest):
+            async with asyncio.timeout(self.query_timeout):
                 return await self.idle.get()
         except TimeoutError as error:
             raise Unavailable from error

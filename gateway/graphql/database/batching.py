@@ -34,9 +34,9 @@ class QueryBatcher:
     They are kept here, since to take one from a pool and to give it back costs more than to ask it for a row.
     """
 
-    def __init__(self, open_connection: Callable[[], Awaitable[asyncpg.Connection]], size: int, longest: float) -> None:
-        """`longest`: the seconds that a request waits for its turn at most."""
-        self.open_connection, self.free, self.longest = open_connection, size, longest
+    def __init__(self, open_connection: Callable[[], Awaitable[asyncpg.Connection]], size: int, timeout: float) -> None:
+        """`timeout`: the seconds that a request waits for its turn at most."""
+        self.open_connection, self.free, self.timeout = open_connection, size, timeout
         self.resting: list[asyncpg.Connection] = []
         """Connections that nobody uses now; those used last are last, and used first."""
         self.queue: deque[PendingQuery] = deque()
@@ -50,7 +50,7 @@ class QueryBatcher:
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Any:
         answer = asyncio.get_running_loop().create_future()
-        self.queue.append(PendingQuery(sql, parameters, answer, time.monotonic() + self.longest))
+        self.queue.append(PendingQuery(sql, parameters, answer, time.monotonic() + self.timeout))
         if self.free:
             self.free -= 1
             task = asyncio.create_task(self.worker())

@@ -25,7 +25,7 @@ LATE = 2.0
 
 
 def wakeup(live: Listening) -> Any:
-    return live.gateway.db.announce.__self__
+    return live.gateway.db.notify.__self__
 
 
 async def scalar(db: Database, statement: str) -> Any:

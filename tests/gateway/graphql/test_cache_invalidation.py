@@ -305,7 +305,7 @@ async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, aut
         raise Unavailable
 
     assert await titled(api, published["id"]) == "A published post"
-    db.announce = lambda: announced.append(True)
+    db.notify = lambda: announced.append(True)
     with monkeypatch.context() as lost:
         lost.setattr(dialect, "commit", unanswered)
         assert await saved(deaf, author, published["id"], title="Edited") == 503

@@ -219,7 +219,7 @@ async def test_rows_that_no_event_tells_of_are_looked_at_again_in_time(make_serv
     monkeypatch.setattr("gateway.graphql.cache.response_cache.ENTRY_LIFETIME_SECONDS", 0.0)
     server = await make_server()
     category = await file_category(server.db, "Wood")
-    server.db.committed = lambda events: None
+    server.db.on_commit = lambda events: None
     query = {"query": "{ categories { name } }"}
     for name in ("Wood", "Metal"):
         await change_row(server.db, Category, category["id"], name=name)

@@ -173,7 +173,7 @@ async def test_long_statements_are_cut_short(
         ("sqlite", "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"),
         ("postgres", "select pg_sleep(20)::text"),
     ]:
-        reads = await open_reads(await unused_database(dialect), size=1, longest=0.2)
+        reads = await open_reads(await unused_database(dialect), size=1, query_timeout=0.2)
         with pytest.raises(Unavailable):
             await asyncio.wait_for(reads.fetch_row(sql, []), 5)
         assert tuple(await reads.fetch_row("select 'x'", [])) == ("x",)
