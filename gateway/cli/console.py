@@ -1,4 +1,4 @@
-"""What every command does alike: read the settings, do its work, and end with a sentence where that fails."""
+"""Helpers for all commands: read the settings, run a coroutine, and print errors in one sentence."""
 
 import asyncio
 import sys
@@ -18,75 +18,70 @@ from models import Database
 from models.errors import APIError
 from resolvers.ports import StorageUnavailable
 
-FAILED, WRONG = 1, 2
-"""Exit codes: it did not work; it was asked for wrongly."""
+FAILURE, USAGE_ERROR = 1, 2
+"""Exit codes."""
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 def read_settings() -> Settings:
     try:
         return Settings()
     except InvalidSettings as error:
-        abort(f"A setting is wrong.\n{error}", WRONG)
+        abort(f"The settings are invalid.\n{error}", USAGE_ERROR)
 
 
-def run(settings: Settings, task: Coroutine[Any, Any, Answer]) -> Answer:
-    """Do it, or end with a sentence that an operator can act on."""
+def run(settings: Settings, operation: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine. If it fails, print an error that an operator can act on, and exit."""
     try:
-        return asyncio.run(task)
+        return asyncio.run(operation)
     except APIError as error:
-        abort(
-            error.message
-            if error.__cause__ is None
-            else f"{failed_component(error.__cause__, settings)}: {error.__cause__}"
-        )
+        cause = error.__cause__
+        if cause is None:
+            abort(error.message)
+        component = display_storage_url(settings) if isinstance(cause, StorageUnavailable) else display_url(settings)
+        abort(f"{component}: {cause}")
     except (OSError, DBAPIError, PostgresError, TimeoutError) as error:
         abort(f"{display_url(settings)}: {getattr(error, 'orig', None) or error}")
     except DatabaseNotMigrated as error:
         abort(str(error))
     except CommandError as error:
-        abort(str(error), WRONG)
+        abort(str(error), USAGE_ERROR)
 
 
-def with_database(settings: Settings, task: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    """Do it to the database as it is: only `serve`, `seed` and `migrate` bring one up to date."""
-    return run(settings, open_database(settings.database_url, task))
+def with_database(settings: Settings, operation: Callable[[Database], Awaitable[T]]) -> T:
+    """Run an operation on the database, or exit if it is not migrated: only `serve`, `seed` and `migrate` migrate."""
 
+    async def run_operation() -> T:
+        await check_migrated(settings.database_url)
+        db = Database(settings.database_url)
+        try:
+            return await operation(db)
+        finally:
+            await db.close()
 
-async def open_database(url: str, task: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    await check_migrated(url)
-    db = Database(url)
-    try:
-        return await task(db)
-    finally:
-        await db.close()
+    return run(settings, run_operation())
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on if that was said beforehand, or is now; where nobody can be asked, it was not."""
+    """Exit unless `yes` is set or the operator confirms at the terminal."""
     if not yes and not sys.stdin.isatty():
-        abort(f"{question} There is no terminal to ask at; --yes says so")
+        abort(f"{question} There is no terminal to confirm this: pass --yes")
     if not yes:
         typer.confirm(question, abort=True)
 
 
 def display_url(settings: Settings) -> str:
-    """Which database, without its password."""
+    """Return the database's URL without its password."""
     return make_url(settings.database_url).render_as_string(hide_password=True)
 
 
-def failed_component(cause: BaseException, settings: Settings) -> str:
-    """What could not do its part: where files are kept, else the database."""
-    return display_storage_url(settings) if isinstance(cause, StorageUnavailable) else display_url(settings)
-
-
 def display_storage_url(settings: Settings) -> str:
-    """Which storage, without what may be secret in its address."""
+    """Return the storage's URL without the parts that may contain secrets."""
     url = urlsplit(settings.upload_url)
     return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def abort(words: str, code: int = FAILED) -> NoReturn:
-    typer.echo(words, err=True)
+def abort(message: str, code: int = FAILURE) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(code)

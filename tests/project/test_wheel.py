@@ -50,4 +50,4 @@ def test_what_is_shipped_migrates(wheel, tmp_path):
         [sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     first, *_, last = ran.stdout.splitlines()
-    assert (first, last) == (f"{tmp_path}{os.sep}site/models/migrations/__init__.py", "The database is current")
+    assert (first, last) == (f"{tmp_path}{os.sep}site/models/migrations/__init__.py", "The database is up to date")

@@ -100,12 +100,12 @@ def test_what_the_build_tools_write_is_trusted_and_nothing_else_runs(
 ):
     """Apollo Client asks by the manifest's ids, Relay's network by `doc_id`; the ledger knows who asked."""
     for manifest in ("persisted-query-manifest.json", "persisted_queries.json"):
-        assert command("documents", "add", manifest) == "1 documents are trusted from now on; 0 were already\n"
+        assert command("documents", "add", manifest) == "Added 1 trusted documents; 0 were trusted already\n"
     with live(tmp_path, database, TRUSTED_DOCUMENTS="require") as address:
         assert asking(askers, address, "manifest") == ([TITLE, TITLE], [["GET", "hash", 200], ["GET", "hash", 200]])
         answer = ask(address, doc_id=relays, variables={"slug": SLUG})
         assert answer["data"]["post"]["title"] == TITLE
         refused = ask(address, query="{ tags { name } }")
         assert refused["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
-    assert "never asked for" not in command("documents", "list")
+    assert "never used" not in command("documents", "list")
     assert command("schema", "check", str(SCHEMA)) == "0 of 2 documents would break\n"

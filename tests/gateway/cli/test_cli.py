@@ -153,7 +153,7 @@ def test_nothing_is_removed_where_nobody_can_be_asked(gateway, new_file):
     gateway("migrate", **here)
     refused = gateway("migrate", "--down", "base", **here)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"Take {new_file} back to base, without what it has kept since?")
+    assert refused.stderr.startswith(f"Downgrade {new_file} to base, and lose the data that newer versions added?")
     assert "--yes" in refused.stderr
     assert gateway("migrate", "--check", **here).exit_code == 0
 
@@ -167,7 +167,7 @@ def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, said, code
     ended = subprocess.run(command, cwd=tmp_path, env=environment_for(new_file), stdin=its, capture_output=True)
     os.close(ours)
     os.close(its)
-    assert (ended.returncode, b"back to base" in ended.stdout) == (code, True), ended.stderr
+    assert (ended.returncode, b"to base" in ended.stdout) == (code, True), ended.stderr
     assert gateway("migrate", "--check", database_url=new_file).exit_code == (0 if code else 1)
 
 
@@ -218,7 +218,7 @@ def test_seed_shows_its_progress_and_refuses_what_cannot_be(gateway, new_file):
 def test_fresh_asks_before_it_removes(gateway, new_file):
     asked = gateway("seed", "--fresh", database_url=new_file)
     assert asked.exit_code == 1
-    assert "Remove every row" in asked.stdout + asked.stderr
+    assert "Delete all rows" in asked.stdout + asked.stderr
 
 
 async def test_promote_makes_an_admin(gateway, database_url, author):
@@ -258,7 +258,7 @@ def test_keys_are_made_listed_and_revoked(gateway, new_file):
     ("arguments", "code", "words"),
     [
         (("--name", " "), 2, "--name: String should have at least 1 character"),
-        (("--name", "x", "--scopes", "all"), 2, "--scopes is `read` or `read,write`, not 'all'"),
+        (("--name", "x", "--scopes", "all"), 2, "--scopes must be `read` or `read,write`, not 'all'"),
         (("--name", "x", "--expires", "soon"), 2, "--expires must be a duration such as 90s, 30m, 12h or 7d"),
         (("--name", "x", "--user", "nobody@example.com"), 1, "No account has the email address nobody@example.com"),
     ],
@@ -276,7 +276,7 @@ def test_sweep_says_what_it_removed(gateway, tmp_path, new_file):
     stray.write_bytes(b"left behind by a crash")
     os.utime(stray, (0, 0))
     ended = gateway("uploads", "sweep", database_url=new_file)
-    assert (ended.exit_code, ended.stdout) == (0, "Removed 0 uploads and 1 stray files\n"), ended.stderr
+    assert (ended.exit_code, ended.stdout) == (0, "Deleted 0 uploads and 1 files without an upload\n"), ended.stderr
     assert not stray.exists()
 
 

@@ -57,14 +57,14 @@ async def aged(database_url, days: int) -> None:
 
 
 async def test_documents_are_added_listed_and_removed(gateway, add):
-    assert (await add({"v1": VIEWER, "t1": TAGS})).output == "2 documents are trusted from now on; 0 were already\n"
+    assert (await add({"v1": VIEWER, "t1": TAGS})).output == "Added 2 trusted documents; 0 were trusted already\n"
     apollos = {**APOLLO, "operations": [{"id": "v1", "name": "Viewer", "type": "query", "body": VIEWER}]}
-    assert (await add(apollos)).output == "0 documents are trusted from now on; 1 were already\n"
-    assert (await gateway("documents", "list")).output == "t1\tTags\tnever asked for\nv1\tViewer\tnever asked for\n"
+    assert (await add(apollos)).output == "Added 0 trusted documents; 1 were trusted already\n"
+    assert (await gateway("documents", "list")).output == "t1\tTags\tnever used\nv1\tViewer\tnever used\n"
     refused = await gateway("documents", "remove", "v1", "v2")
     assert (refused.exit_code, refused.stderr) == (1, "v2: no document has this id\n")
     assert (await gateway("documents", "remove", "v1")).exit_code == 0
-    assert (await gateway("documents", "list")).output == "t1\tTags\tnever asked for\n"
+    assert (await gateway("documents", "list")).output == "t1\tTags\tnever used\n"
 
 
 async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_added(gateway, add):
@@ -80,7 +80,7 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_added(gat
     }
     refused = await add(wrong)
     assert refused.exit_code == 1
-    assert refused.stderr.splitlines()[0].endswith("manifest.json: nothing was added")
+    assert refused.stderr.splitlines()[0].endswith("manifest.json: no documents were added")
     said = "\n".join(refused.stderr.splitlines()[1:])
     for id in wrong.keys() - {"good"}:
         assert f"{id}: " in said
@@ -185,7 +185,7 @@ async def test_what_is_old_is_forgotten(database_url, gateway, add):
     assert [one.body for one in await document_usage.list_usage(db)] == [VIEWER]
     await db.close()
     assert await lines(database_url) == []
-    assert (await gateway("documents", "list")).output == "v1\tViewer\tnever asked for\n"
+    assert (await gateway("documents", "list")).output == "v1\tViewer\tnever used\n"
 
 
 async def test_what_nobody_asks_for_is_told(database_url, gateway, add):
@@ -193,10 +193,10 @@ async def test_what_nobody_asks_for_is_told(database_url, gateway, add):
     assert (await gateway("documents", "unused")).output == ""
     await aged(database_url, 40)
     await used(database_url, VIEWER, ("web", "1"))
-    assert (await gateway("documents", "unused")).output == "t1\tTags\tnever asked for\n"
+    assert (await gateway("documents", "unused")).output == "t1\tTags\tnever used\n"
     assert (await gateway("documents", "unused", "--days", "50")).output == ""
     listed = (await gateway("documents", "list")).output
-    assert listed == f"t1\tTags\tnever asked for\nv1\tViewer\tlast asked for on {utcnow():%Y-%m-%d}\n"
+    assert listed == f"t1\tTags\tnever used\nv1\tViewer\tlast used on {utcnow():%Y-%m-%d}\n"
 
 
 async def test_a_server_stops_answering_what_was_removed(database_url, gateway, add):

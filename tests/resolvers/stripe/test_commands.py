@@ -36,5 +36,5 @@ async def test_a_dead_letter_is_seen_mended_and_replayed(server, database_url, o
     for _ in range(2):
         assert (await gateway(database_url, "replay", "evt_dead"))[:2] == (0, "evt_dead is PROCESSED\n")
     assert await facts(server.db) == ["order.updated"]
-    assert (await gateway(database_url, "list", "--status", "FAILED"))[:2] == (0, "There are none\n")
+    assert (await gateway(database_url, "list", "--status", "FAILED"))[:2] == (0, "There are no events\n")
     assert await gateway(database_url, "replay", "evt_none") == (1, "", "Webhook event not found\n")
