@@ -9,7 +9,7 @@ from resolvers import posts
 
 
 class Scope(Enum):
-    """Who may share a cached response."""
+    """The clients that may reuse a cached response."""
 
     PUBLIC = "PUBLIC"
     """Everyone, unless the response depends on the viewer."""
@@ -49,5 +49,5 @@ CACHEABLE_TABLES = CacheableTables(
     lookup=posts.post,
     # A tag is created with its first post. An upload never changes, and becomes visible with the post that shows it.
     covered_by_events=frozenset({"posts", "post_tags", "comments", "likes", "tags", "uploads", "post_uploads"}),
-    static=frozenset({"users", "categories"}),  # nobody can have asked for a new account's id before it existed
+    static=frozenset({"users", "categories"}),  # no result can contain an account that did not exist yet
 )

@@ -11,10 +11,10 @@ UNDECLARED = Cache()
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """How one response may be cached."""
+    """The combined declarations of one response."""
 
     max_age: int = 0
-    """Seconds for which a client may use the response without revalidating it."""
+    """Seconds for which a client may reuse the response without revalidation."""
     is_private: bool = False
     """Whether a field is declared `PRIVATE`, so that no shared cache may store the response."""
     per_viewer: bool = False

@@ -34,13 +34,9 @@ class LRUCache(Generic[Value]):
         if value is None:
             self.misses += 1
         else:
-            self.record_hit(key)
+            self.hits += 1
+            self.values.move_to_end(key)
         return value
-
-    def record_hit(self, key: Hashable) -> None:
-        """Count a hit, and make the entry the most recently used."""
-        self.hits += 1
-        self.values.move_to_end(key)
 
     def put(self, key: Hashable, value: Value) -> None:
         self.evict(key)

@@ -96,8 +96,7 @@ class ResponseCache:
         now = time.monotonic()
         if now > entry.expires_at or now > self.log_read_at + LOG_TIMEOUT_SECONDS:
             return None
-        self.lru.record_hit((key, entry.ticket.viewer))
-        return entry.value
+        return self.lru.get((key, entry.ticket.viewer)).value
 
     def create_ticket(self, plan: Plan, values: Values, viewer: Viewer | None) -> CacheTicket:
         """Create the ticket of a read. Call it before the statement is sent."""

@@ -47,7 +47,7 @@ class Mutations:
     async def execute_field(
         self, operation: Operation, field: Field, variables: VariableValues, ctx: RequestContext
     ) -> str:
-        """Run the field's operation, then read the selection for the viewer, whom a login has changed.
+        """Run the field's operation, then read the selection for the viewer, who is a new one after a login.
 
         Rejects an invalid selection before anything is written.
         """

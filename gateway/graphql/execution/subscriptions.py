@@ -182,23 +182,20 @@ class Subscription:
                 await asyncio.sleep(RETRY_INTERVAL_SECONDS)
 
     async def fill_buffer(self) -> None:
+        """Read the entries after the cursor, or wait until there are any."""
         if self.generation != self.log.generation:
             raise CursorExpired
         entries, cursor = await self.log.read_after(self.cursor)
-        self.buffered.extend(entries)
-        if not entries:
-            self.cursor = cursor
-            await self.wait_for_events()
-
-    async def wait_for_events(self) -> None:
-        """Wait until the log has events after the cursor."""
-        if self.cursor < self.log.position:
+        if entries:
+            self.buffered.extend(entries)
             return
-        self.subscriptions.waiting += 1
-        try:
-            await self.log.wait_for_growth(self.cursor)
-        finally:
-            self.subscriptions.waiting -= 1
+        self.cursor = cursor
+        if cursor >= self.log.position:
+            self.subscriptions.waiting += 1
+            try:
+                await self.log.wait_for_growth(cursor)
+            finally:
+                self.subscriptions.waiting -= 1
 
     async def process_next(self, viewer: Callable[[], Viewer | None]) -> bytes | None:
         """Return the response to the next entry, if any, and advance the cursor once it is complete."""
