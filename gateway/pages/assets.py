@@ -1,4 +1,4 @@
-"""The built scripts, styles and fonts: stored gzipped, named after their content, so browsers keep them for good."""
+"""Scripts, styles and fonts: stored gzipped, with a content hash in their names so that browsers cache them forever."""
 
 import gzip
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-TYPES = {
+MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -18,7 +18,7 @@ TYPES = {
 
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # A worker is held to the policy that comes with its own script.
+    # Browsers apply the policy of a worker's script to the worker.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'",
     "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
@@ -27,57 +27,53 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file: its media type and its gzipped bytes."""
+    """A file's media type and gzipped content."""
 
-    type: str
+    media_type: str
     gzipped: bytes
 
-    def response(self, name: str, *, packed: bool) -> Response:
-        etag = f'"{name}.gz"' if packed else f'"{name}"'
-        headers = HEADERS | {"Content-Type": self.type, "ETag": etag}
-        if packed:
+    def response(self, name: str, *, accepts_gzip: bool) -> Response:
+        etag = f'"{name}.gz"' if accepts_gzip else f'"{name}"'
+        headers = HEADERS | {"Content-Type": self.media_type, "ETag": etag}
+        if accepts_gzip:
             return Response(self.gzipped, headers=headers | {"Content-Encoding": "gzip"})
         return Response(gzip.decompress(self.gzipped), headers=headers)
 
 
 class Assets:
-    """All files of the build, about 2 MB together, kept in memory."""
+    """All built files, in memory: about 2 MB."""
 
     def __init__(self) -> None:
-        packed = [file for file in (files("gateway.pages") / "static").iterdir() if file.name.endswith(".gz")]
-        names = [file.name.removesuffix(".gz") for file in packed]
-        types = [TYPES[PurePath(name).suffix] for name in names]
+        paths = [path for path in (files("gateway.pages") / "static").iterdir() if path.name.endswith(".gz")]
         self._assets = {
-            name: Asset(type, file.read_bytes()) for name, type, file in zip(names, types, packed, strict=True)
+            (name := path.name.removesuffix(".gz")): Asset(MEDIA_TYPES[PurePath(name).suffix], path.read_bytes())
+            for path in paths
         }
 
-    async def answer(self, request: Request) -> Response:
-        """The file that the path's `name` asks for, 304 where the browser has it already, or 404."""
+    async def get(self, request: Request) -> Response:
+        """Return the file of the path's `name`, 304 if the client has it, or 404."""
         name = request.path_params["name"]
         asset = self._assets.get(name)
         if asset is None:
             raise HTTPException(404)
-        response = asset.response(name, packed=accepts_gzip(request.headers.get("Accept-Encoding", "")))
-        if response.headers["ETag"] in request.headers.get("If-None-Match", ""):
-            return not_modified(response)
-        return response
+        accepts = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        response = asset.response(name, accepts_gzip=accepts)
+        if response.headers["ETag"] not in request.headers.get("If-None-Match", ""):
+            return response
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return Response(status_code=304, headers=headers)
 
 
-def accepts_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip: by its name or by `*`, and not with the weight nought."""
-    weights = dict(_weight(coding) for coding in accepted.lower().split(","))
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
+def accepts_gzip(header: str) -> bool:
+    """Return whether an `Accept-Encoding` header allows gzip, as `gzip` or `*` with a quality above 0."""
+    qualities = dict(parse_coding(coding) for coding in header.lower().split(","))
+    return qualities.get("gzip", qualities.get("*", 0.0)) > 0
 
 
-def _weight(coding: str) -> tuple[str, float]:
+def parse_coding(coding: str) -> tuple[str, float]:
+    """Return the name and quality of a content coding, such as `gzip;q=0.5`."""
     name, _, parameter = coding.partition(";")
     try:
         return name.strip(), float(parameter.strip().removeprefix("q=") or 1)
     except ValueError:
         return name.strip(), 0.0
-
-
-def not_modified(response: Response) -> Response:
-    """The 304 for an answer that the client holds: its headers, less those that describe a body."""
-    kept = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
-    return Response(status_code=304, headers=kept)

@@ -1,4 +1,4 @@
-"""Pages as responses: the built HTML, under a content security policy."""
+"""HTML pages as responses with a Content-Security-Policy."""
 
 import re
 from functools import cache
@@ -9,19 +9,19 @@ from starlette.responses import HTMLResponse, Response
 
 @cache
 def load_page(name: str) -> str:
-    """The HTML of one page, as the asset build left it."""
+    """Return the HTML of a page, as the asset build wrote it."""
     return (files("gateway.pages") / "html" / f"{name}.html").read_text(encoding="utf-8")
 
 
 def remove_sections(content: str, *sections: str) -> str:
-    """The page less the sections that stand between `<!-- name -->` and `<!-- /name -->`."""
+    """Remove the sections between `<!-- name -->` and `<!-- /name -->`."""
     for name in sections:
         content = re.sub(f"\\s*<!-- {name} -->.*?<!-- /{name} -->", "", content, flags=re.DOTALL)
     return content
 
 
 def page_response(content: str, policy: str, **headers: str) -> Response:
-    """A page that browsers ask for afresh each time: the assets that it names are what they keep."""
+    """Return a page that browsers revalidate each time; they cache its assets."""
     return HTMLResponse(
         content,
         headers={
