@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from gateway.graphql.documents.limits import fields_of
 from gateway.graphql.documents.operation import Operation
-from gateway.graphql.engine import Engine, GraphQLRequest
+from gateway.graphql.engine import Engine, GraphQLRequest, GraphQLResponse
 from gateway.http.request_state import RequestState
 from gateway.limits import AUTH
 from gateway.state import AppState
@@ -12,14 +12,16 @@ from gateway.state import AppState
 LOGIN_FIELDS = ("login", "register")
 
 
-async def limit_login_attempts(gateway: AppState, requests: Iterable[GraphQLRequest], visit: RequestState) -> None:
+async def limit_login_attempts(
+    app_state: AppState, requests: Iterable[GraphQLRequest | GraphQLResponse], state: RequestState
+) -> None:
     """Count every login attempt of the requests in the `auth` limit, or raise `RateLimited`."""
-    if attempts := sum([await count_login_attempts(gateway.engine, request) for request in requests]):
-        await gateway.limits.check(AUTH, visit.caller, visit, attempts)
+    if attempts := sum([await count_login_attempts(app_state.engine, request) for request in requests]):
+        await app_state.limits.check(AUTH, state.caller, state, attempts)
 
 
-async def count_login_attempts(engine: Engine, request: GraphQLRequest) -> int:
-    if not any(name in request.query for name in LOGIN_FIELDS):
+async def count_login_attempts(engine: Engine, request: GraphQLRequest | GraphQLResponse) -> int:
+    if isinstance(request, GraphQLResponse) or not any(name in request.query for name in LOGIN_FIELDS):
         return 0
     try:
         operation = await engine.get_operation(request)

@@ -1,4 +1,4 @@
-"""Several requests in one body: an array, answered by an array. Switched off unless `GRAPHQL_MAX_BATCH` allows some."""
+"""Batches: an array of requests in one body, with an array as the response. Enabled by `GRAPHQL_MAX_BATCH`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from models.errors import PayloadTooLarge, ValidationError
 from resolvers.context import RequestContext
 
 
-def parse_batch(parameters: list[Any], most: int) -> list[dict[str, Any]]:
-    """The requests of a batch, if it may be one."""
-    if not most:
-        raise ValidationError.for_fields(body="must be one request; batches are not answered")
-    if len(parameters) > most:
-        raise PayloadTooLarge(f"A batch has at most {most} requests")
+def parse_batch(parameters: list[Any], max_batch: int) -> list[dict[str, Any]]:
+    """Return the parameters of each request in a batch."""
+    if not max_batch:
+        raise ValidationError.for_fields(body="must be one request; batches are disabled")
+    if len(parameters) > max_batch:
+        raise PayloadTooLarge(f"A batch has at most {max_batch} requests")
     if not parameters or not all(isinstance(entry, dict) for entry in parameters):
         raise ValidationError.for_fields(body="must be an array of requests, each a JSON object")
     return parameters
@@ -22,7 +22,10 @@ def parse_batch(parameters: list[Any], most: int) -> list[dict[str, Any]]:
 async def execute_batch(
     engine: Engine, requests: Sequence[GraphQLRequest | GraphQLResponse], ctx: RequestContext
 ) -> GraphQLResponse:
-    """One after the other, so that each sees what those before it wrote. Whatever comes of each, it is an answer."""
-    answers = [it if isinstance(it, GraphQLResponse) else await engine.execute(it, ctx) for it in requests]
-    body = b"[" + b",".join(answer.body for answer in answers) + b"]"
-    return GraphQLResponse(body, kind="batch", errors=[code for answer in answers for code in answer.errors])
+    """Execute the requests one after the other, so that each sees what the earlier ones wrote.
+
+    A request that was rejected already is represented by its response.
+    """
+    responses = [each if isinstance(each, GraphQLResponse) else await engine.execute(each, ctx) for each in requests]
+    body = b"[" + b",".join(response.body for response in responses) + b"]"
+    return GraphQLResponse(body, kind="batch", errors=[code for response in responses for code in response.errors])

@@ -1,4 +1,4 @@
-"""Which GraphQL requests their senders may name, what is asked by them, and how their answers are kept."""
+"""`Idempotency-Key` in GraphQL: the requests that may have one, their fingerprints and their stored responses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,59 +13,61 @@ from gateway.http.idempotency import NAME, ResponseCodec, StoredResponse
 from gateway.transports.login_attempts import LOGIN_FIELDS
 from models.errors import ValidationError
 
-Requests = Sequence[GraphQLRequest | GraphQLResponse]
-"""Those of one body; of one that was refused already, what it is answered."""
+Batch = Sequence[GraphQLRequest | GraphQLResponse]
+"""The requests of one body. One that was rejected already is represented by its response."""
 
 
-async def accepts_idempotency_key(engine: Engine, requests: Requests) -> bool:
-    """Whether a name counts: what is asked writes something. Tokens are for who has just shown a password, and are
-    never kept, so that a name would not count for what is written beside them: that is refused.
+async def accepts_idempotency_key(engine: Engine, requests: Batch) -> bool:
+    """Return whether the requests write anything for which an `Idempotency-Key` counts.
+
+    A login returns tokens, which are never stored, so a key does not count for it. Other mutations beside a login are
+    rejected: they would run again.
     """
-    fields = {name for asked in requests for name in await mutation_fields(engine, asked)}
-    beside = fields - set(LOGIN_FIELDS)
-    if beside and beside != fields:
-        raise ValidationError.for_fields(**{NAME: "does not count where somebody signs in; send that by itself"})
-    return bool(beside)
+    fields = {name for request in requests for name in await mutation_fields(engine, request)}
+    others = fields - set(LOGIN_FIELDS)
+    if others and others != fields:
+        raise ValidationError.for_fields(**{NAME: "is not supported together with a login; send the login separately"})
+    return bool(others)
 
 
-async def mutation_fields(engine: Engine, asked: GraphQLRequest | GraphQLResponse) -> set[str]:
-    """The root fields by which a request would write."""
-    if isinstance(asked, GraphQLResponse) or asked.cost is CostReport.VALIDATE:
+async def mutation_fields(engine: Engine, request: GraphQLRequest | GraphQLResponse) -> set[str]:
+    """Return the root fields of a mutation that will be executed."""
+    if isinstance(request, GraphQLResponse) or request.cost is CostReport.VALIDATE:
         return set()
     try:
-        operation = await engine.get_operation(asked)
+        operation = await engine.get_operation(request)
     except Exception:
-        return set()  # `answer` says why it is refused
+        return set()  # the engine rejects the document when it executes it
     if not operation.is_mutation:
         return set()
     names = {field.name.value for field in fields_of(operation.definition.selection_set, operation.fragments)}
     return {name for name in names if not name.startswith("__")}
 
 
-def fingerprint_body(asked: GraphQLRequest | Requests) -> bytes:
-    """What is asked, however its document was named and its variables were ordered."""
-    meanings = normalized(asked) if isinstance(asked, GraphQLRequest) else [normalized(each) for each in asked]
+def serialize_body(body: GraphQLRequest | Batch) -> bytes:
+    """Return what the body asks for, independent of how it refers to documents and orders variables."""
+    value = to_json(body) if isinstance(body, GraphQLRequest) else [to_json(request) for request in body]
     try:
-        return orjson.dumps(meanings, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:  # more than 254 levels, which no input of ours has
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # more than 254 levels, which no input type has
         raise ValidationError.for_fields(variables="must not be nested so deeply") from error
 
 
-def normalized(asked: GraphQLRequest | GraphQLResponse) -> Any:
-    if isinstance(asked, GraphQLResponse):
+def to_json(request: GraphQLRequest | GraphQLResponse) -> Any:
+    if isinstance(request, GraphQLResponse):
         return None
-    return asked.query, asked.operation_name, asked.variables or None
+    return request.query, request.operation_name, request.variables or None
 
 
-def encode_response(answer: GraphQLResponse) -> StoredResponse | None:
-    """Its JSON alone: each request is told it in the form that it asks for."""
-    if any(OF_CODE[code].status >= 500 for code in answer.errors):
+def encode_response(response: GraphQLResponse) -> StoredResponse | None:
+    """Return the JSON to store: each repetition negotiates its own media type. None for a server error."""
+    if any(OF_CODE[code].status >= 500 for code in response.errors):
         return None
-    return StoredResponse(200, {}, answer.body)
+    return StoredResponse(200, {}, response.body)
 
 
-def decode_response(known: StoredResponse) -> GraphQLResponse:
-    return GraphQLResponse(known.body)
+def decode_response(stored: StoredResponse) -> GraphQLResponse:
+    return GraphQLResponse(stored.body)
 
 
-FORM = ResponseCodec(encode_response, decode_response)
+CODEC = ResponseCodec(encode_response, decode_response)

@@ -1,4 +1,4 @@
-"""What a client asks, out of a body, a query string or a message."""
+"""Parsing of GraphQL requests from JSON bodies, query strings and WebSocket messages."""
 
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -10,8 +10,8 @@ from models.errors import ValidationError
 
 OPTIONAL_STR, OPTIONAL_DICT = (str, type(None)), (dict, type(None))
 
-IDS = "documentId", "doc_id", "id"
-"""What persisted documents are asked for by: the specification's name for it, and those of Relay's clients."""
+DOCUMENT_ID_PARAMETERS = "documentId", "doc_id", "id"
+"""The parameter of the persisted documents specification, and those of Relay's clients."""
 
 
 def parse_json(text: bytes, name: str) -> Any:
@@ -22,7 +22,7 @@ def parse_json(text: bytes, name: str) -> Any:
 
 
 def parse_query_string(text: bytes) -> dict[str, Any]:
-    """The parameters of a GET, where variables and extensions are JSON, and what is empty is absent."""
+    """Return the parameters of a GET. `variables` and `extensions` are JSON; an empty parameter is None."""
     parameters: dict[str, Any] = {}
     for pair in text.split(b"&"):
         name, _, value = pair.partition(b"=")
@@ -41,40 +41,40 @@ def unquote(text: bytes) -> str:
 
 
 def parse_request(parameters: Any, *, only_queries: bool = False) -> GraphQLRequest:
-    """A request whose parameters have the right types; those that nobody knows are ignored."""
+    """Return a request after checking the types of its parameters. Unknown ones are ignored."""
     if not isinstance(parameters, dict):
         raise ValidationError.for_fields(body="must be a JSON object with a query")
     query, name = parameters.get("query"), parameters.get("operationName")
     if not isinstance(query, OPTIONAL_STR):
-        raise ValidationError.for_fields(query="must be text or null")
+        raise ValidationError.for_fields(query="must be a string or null")
     if query is not None and not query.strip():
         query = None
     if not isinstance(name, OPTIONAL_STR):
-        raise ValidationError.for_fields(operationName="must be text or null")
+        raise ValidationError.for_fields(operationName="must be a string or null")
     for field in ("variables", "extensions"):
         if not isinstance(parameters.get(field), OPTIONAL_DICT):
             raise ValidationError.for_fields(**{field: "must be an object or null"})
     reference = None if query and not parameters.get("extensions") else parse_reference(parameters, query)
     if query is None and reference is None:
-        raise ValidationError.for_fields(query="must be a GraphQL document, or documentId the id of one")
+        raise ValidationError.for_fields(query="must be a GraphQL document, unless documentId is the id of one")
     return GraphQLRequest(query or "", parameters.get("variables"), name or None, only_queries, reference)
 
 
 def parse_reference(parameters: dict[str, Any], query: str | None) -> DocumentReference | None:
-    """How a request names its document: by Apollo's hash, or by an id, unless it sends the text."""
-    if (automatic := (parameters.get("extensions") or {}).get("persistedQuery")) is not None:
-        return parse_apq(automatic)
-    id = next((parameters[name] for name in IDS if parameters.get(name) is not None), None)
+    """Return the hash (Apollo's) or the id by which a request refers to its document; None if it sends the text."""
+    if (persisted := (parameters.get("extensions") or {}).get("persistedQuery")) is not None:
+        return parse_apq(persisted)
+    id = next((parameters[name] for name in DOCUMENT_ID_PARAMETERS if parameters.get(name) is not None), None)
     if id is None or query:
         return None
     if not isinstance(id, str):
-        raise ValidationError.for_fields(documentId="must be text")
+        raise ValidationError.for_fields(documentId="must be a string")
     return DocumentReference(id)
 
 
-def parse_apq(given: Any) -> DocumentReference:
-    if not isinstance(given, dict) or not isinstance(given.get("sha256Hash"), str):
+def parse_apq(value: Any) -> DocumentReference:
+    if not isinstance(value, dict) or not isinstance(value.get("sha256Hash"), str):
         raise ValidationError.for_fields(extensions="must have a persistedQuery with a version and a sha256Hash")
-    if given.get("version") != 1:
+    if value.get("version") != 1:
         raise ValidationError("Unsupported persisted query version")
-    return DocumentReference(given["sha256Hash"], is_automatic=True)
+    return DocumentReference(value["sha256Hash"], is_automatic=True)

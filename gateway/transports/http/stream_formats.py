@@ -1,4 +1,4 @@
-"""The forms in which a subscription's answers travel over one HTTP response."""
+"""The formats of subscriptions over HTTP: server-sent events, and Apollo's multipart."""
 
 import random
 from typing import Protocol
@@ -8,30 +8,30 @@ from gateway.limits.open_streams import RETRY_RANGE_MS
 
 
 class StreamFormat(Protocol):
-    """What is written when. Each piece is whole: a stream may end after any of them."""
+    """The chunks of a stream. Each is complete, so that a stream may end after any of them."""
 
     name: str
-    """What its streams are counted as."""
+    """The label of its streams in metrics."""
     media_type: str
     heartbeat_interval: float
-    """Seconds after which a client is told that the stream still stands."""
+    """Seconds of silence after which a heartbeat is sent."""
 
     def start(self, cursor: int) -> bytes:
-        """The first that a client gets, at once, so that it knows that it is heard."""
+        """Return the first chunk, sent at once to confirm the subscription."""
 
-    def next(self, told: EventResponse) -> bytes: ...
+    def next(self, response: EventResponse) -> bytes: ...
 
     def heartbeat(self, cursor: int) -> bytes: ...
 
     def error(self, body: bytes) -> bytes:
-        """The last of a stream that may not go on: a response with errors alone."""
+        """Return the last chunk of a stream that failed. `body` is a response with errors only."""
 
     def shutdown(self, body: bytes) -> bytes:
-        """The last of a stream whose server goes; the client is to come back."""
+        """Return the last chunk at shutdown, after which the client is to reconnect."""
 
 
 class SSEFormat:
-    """GraphQL over SSE in distinct connections mode. `id` is the cursor, which browsers send back by themselves."""
+    """GraphQL over SSE in distinct connections mode. `id` is the cursor, which browsers send when they reconnect."""
 
     name = "sse"
     media_type = "text/event-stream; charset=utf-8"
@@ -40,22 +40,22 @@ class SSEFormat:
     def start(self, cursor: int) -> bytes:
         return b"id: %d\n:\n\n" % cursor
 
-    def next(self, told: EventResponse) -> bytes:
-        return b"id: %d\nevent: next\ndata: %b\n\n" % (told.cursor, single_line(told.body))
+    def next(self, response: EventResponse) -> bytes:
+        return b"id: %d\nevent: next\ndata: %b\n\n" % (response.cursor, single_line(response.body))
 
     def heartbeat(self, cursor: int) -> bytes:
-        """Moves the cursor too, past events that are nothing to this client."""
+        """Return a comment that also moves the cursor past events that did not match the subscription."""
         return b"id: %d\n: ping\n\n" % cursor
 
     def error(self, body: bytes) -> bytes:
         return single_response(body)
 
     def shutdown(self, body: bytes) -> bytes:
-        return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - chance enough to keep clients apart
+        return b"retry: %d\n\n" % random.randint(*RETRY_RANGE_MS)  # noqa: S311 - spreads reconnections, no secret
 
 
 class MultipartFormat:
-    """Apollo's multipart subscriptions. Each part ends with the next one's boundary, or clients would wait for it."""
+    """Apollo's multipart subscriptions. Each part ends with the next boundary, because clients wait for it."""
 
     name = "multipart"
     media_type = 'multipart/mixed;boundary="graphql";subscriptionSpec="1.0"'
@@ -64,8 +64,8 @@ class MultipartFormat:
     def start(self, cursor: int) -> bytes:
         return b"\r\n--graphql" + multipart_part(b"{}")
 
-    def next(self, told: EventResponse) -> bytes:
-        return multipart_part(b'{"payload":%b}' % told.body)
+    def next(self, response: EventResponse) -> bytes:
+        return multipart_part(b'{"payload":%b}' % response.body)
 
     def heartbeat(self, cursor: int) -> bytes:
         return multipart_part(b"{}")
@@ -74,7 +74,7 @@ class MultipartFormat:
         return multipart_part(b'{"payload":null,%b' % body.removeprefix(b"{")) + b"--\r\n"
 
     def shutdown(self, body: bytes) -> bytes:
-        """Without a way to say so, a refusal that may be tried again."""
+        """Return an error that clients may retry: the protocol has no message for a shutdown."""
         return self.error(body)
 
 
@@ -83,12 +83,12 @@ def multipart_part(body: bytes) -> bytes:
 
 
 def single_line(body: bytes) -> bytes:
-    """JSON on one line: between its tokens a database may have broken it."""
+    """Return JSON on one line. The database may have put line breaks between its tokens."""
     return body.replace(b"\n", b" ") if b"\n" in body else body
 
 
 def single_response(body: bytes) -> bytes:
-    """A whole stream of one answer."""
+    """Return a complete stream with one response."""
     return b"event: next\ndata: %b\n\nevent: complete\ndata:\n\n" % single_line(body)
 
 

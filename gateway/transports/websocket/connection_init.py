@@ -1,4 +1,4 @@
-"""Who is at the other end of a socket: what `connection_init` and the handshake say of it."""
+"""Authentication of a WebSocket by the payload of `connection_init`, or else by its handshake."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +14,22 @@ from models.errors import APIError, RateLimited, Unavailable
 from resolvers.context import RequestContext
 from resolvers.tokens import Claims
 
-TOO_MANY_INITS_REASON = "Too many initialisation requests"
 RETRY_CODES = {Unavailable.__name__: messages.TRY_AGAIN_LATER, RateLimited.__name__: messages.TRY_AGAIN_LATER}
 
 
 @contextmanager
 def close_codes(**codes: int) -> Iterator[None]:
-    """Refusals as closings, by the names of their classes; what passes by itself is to be tried again later."""
+    """Turn errors into `WebSocketClose`. `codes` maps names of error classes to close codes."""
     try:
         yield
-    except APIError as refusal:
-        code = (RETRY_CODES | codes).get(type(refusal).__name__, messages.INTERNAL_ERROR)
-        raise WebSocketClose(
-            code, TOO_MANY_INITS_REASON if code == messages.TOO_MANY_INITS else refusal.message
-        ) from refusal
+    except APIError as error:
+        code = (RETRY_CODES | codes).get(type(error).__name__, messages.INTERNAL_ERROR)
+        reason = "Too many initialisation requests" if code == messages.TOO_MANY_INITS else error.message
+        raise WebSocketClose(code, reason) from error
 
 
 async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str, Any]) -> None:
-    """By the payload's token, or else what the handshake says, where a cookie must have come from a page of ours."""
+    """Authenticate by the payload's token, or else by the handshake. Cookies count only from an allowed origin."""
     token = parse_token(payload)
     if token is not None:
         ctx.authenticate(await get_state(websocket).authenticator.authenticate_bearer(token))
@@ -39,22 +37,22 @@ async def identify(ctx: RequestContext, websocket: WebSocket, payload: dict[str,
         await authenticate(ctx, websocket, cookies=True)
 
 
-async def authenticate_token(gateway: AppState, payload: dict[str, Any]) -> Claims:
-    """What the token of a payload says, if it is valid."""
-    return await gateway.authenticator.authenticate_bearer(parse_token(payload) or "")
+async def authenticate_token(app_state: AppState, payload: dict[str, Any]) -> Claims:
+    """Return the claims of the payload's token. Raises `Unauthorized` if there is none or it is invalid."""
+    return await app_state.authenticator.authenticate_bearer(parse_token(payload) or "")
 
 
 def string_values(payload: dict[str, Any]) -> dict[str, str]:
-    """What a payload says in place of headers, which browsers send none of with a handshake."""
+    """Return the strings of a payload like headers, by lower-case name. Browsers cannot send headers of their own."""
     return {key.lower(): value for key, value in payload.items() if isinstance(value, str)}
 
 
 def parse_token(payload: dict[str, Any]) -> str | None:
-    """The token of a payload, whatever the case of its key: as a bearer's, or bare. Empty text is none."""
-    given = next((value for key, value in payload.items() if key.lower() == "authorization"), None)
-    if given is None or given == "":
+    """Return the token of a payload, with or without `Bearer`; None if it is absent or empty."""
+    value = next((item for key, item in payload.items() if key.lower() == "authorization"), None)
+    if value is None or value == "":
         return None
-    if not isinstance(given, str):
-        raise WebSocketClose(messages.BAD_REQUEST, "authorization is text")
-    token = parse_bearer_token(given)
-    return given.strip() if token is None else token
+    if not isinstance(value, str):
+        raise WebSocketClose(messages.BAD_REQUEST, "authorization must be a string")
+    token = parse_bearer_token(value)
+    return value.strip() if token is None else token

@@ -1,7 +1,7 @@
-"""`WS /graphql`: GraphQL over WebSocket, by the subprotocol `graphql-transport-ws` and no other.
+"""`WS /graphql`: GraphQL over WebSocket, with the subprotocol `graphql-transport-ws`.
 
-It is spoken to the letter but for one thing: a second `connection_init` that carries a valid token of the same viewer
-renews the socket's token in place, and is acknowledged again. Any other is one too many, and ends the socket with 4429.
+One extension: a second `connection_init` with a valid token of the same viewer renews the connection's token and is
+acknowledged. Any other closes the connection with 4429, as the protocol says.
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ from gateway.http.responses import decode_headers
 from gateway.limits import API
 from gateway.limits.headers import build_headers
 from gateway.state import get_state
-from gateway.transports.websocket.connection import GOING, GraphQLWebSocket
+from gateway.transports.websocket.connection import SHUTDOWN_REASON, GraphQLWebSocket
 from gateway.transports.websocket.messages import NO_SUCH_PROTOCOL, PROTOCOL
 from models.errors import APIError, Unavailable
 
@@ -26,42 +26,43 @@ class GraphQLWebSocketEndpoint:
     """The endpoint, as plain ASGI."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visit = create_request_state(scope)
+        state = create_request_state(scope)
         websocket = WebSocket(scope, receive, send)
         with suppress(WebSocketDisconnect):
             try:
-                await check_handshake(websocket, visit)
-            except APIError as refusal:
-                await reject(websocket, visit, error_response(scope, refusal))
+                await check_handshake(websocket, state)
+            except APIError as error:
+                await reject(websocket, state, error_response(scope, error))
             else:
-                await accept(websocket, visit)
+                await accept(websocket, state)
 
 
-async def accept(websocket: WebSocket, visit: RequestState) -> None:
-    """Speak the protocol; without it, say so in the one way that there is then."""
+async def accept(websocket: WebSocket, state: RequestState) -> None:
+    """Accept the connection and run the protocol. Without its subprotocol, close the connection."""
     if PROTOCOL in websocket.scope["subprotocols"]:
         await websocket.accept(PROTOCOL)
         with get_state(websocket).recorder.streams("websocket").time():
-            await GraphQLWebSocket(websocket, visit).run()
+            await GraphQLWebSocket(websocket, state).run()
     else:
         await websocket.accept()
         await websocket.close(NO_SUCH_PROTOCOL, "Subprotocol not acceptable")
 
 
-async def check_handshake(websocket: WebSocket, visit: RequestState) -> None:
-    """Before it is known who calls, a handshake counts by its address."""
-    gateway = get_state(websocket)
-    if gateway.streams.is_draining:
-        raise Unavailable(GOING)
+async def check_handshake(websocket: WebSocket, state: RequestState) -> None:
+    """Count a handshake in the rate limit of its address: the viewer is not known yet."""
+    app_state = get_state(websocket)
+    if app_state.streams.is_draining:
+        raise Unavailable(SHUTDOWN_REASON)
     identify_client(websocket)
-    await gateway.limits.check(API, visit.caller, visit)
+    await app_state.limits.check(API, state.caller, state)
 
 
-async def reject(websocket: WebSocket, visit: RequestState, response: Response) -> None:
-    ours = (
-        *visit.response_headers,
-        *decode_headers(build_headers(visit.limit_statuses)),
-        (b"x-request-id", visit.request_id.encode()),
+async def reject(websocket: WebSocket, state: RequestState, response: Response) -> None:
+    response.raw_headers.extend(
+        (
+            *state.response_headers,
+            *decode_headers(build_headers(state.limit_statuses)),
+            (b"x-request-id", state.request_id.encode()),
+        )
     )
-    response.raw_headers.extend(ours)
     await websocket.send_denial_response(response)

@@ -1,4 +1,4 @@
-"""The messages of `graphql-transport-ws`, and the codes that its sockets are closed with."""
+"""The messages and close codes of `graphql-transport-ws`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,72 +13,73 @@ PROTOCOL = "graphql-transport-ws"
 GOING_AWAY, TRY_AGAIN_LATER = 1012, 1013
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NO_SUCH_PROTOCOL = 4400, 4401, 4403, 4406
 INIT_TIMEOUT, ID_TAKEN, TOO_MANY_INITS, TERMINATED, INTERNAL_ERROR = 4408, 4409, 4429, 4499, 4500
-LONGEST_REASON = 123
-"""Bytes that a closing frame has room for."""
+MAX_REASON_BYTES = 123
+"""The limit of a close frame (RFC 6455, section 5.5)."""
 
 INIT, SUBSCRIBE, COMPLETE, PING, PONG = "connection_init", "subscribe", "complete", "ping", "pong"
 CLIENT_MESSAGES = (INIT, SUBSCRIBE, COMPLETE, PING, PONG)
+ERRORS_PREFIX = b'{"errors":'
 
 
 class WebSocketClose(Exception):
-    """A socket's end: its code, and why."""
+    """The end of a connection, with its close code and reason."""
 
     def __init__(self, code: int, reason: str) -> None:
-        self.code, self.reason = code, reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+        self.code, self.reason = code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
         super().__init__(f"{code}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a client says."""
+    """A message from a client."""
 
     type: str
     id: str = ""
     payload: dict[str, Any] | None = None
 
 
-def parse_message(frame: dict[str, Any], most: int) -> Message:
-    """A frame as a message. What the protocol does not know ends the socket, as the protocol says."""
-    message = parsed(frame.get("text"), most)
+def parse_message(frame: dict[str, Any], max_bytes: int) -> Message:
+    """Return the message of a frame. Raises `WebSocketClose` if the protocol does not allow it."""
+    message = parse_object(frame.get("text"), max_bytes)
     type, id, payload = message.get("type"), message.get("id"), message.get("payload")
     if type not in CLIENT_MESSAGES:
-        raise WebSocketClose(BAD_REQUEST, "The message's type is none that a client may send")
+        raise WebSocketClose(BAD_REQUEST, "Unknown message type")
     if not isinstance(payload, dict | None):
-        raise WebSocketClose(BAD_REQUEST, "A payload is an object")
+        raise WebSocketClose(BAD_REQUEST, "payload must be an object")
     if type not in (SUBSCRIBE, COMPLETE):
         return Message(type, payload=payload)
     if not isinstance(id, str) or not id:
-        raise WebSocketClose(BAD_REQUEST, f"{type} has an id, which is text")
+        raise WebSocketClose(BAD_REQUEST, f"{type} must have an id, a string")
     if type == SUBSCRIBE:
         check_request(payload or {})
     return Message(type, id, payload)
 
 
-def parsed(text: str | None, most: int) -> dict[str, Any]:
+def parse_object(text: str | None, max_bytes: int) -> dict[str, Any]:
     if text is None:
-        raise WebSocketClose(BAD_REQUEST, "Messages are text")
-    if len(text) > most or (not text.isascii() and len(text.encode()) > most):
-        raise WebSocketClose(BAD_REQUEST, f"Messages have at most {most} bytes")
+        raise WebSocketClose(BAD_REQUEST, "Messages must be text")
+    if len(text) > max_bytes or (not text.isascii() and len(text.encode()) > max_bytes):
+        raise WebSocketClose(BAD_REQUEST, f"A message has at most {max_bytes} bytes")
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
-        raise WebSocketClose(BAD_REQUEST, "Messages are JSON objects")
+        raise WebSocketClose(BAD_REQUEST, "Messages must be JSON objects")
     return message
 
 
 def check_request(payload: dict[str, Any]) -> None:
     if not isinstance(payload.get("operationName"), str | None):
-        raise WebSocketClose(BAD_REQUEST, "An operationName is text")
+        raise WebSocketClose(BAD_REQUEST, "operationName must be a string")
     if not all(isinstance(payload.get(name), dict | None) for name in ("variables", "extensions")):
-        raise WebSocketClose(BAD_REQUEST, "Variables and extensions are objects")
+        raise WebSocketClose(BAD_REQUEST, "variables and extensions must be objects")
     try:
         reference = parse_reference(payload, None)
-    except ValidationError as refusal:
-        raise WebSocketClose(BAD_REQUEST, refusal.message) from refusal
+    except ValidationError as error:
+        raise WebSocketClose(BAD_REQUEST, error.message) from error
     if not isinstance(payload.get("query"), str | None if reference else str):
-        raise WebSocketClose(BAD_REQUEST, "subscribe has a query, which is text, or names a document")
+        raise WebSocketClose(BAD_REQUEST, "subscribe must have a query, a string, or a document id")
 
 
 def encode(type: str, payload: dict[str, Any] | None = None) -> str:
@@ -86,20 +87,17 @@ def encode(type: str, payload: dict[str, Any] | None = None) -> str:
 
 
 class MessageEncoder:
-    """Puts what an engine says, which is JSON already, into the messages of one operation."""
+    """Builds the messages of one operation around the engine's JSON."""
 
     def __init__(self, id: str) -> None:
-        self.head = f'{{"id":{orjson.dumps(id).decode()},"type":'
+        self.prefix = f'{{"id":{orjson.dumps(id).decode()},"type":'
 
     def next(self, body: bytes) -> str:
-        return f'{self.head}"next","payload":{body.decode()}}}'
+        return f'{self.prefix}"next","payload":{body.decode()}}}'
 
     def error(self, body: bytes) -> str:
-        """`body` has errors alone; the payload is their list."""
-        return f'{self.head}"error","payload":{body.removeprefix(ERRORS)[:-1].decode()}}}'
+        """Return the message for a response that has errors only. Its payload is their list."""
+        return f'{self.prefix}"error","payload":{body.removeprefix(ERRORS_PREFIX)[:-1].decode()}}}'
 
     def complete(self) -> str:
-        return f'{self.head}"complete"}}'
-
-
-ERRORS = b'{"errors":'
+        return f'{self.prefix}"complete"}}'

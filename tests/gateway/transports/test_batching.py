@@ -41,7 +41,7 @@ async def test_a_batch_beyond_the_limit_is_413_and_one_that_is_none_400(make_ser
 async def test_batches_are_off_unless_they_are_switched_on(server) -> None:
     response = await server.anonymous.post("/graphql", json=[ASK])
     assert response.status_code == 400
-    assert response.json()["errors"][0]["message"] == "body: must be one request; batches are not answered"
+    assert response.json()["errors"][0]["message"] == "body: must be one request; batches are disabled"
 
 
 async def test_each_of_a_batch_counts_in_the_limits(make_server) -> None:

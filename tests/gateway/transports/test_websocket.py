@@ -38,29 +38,29 @@ def with_cookie(account: Account, origin: str | None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("said", "code", "reason"),
     [
-        (["{"], 4400, "Messages are JSON objects"),
-        (["[]"], 4400, "Messages are JSON objects"),
-        ([""], 4400, "Messages are JSON objects"),
-        ([b"{}"], 4400, "Messages are text"),
-        ([b'{"type":"connection_init"}'], 4400, "Messages are text"),
-        (["[" * 100_000], 4400, "Messages are JSON objects"),
-        ([json.dumps({**INIT, "payload": {"a": "x" * 2**20}})], 4400, "Messages have at most 1048576 bytes"),
-        ([json.dumps({**INIT, "payload": {"a": "é" * 600_000}}, ensure_ascii=False)], 4400, "Messages have at most"),
-        ([{}], 4400, "The message's type"),
-        ([{"type": "start"}], 4400, "The message's type"),
-        ([{"type": "next", "id": "1", "payload": {}}], 4400, "The message's type"),
-        ([{"type": ["ping"]}], 4400, "The message's type"),
-        ([{"type": "ping", "payload": "text"}], 4400, "A payload is an object"),
-        ([{**INIT, "payload": []}], 4400, "A payload is an object"),
-        ([{**INIT, "payload": {"authorization": 5}}], 4400, "authorization is text"),
-        ([INIT, {"type": "complete"}], 4400, "complete has an id"),
-        ([INIT, {**SUBSCRIBE, "id": ""}], 4400, "subscribe has an id"),
-        ([INIT, {**SUBSCRIBE, "id": 1}], 4400, "subscribe has an id"),
-        ([INIT, {"type": "subscribe", "id": "1"}], 4400, "subscribe has a query"),
-        ([INIT, {**SUBSCRIBE, "payload": {"query": None}}], 4400, "subscribe has a query"),
-        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "variables": []}}], 4400, "Variables and extensions"),
-        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "extensions": 1}}], 4400, "Variables and extensions"),
-        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "operationName": 1}}], 4400, "An operationName"),
+        (["{"], 4400, "Messages must be JSON objects"),
+        (["[]"], 4400, "Messages must be JSON objects"),
+        ([""], 4400, "Messages must be JSON objects"),
+        ([b"{}"], 4400, "Messages must be text"),
+        ([b'{"type":"connection_init"}'], 4400, "Messages must be text"),
+        (["[" * 100_000], 4400, "Messages must be JSON objects"),
+        ([json.dumps({**INIT, "payload": {"a": "x" * 2**20}})], 4400, "A message has at most 1048576 bytes"),
+        ([json.dumps({**INIT, "payload": {"a": "é" * 600_000}}, ensure_ascii=False)], 4400, "A message has at most"),
+        ([{}], 4400, "Unknown message type"),
+        ([{"type": "start"}], 4400, "Unknown message type"),
+        ([{"type": "next", "id": "1", "payload": {}}], 4400, "Unknown message type"),
+        ([{"type": ["ping"]}], 4400, "Unknown message type"),
+        ([{"type": "ping", "payload": "text"}], 4400, "payload must be an object"),
+        ([{**INIT, "payload": []}], 4400, "payload must be an object"),
+        ([{**INIT, "payload": {"authorization": 5}}], 4400, "authorization must be a string"),
+        ([INIT, {"type": "complete"}], 4400, "complete must have an id"),
+        ([INIT, {**SUBSCRIBE, "id": ""}], 4400, "subscribe must have an id"),
+        ([INIT, {**SUBSCRIBE, "id": 1}], 4400, "subscribe must have an id"),
+        ([INIT, {"type": "subscribe", "id": "1"}], 4400, "subscribe must have a query"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": None}}], 4400, "subscribe must have a query"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "variables": []}}], 4400, "variables and extensions"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "extensions": 1}}], 4400, "variables and extensions"),
+        ([INIT, {**SUBSCRIBE, "payload": {"query": "{}", "operationName": 1}}], 4400, "operationName must"),
         ([SUBSCRIBE], 4401, "Unauthorized"),
         ([{**INIT, "payload": {"authorization": "Bearer nonsense"}}], 4401, "The access token is not valid"),
         ([{**INIT, "payload": {"AUTHORIZATION": "nonsense"}}], 4401, "The access token is not valid"),
@@ -107,7 +107,7 @@ async def test_who_does_not_introduce_themselves_is_not_waited_for(sqlite_url: s
         await silent.say(PING)
         assert await silent.heard() == {"type": "pong"}
         assert await silent.closing() == (4408, "Connection initialisation timeout")
-        assert await old.closing() == (1012, "The socket is old; connect again")
+        assert await old.closing() == (1012, "The connection has reached its maximum age; connect again")
 
 
 async def test_pings_are_answered_with_what_they_carry(sqlite: Listening) -> None:
@@ -120,13 +120,13 @@ async def test_pings_are_answered_with_what_they_carry(sqlite: Listening) -> Non
 
 async def test_who_says_nothing_is_pinged_and_then_given_up(sqlite: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever comes is a sign of life."""
-    monkeypatch.setattr(module, "SILENCE", 0.1)
+    monkeypatch.setattr(module, "PING_INTERVAL_SECONDS", 0.1)
     async with socket(sqlite.address) as client:
         for _ in range(3):
             assert await client.heard() == PING
             await client.say({"type": "pong"})
         assert await client.heard() == PING
-        assert await client.closing() == (4499, "No pong came")
+        assert await client.closing() == (4499, "No pong was received")
 
 
 async def test_queries_and_mutations_are_answered_once(live: Listening) -> None:
@@ -368,7 +368,7 @@ async def test_a_server_that_goes_sends_its_sockets_away(live: Listening) -> Non
         assert await client.heard() == {"type": "pong"}
         live.gateway.streams.drain()
         assert (await client.told(id))["expiresIn"] == 900
-        assert await client.closing() == (1012, "The server is going down; connect again")
+        assert await client.closing() == (1012, "The server is shutting down; connect again")
         assert (await stranger.closing())[0] == 1012
         with pytest.raises(InvalidStatus) as refused:
             async with socket(live.address):
@@ -395,7 +395,7 @@ async def test_who_does_not_read_is_disconnected_and_slows_nobody(
 ) -> None:
     """What it was sent stays in its socket's buffers, which are bounded."""
     monkeypatch.setattr(eager_send, "SEND_TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "FAREWELL", 0.2)
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_SECONDS", 0.2)
     author = await sqlite.account("Ann")
     query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
     async with socket(sqlite.address) as slow, socket(sqlite.address, max_size=None) as reader:
