@@ -39,7 +39,7 @@ class ApiKeyUsage:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["ApiKeyUsage"]:
         """Write in the background while in the scope, and write the rest on leaving it."""
-        async with run_in_background(self._loop(), "API key usage"):
+        async with run_in_background(self._loop(), "record the use of API keys"):
             yield self
         await self.write()
 

@@ -56,21 +56,21 @@ def is_same_or_allowed_origin(connection: HTTPConnection, settings: Settings) ->
     return origin in settings.cors_origins or origin == own_origin(connection, settings.trusted_proxies)
 
 
-def set_auth_cookies(visit: RequestState, issued: IssuedTokens, settings: Settings, refresh_seconds: int) -> None:
+def set_auth_cookies(state: RequestState, issued: IssuedTokens, settings: Settings, refresh_seconds: int) -> None:
     """Set both cookies after login, registration or refresh."""
-    set_cookie(visit, SESSION_COOKIE, issued.access_token, issued.expires_in, settings)
-    set_cookie(visit, REFRESH_COOKIE, issued.refresh_token, refresh_seconds, settings)
+    set_cookie(state, SESSION_COOKIE, issued.access_token, issued.expires_in, settings)
+    set_cookie(state, REFRESH_COOKIE, issued.refresh_token, refresh_seconds, settings)
 
 
-def clear_cookie(visit: RequestState, name: str, settings: Settings) -> None:
-    set_cookie(visit, name, "", 0, settings)
+def clear_cookie(state: RequestState, name: str, settings: Settings) -> None:
+    set_cookie(state, name, "", 0, settings)
 
 
-def set_cookie(visit: RequestState, name: str, value: str, seconds: int, settings: Settings) -> None:
+def set_cookie(state: RequestState, name: str, value: str, seconds: int, settings: Settings) -> None:
     response = Response()
     path = "/" if settings.prefixes_cookies else COOKIE_PATHS[name]
     secure = settings.in_production or settings.prefixes_cookies
     response.set_cookie(
         cookie_name(name, settings), value, seconds, path=path, secure=secure, httponly=True, samesite="lax"
     )
-    visit.add_header("set-cookie", response.headers["set-cookie"])
+    state.add_header("set-cookie", response.headers["set-cookie"])

@@ -30,7 +30,7 @@ MIN_RSA_KEY_BITS = 2048
 MAX_AGE_SECONDS = 300.0
 """Keys older than this are fetched again in the background, so a withdrawn key is dropped."""
 MIN_FETCH_INTERVAL_SECONDS = 10.0
-"""Holds however many tokens name unknown keys."""
+"""Applies even if many tokens name unknown keys."""
 FETCH_TIMEOUT_SECONDS = 5.0
 MAX_DOCUMENT_BYTES, MAX_KEYS = 256 * 1024, 100
 
@@ -114,10 +114,10 @@ def filter_keys(document: Any) -> list[dict[str, Any]]:
     Raise `ValueError` if there is none: that is a mistake of the provider, and no reason to drop the cached keys.
     """
     keys = document.get("keys") if isinstance(document, dict) else None
-    found = [key for key in keys[:MAX_KEYS] if is_signature_key(key)] if isinstance(keys, list) else []
-    if not found:
+    signature_keys = [key for key in keys[:MAX_KEYS] if is_signature_key(key)] if isinstance(keys, list) else []
+    if not signature_keys:
         raise ValueError("the key set has no signature key")
-    return found
+    return signature_keys
 
 
 def is_signature_key(key: Any) -> bool:

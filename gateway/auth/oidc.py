@@ -19,11 +19,11 @@ LEEWAY_SECONDS = 30
 """Allowed difference between the provider's clock and ours."""
 TOKEN_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 """Accepted values of `typ`. Others, such as `logout+jwt`, are signed with the same keys for other purposes."""
-REGISTRY = create_jws_registry(KEY_TYPE_BY_ALGORITHM)
+JWS_REGISTRY = create_jws_registry(KEY_TYPE_BY_ALGORITHM)
 
 
 class OIDCVerifier:
-    """Verifies the tokens of one provider. They are told from ours by their issuer."""
+    """Verifies the tokens of one provider. Their issuer distinguishes them from our own tokens."""
 
     def __init__(self, keys: RemoteKeySet, issuer: str, audience: tuple[str, ...]) -> None:
         self.keys, self.issuer = keys, issuer
@@ -65,20 +65,20 @@ class OIDCVerifier:
     async def verify_signature(self, signature: jws.CompactSignature) -> None:
         """Verify with the key that the header names. Keys that the header itself offers (`jwk`, `jku`) are ignored."""
         header = signature.headers()
-        REGISTRY.check_header(header)
+        JWS_REGISTRY.check_header(header)
         algorithm = header["alg"]
         if algorithm not in KEY_TYPE_BY_ALGORITHM or header.get("typ", "JWT").lower() not in TOKEN_TYPES:
             raise UnsupportedHeaderError("not an access token")
         key = await self.keys.get_key(header.get("kid"), algorithm)
         if key is None:
             raise InvalidKeyIdError("not a key of the provider")
-        if not jws.validate_compact(signature, key, registry=REGISTRY):
+        if not jws.validate_compact(signature, key, registry=JWS_REGISTRY):
             raise BadSignatureError
 
 
 def extract(token: str) -> jws.CompactSignature:
     """Parse a token without verifying it."""
-    return jws.extract_compact(token.encode(), registry=REGISTRY)
+    return jws.extract_compact(token.encode(), registry=JWS_REGISTRY)
 
 
 @asynccontextmanager

@@ -45,31 +45,31 @@ async def authenticate_and_limit(
     A request with invalid credentials counts against its client's address. Raise `Unauthorized`, `Forbidden`,
     `Unavailable` (the identity provider's keys cannot be fetched) or `RateLimited`.
     """
-    state, visit = get_server_state(connection), identify_client(connection)
-    ctx = state.context(visit.request_id)
+    state, request_state = get_server_state(connection), identify_client(connection)
+    ctx = state.context(request_state.request_id)
     try:
-        if not CREDENTIAL_HEADERS.isdisjoint(visit.headers):
+        if not CREDENTIAL_HEADERS.isdisjoint(request_state.headers):
             await authenticate(ctx, connection, cookies=cookies)
     except APIError:
         if limit:
-            await state.limits.check(limit, visit.client_key, visit)
+            await state.limits.check(limit, request_state.client_key, request_state)
         raise
     connection.scope[CONTEXT_KEY] = ctx
-    visit.viewer = ctx.viewer and ctx.viewer.id
+    request_state.viewer = ctx.viewer and ctx.viewer.id
     if ctx.viewer:
-        visit.caller = rate_limit_key(ctx.viewer, "", ctx.key_id)
-    ctx.charge = partial(state.limits.charge_cost, visit)
+        request_state.caller = rate_limit_key(ctx.viewer, "", ctx.key_id)
+    ctx.charge = partial(state.limits.charge_cost, request_state)
     if limit:
-        await state.limits.check(limit, visit.caller, visit)
+        await state.limits.check(limit, request_state.caller, request_state)
     return ctx
 
 
 def identify_client(connection: HTTPConnection) -> RequestState:
     """Set the rate limit key of a request to its client's address, until it is authenticated."""
-    visit = get_request_state(connection.scope)
+    request_state = get_request_state(connection.scope)
     address = client_address(connection, get_server_state(connection).settings.trusted_proxies)
-    visit.caller = visit.client_key = rate_limit_key(None, address)
-    return visit
+    request_state.caller = request_state.client_key = rate_limit_key(None, address)
+    return request_state
 
 
 async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cookies: bool) -> None:
@@ -77,13 +77,13 @@ async def authenticate(ctx: RequestContext, connection: HTTPConnection, *, cooki
 
     An invalid token or key raises `Unauthorized`, also where a viewer is optional: its client expects it to work.
     """
-    authenticator, visit = get_server_state(connection).authenticator, get_request_state(connection.scope)
-    token = parse_bearer_token(visit.header(b"authorization"))
+    authenticator, request_state = get_server_state(connection).authenticator, get_request_state(connection.scope)
+    token = parse_bearer_token(request_state.header(b"authorization"))
     if token is not None:
         ctx.authenticate(await authenticator.authenticate_bearer(token))
-    elif (key := visit.header(API_KEY_HEADER)) is not None:
+    elif (key := request_state.header(API_KEY_HEADER)) is not None:
         ctx.authenticate(await authenticator.authenticate_api_key(key))
-    elif cookies and b"cookie" in visit.headers:
+    elif cookies and b"cookie" in request_state.headers:
         await authenticate_cookie(ctx, connection)
 
 
@@ -119,9 +119,9 @@ async def authenticate_cookie(ctx: RequestContext, connection: HTTPConnection) -
 def attach_session_cookies(connection: HTTPConnection, ctx: RequestContext) -> None:
     """Set the cookies if the operation signed the caller in, whatever the protocol."""
     if ctx.issued is not None:
-        state, visit = get_server_state(connection), get_request_state(connection.scope)
-        visit.viewer = ctx.issued.user
-        set_auth_cookies(visit, ctx.issued, state.settings, int(ctx.tokens.refresh_lifetime.total_seconds()))
+        state, request_state = get_server_state(connection), get_request_state(connection.scope)
+        request_state.viewer = ctx.issued.user
+        set_auth_cookies(request_state, ctx.issued, state.settings, int(ctx.tokens.refresh_lifetime.total_seconds()))
 
 
 def get_server_state(connection: HTTPConnection) -> ServerState:

@@ -77,7 +77,7 @@ class SessionMonitor:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SessionMonitor"]:
         """Check in the background while in the scope."""
-        async with run_in_background(self._loop(), "session monitor"):
+        async with run_in_background(self._loop(), "check the sessions of open streams"):
             yield self
 
     async def _loop(self) -> None:

@@ -14,28 +14,28 @@ from gateway.observability.tracing.operations import extract_context, trace_oper
 from gateway.state import AppState
 
 
-def measure(gateway: AppState) -> None:
+def measure(state: AppState) -> None:
     """Record how long SQL statements take."""
-    reads, operations = gateway.recorder.statements("reads"), gateway.recorder.statements("operations")
-    wrap_reads(gateway.engine.reads, lambda sql: reads.time())
-    for db in {gateway.db, gateway.log_db}:
+    reads, operations = state.recorder.statements("reads"), state.recorder.statements("operations")
+    wrap_reads(state.engine.reads, lambda sql: reads.time())
+    for db in {state.db, state.log_db}:
         db.instrument(lambda sql: operations.time())
 
 
-def trace(gateway: AppState, provider: TracerProvider) -> None:
+def trace(state: AppState, provider: TracerProvider) -> None:
     """Trace operations, statements and calls of other services."""
-    settings = gateway.settings
+    settings = state.settings
     tracer = provider.get_tracer("dovetail", settings.app_version)
     statements = StatementTracer(tracer, make_url(settings.database_url))
-    wrap_reads(gateway.engine.reads, statements.span)
-    for db in {gateway.db, gateway.log_db}:
+    wrap_reads(state.engine.reads, statements.span)
+    for db in {state.db, state.log_db}:
         db.instrument(statements.span)
-    trace_operations(gateway.engine, tracer, use_names=settings.trusted_documents == "require")
-    trace_service(gateway.storage, "storage", tracer)
-    if gateway.payments:
-        trace_service(gateway.payments, "payments", tracer)
-    trace_language_model(gateway.model, settings.openai_model, tracer)
-    gateway.extract_context = extract_context
+    trace_operations(state.engine, tracer, use_names=settings.trusted_documents == "require")
+    trace_service(state.storage, "storage", tracer)
+    if state.payments:
+        trace_service(state.payments, "payments", tracer)
+    trace_language_model(state.model, settings.openai_model, tracer)
+    state.extract_context = extract_context
 
 
 def wrap_reads(reads: ReadDatabase, around: Callable[[str], AbstractContextManager[Any]]) -> None:

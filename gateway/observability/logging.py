@@ -36,19 +36,19 @@ def configure_logging(*, as_json: bool, extra_fields: Callable[[], dict[str, str
         logger.setLevel(logging.INFO)
 
 
-def log_request(scope: Any, visit: RequestState, seconds: float) -> None:
+def log_request(scope: Any, request_state: RequestState, seconds: float) -> None:
     """Write a line about a request that has ended, without its query string and headers: they may contain secrets."""
     if not access_logger.isEnabledFor(logging.INFO):
         return
     fields: dict[str, Any] = {"method": scope["method"], "path": scope["path"]}
-    if visit.operation:
-        fields["operation"] = visit.operation
-    fields["status"], fields["ms"] = visit.status, round(seconds * 1000, 2)
-    if visit.viewer:
-        fields["viewer"] = str(visit.viewer)
-    fields["requestId"] = visit.request_id
-    if visit.codes:
-        fields["codes"] = visit.codes
+    if request_state.operation:
+        fields["operation"] = request_state.operation
+    fields["status"], fields["ms"] = request_state.status, round(seconds * 1000, 2)
+    if request_state.viewer:
+        fields["viewer"] = str(request_state.viewer)
+    fields["requestId"] = request_state.request_id
+    if request_state.codes:
+        fields["codes"] = request_state.codes
     if (handler := fast_handler()) and handler.write_access_line(fields):
         return
     # `access_logger.info` would search the stack for the caller's line, which costs as much as all the rest.
@@ -130,8 +130,8 @@ class JsonFormatter(ContextFormatter):
 
 def current_request_id() -> dict[str, str]:
     """Return the field `requestId` of the current request, as in its response; none outside a request."""
-    visit = current.get()
-    return {"requestId": visit.request_id} if visit else {}
+    request_state = current.get()
+    return {"requestId": request_state.request_id} if request_state else {}
 
 
 @lru_cache(2)

@@ -89,12 +89,11 @@ async def refresh(request: Request, body: RefreshToken | None = None) -> Respons
 async def logout(request: Request, body: RefreshToken | None = None) -> Response:
     """End the session: all of its tokens stop working at once."""
     ctx, token = get_context(request), get_refresh_token(request, body)
-    gateway, visit = get_state(request), get_request_state(request.scope)
     if ctx.viewer is None and not (body and body.refresh_token):
         await authenticate_cookie(ctx, request)
     await accounts.logout(ctx, token)
     for name in (SESSION_COOKIE, REFRESH_COOKIE):
-        clear_cookie(visit, name, gateway.settings)
+        clear_cookie(get_request_state(request.scope), name, get_state(request).settings)
     return Response(status_code=204)
 
 

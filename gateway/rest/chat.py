@@ -37,6 +37,6 @@ EXAMPLE = {"messages": [{"role": "user", "content": "What is a strop?"}]}
 @raises(UpstreamError, NotConfigured)
 async def answer(request: Request, input: Annotated[Conversation, Body(examples=[EXAMPLE])]) -> Response:
     """Stream a language model's answer to a conversation."""
-    gateway, ctx = get_state(request), get_context(request)
-    watch_session = partial(gateway.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
-    return ChatStream(chat.stream_answer(ctx, gateway.model, input), gateway.streams, watch_session)
+    app_state, ctx = get_state(request), get_context(request)
+    watch_session = partial(app_state.session_monitor.watch, ctx.session_id, ctx.viewer, ctx.expires_at)
+    return ChatStream(chat.stream_answer(ctx, app_state.model, input), app_state.streams, watch_session)

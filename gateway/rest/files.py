@@ -73,10 +73,10 @@ async def get_upload(
     request: Request, name: Name, range: Range = None, if_range: IfRange = None, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return an uploaded file, or a smaller version of an uploaded image."""
-    gateway = get_state(request)
+    app_state = get_state(request)
     width = parse_width(request)
-    upload = await uploads.by_name(gateway.db, name)
-    stored_name, size, etag = await select_variant(gateway, upload, width)
+    upload = await uploads.by_name(app_state.db, name)
+    stored_name, size, etag = await select_variant(app_state, upload, width)
     headers = {**CACHE_HEADERS, "ETag": etag, "Content-Disposition": content_disposition(upload)}
     if if_none_match is not None and etag_matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
@@ -90,22 +90,22 @@ async def get_upload(
     headers["Content-Length"] = str(stop - start)
     if match:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    body = await open_body(gateway, stored_name, span)
+    body = await open_body(app_state, stored_name, span)
     return StreamingResponse(body, 206 if match else 200, headers, upload.content_type)
 
 
-async def select_variant(gateway: AppState, upload: Upload, width: int | None) -> tuple[str, int, str]:
+async def select_variant(app_state: AppState, upload: Upload, width: int | None) -> tuple[str, int, str]:
     """Return the storage name, the size in bytes and the ETag of an upload, or of its thumbnail of a width."""
     if width is not None and not upload.content_type.startswith("image/"):
         raise ValidationError.for_fields(w="Only images can be scaled")
     if width is None or upload.width is None or width >= upload.width:
         return upload.name, upload.size, f'"{upload.sha256}"'
-    stored_name, size = await gateway.thumbnails.get_or_create(upload, width)
+    stored_name, size = await app_state.thumbnails.get_or_create(upload, width)
     return stored_name, size, f'"{upload.sha256}.{width}"'
 
 
-async def open_body(gateway: AppState, stored_name: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
-    body = await gateway.storage.open(stored_name, *span)
+async def open_body(app_state: AppState, stored_name: str, span: tuple[int, int]) -> AsyncIterator[bytes]:
+    body = await app_state.storage.open(stored_name, *span)
     if body is None:
         raise NotFound.for_entity("Upload")
     return body

@@ -48,13 +48,13 @@ async def live(request: Request) -> Response:
     return health_response(get_state(request), "healthy", {})
 
 
-async def run_checks(gateway: AppState) -> Response:
-    checks = {"database": can_query(gateway.log_db)}
-    if gateway.redis:
-        checks["redis"] = can_ping(gateway.redis)
+async def run_checks(app_state: AppState) -> Response:
+    checks = {"database": can_query(app_state.log_db)}
+    if app_state.redis:
+        checks["redis"] = can_ping(app_state.redis)
     passed = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
     status = "unhealthy" if not passed["database"] else "healthy" if all(passed.values()) else "degraded"
-    return health_response(gateway, status, {name: "ok" if ok else "error" for name, ok in passed.items()})
+    return health_response(app_state, status, {name: "ok" if ok else "error" for name, ok in passed.items()})
 
 
 async def can_query(db: Database) -> bool:
@@ -73,12 +73,12 @@ async def can_ping(redis: Redis) -> bool:
         return False
 
 
-def health_response(gateway: AppState, status: str, checks: dict[str, str]) -> Response:
+def health_response(app_state: AppState, status: str, checks: dict[str, str]) -> Response:
     body = {
         "status": status,
         "timestamp": format_timestamp(utcnow()),
-        "version": gateway.settings.app_version,
+        "version": app_state.settings.app_version,
         "checks": checks,
-        "uptime": round(time.monotonic() - gateway.started, 3),
+        "uptime": round(time.monotonic() - app_state.started, 3),
     }
     return json_response(orjson.dumps(body), 503 if status == "unhealthy" else 200, NO_STORE)

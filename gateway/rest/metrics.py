@@ -32,9 +32,9 @@ HEADERS = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
 @raises(Unauthorized, NotFound, APIError)
 async def metrics(request: Request) -> Response:
     """Return the metrics of all workers. Requires `METRICS_TOKEN` as a bearer token if it is set."""
-    gateway = get_state(request)
-    check_token(request, gateway.settings)
-    families = await collect_all(GatewayCollector(gateway))
+    app_state = get_state(request)
+    check_token(request, app_state.settings)
+    families = await collect_all(GatewayCollector(app_state))
     return Response(generate_latest(StaticCollector(families)), media_type=None, headers=HEADERS)
 
 

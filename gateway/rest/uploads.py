@@ -52,9 +52,9 @@ async def upload(request: Request) -> Response:
 
     Each of several files is stored or rejected by itself.
     """
-    gateway = get_state(request)
+    app_state = get_state(request)
     async with AsyncExitStack() as stack:
-        parts = await parse_upload(request, gateway.settings.upload_max_bytes, gateway.upload_dir, stack)
+        parts = await parse_upload(request, app_state.settings.upload_max_bytes, app_state.upload_dir, stack)
         if parts[0].name == FILE_FIELD:
             body: Any = {"success": True, **to_json(await store_part(request, parts[0]))}
         else:
@@ -65,9 +65,9 @@ async def upload(request: Request) -> Response:
 async def store_part(request: Request, part: UploadedPart) -> Upload:
     if part.error is not None:
         raise part.error
-    gateway = get_state(request)
-    allowed = [FILE_TYPES[name] for name in gateway.settings.upload_types]
-    return await uploads.store(get_context(request), gateway.storage, part.received, allowed)
+    app_state = get_state(request)
+    allowed = [FILE_TYPES[name] for name in app_state.settings.upload_types]
+    return await uploads.store(get_context(request), app_state.storage, part.received_file, allowed)
 
 
 async def store_parts(request: Request, parts: Sequence[UploadedPart]) -> list[dict[str, Any]]:

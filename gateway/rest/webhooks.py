@@ -44,10 +44,10 @@ async def stripe(request: Request, signature: Signature = None) -> Response:
 
     The response does not tell whether the event had an effect. After 503, Stripe sends the event again.
     """
-    gateway, body = get_state(request), await request.body()
-    gateway.signatures.verify(body, signature)
-    status = await webhooks.receive(gateway.db, parse_event(body))
-    gateway.recorder.webhook_events.labels(status.value).inc()
+    app_state, body = get_state(request), await request.body()
+    app_state.signatures.verify(body, signature)
+    status = await webhooks.receive(app_state.db, parse_event(body))
+    app_state.recorder.webhook_events.labels(status.value).inc()
     return json_response(RECEIPT, headers=NO_STORE)
 
 

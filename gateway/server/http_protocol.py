@@ -65,7 +65,7 @@ class HttpProtocol(asyncio.Protocol):
         self.url, self.headers, self.expects_continue = b"", [], False
         self.has_incomplete_request, self.is_in_head = True, True
         self.head_size = 0
-        """Bytes of the current head, or since the last piece of a body."""
+        """Bytes of the current head, or since the last bytes of a body."""
 
         self.active: RequestCycle | None = None
         """The request that is being answered, or was answered last."""
@@ -295,7 +295,7 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Is True if every request that was started has been answered."""
+        """True if every request that was started has been answered."""
         return self.active is None or self.active.is_complete
 
     def start_request(self, cycle: RequestCycle) -> None:

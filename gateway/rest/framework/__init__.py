@@ -1,1 +1,1 @@
-"""What the REST endpoints share: routing, responses, fixed queries, and the OpenAPI document."""
+"""Shared parts of the REST endpoints: routing, responses, static queries and the OpenAPI document."""

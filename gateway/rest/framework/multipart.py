@@ -46,7 +46,7 @@ class UploadedPart:
     """Chunks that are not yet written to `file`."""
 
     @property
-    def received(self) -> ReceivedFile:
+    def received_file(self) -> ReceivedFile:
         return ReceivedFile(self.file, self.size, self.filename, self.declared_type)
 
 

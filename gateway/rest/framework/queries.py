@@ -86,15 +86,15 @@ async def run_query(
     return body
 
 
-def viewer_body(texts: Texts, reuse: CacheControl) -> JsonBody:
-    return JsonBody(wrap_data(texts["viewer"]), reuse)
+def viewer_body(texts: Texts, cache_control: CacheControl) -> JsonBody:
+    return JsonBody(wrap_data(texts["viewer"]), cache_control)
 
 
-def post_body(texts: Texts, reuse: CacheControl) -> JsonBody:
+def post_body(texts: Texts, cache_control: CacheControl) -> JsonBody:
     if texts["post"] == NULL:
         raise NotFound.for_entity("Post")
-    return VersionedBody(wrap_data(texts["post"]), reuse)
+    return VersionedBody(wrap_data(texts["post"]), cache_control)
 
 
-def page_body(texts: Texts, reuse: CacheControl) -> JsonBody:
-    return JsonBody(b'%b,"pagination":%b}' % (texts["items"].rstrip()[:-1], texts["pagination"]), reuse)
+def page_body(texts: Texts, cache_control: CacheControl) -> JsonBody:
+    return JsonBody(b'%b,"pagination":%b}' % (texts["items"].rstrip()[:-1], texts["pagination"]), cache_control)

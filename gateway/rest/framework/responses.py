@@ -31,7 +31,7 @@ class JsonBody:
     """A JSON body as it is sent, and how clients may cache it."""
 
     text: bytes
-    reuse: CacheControl
+    cache_control: CacheControl
 
     @cached_property
     def etag(self) -> str:
@@ -63,9 +63,9 @@ def json_response(text: bytes, status: int = 200, headers: dict[str, str] = REVA
 
 def get_response(scope: Scope, body: JsonBody) -> Response:
     """Return the response to a GET: 304 without a body if the client sent the current ETag."""
-    visit = get_request_state(scope)
+    request_state = get_request_state(scope)
     return conditional_response(
-        body.text, body.etag, visit, cache_control(body.reuse, visit) + VARY_LINE, JSON.encode()
+        body.text, body.etag, request_state, cache_control(body.cache_control, request_state) + VARY_LINE, JSON.encode()
     )
 
 

@@ -115,7 +115,7 @@ class DocumentedRoute(APIRoute):
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """What a request must satisfy before its endpoint runs."""
+    """The checks that a request must pass before its endpoint runs."""
 
     limit: str | None
     """Name of the rate limit that the request counts against."""
@@ -253,10 +253,11 @@ class FastEndpoint(FastRoute):
 
     async def respond_from_cache(self, scope: Scope, body: JsonBody, points: int) -> Response:
         """Count and charge an anonymous request like any other, then return the cached body."""
-        gateway, visit = get_state(connection := HTTPConnection(scope)), identify_client(connection)
+        connection = HTTPConnection(scope)
+        limits, request_state = get_state(connection).limits, identify_client(connection)
         if self.limit:
-            await gateway.limits.check(self.limit, visit.caller, visit)
-        await gateway.limits.charge_cost(visit, points)
+            await limits.check(self.limit, request_state.caller, request_state)
+        await limits.charge_cost(request_state, points)
         return get_response(scope, body)
 
 
@@ -277,8 +278,8 @@ def check_query_string(text: bytes) -> None:
 
 def check_content_type(request: Request) -> None:
     """Reject a body that is not declared as JSON. An empty body needs no `Content-Type`."""
-    visit = get_request_state(request.scope)
-    content_type = visit.header(b"content-type")
-    empty = visit.headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in visit.headers
-    if not is_json(content_type) and not (content_type is None and empty):
+    state = get_request_state(request.scope)
+    content_type = state.header(b"content-type")
+    is_empty = state.headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in state.headers
+    if not is_json(content_type) and not (content_type is None and is_empty):
         raise UnsupportedMediaType("The body must be application/json")
