@@ -1,4 +1,4 @@
-"""What the service does, and who may do it. Knows neither protocol."""
+"""The operations and queries of the service, with their permission checks. Independent of GraphQL and HTTP."""
 
 from resolvers import accounts, comments, nodes, orders, payments, posts, subscriptions, taxonomy, uploads
 from resolvers.context import RequestContext

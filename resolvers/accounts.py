@@ -22,7 +22,7 @@ from models.errors import Conflict, NotFound, Unauthorized
 from models.events import invalidate_all
 from resolvers import passwords
 from resolvers.context import RequestContext
-from resolvers.inputs import LONGEST_ADDRESS, EmailText, Input, NewPassword, PersonName, Text, TrimmedText
+from resolvers.inputs import MAX_EMAIL_LENGTH, EmailText, Input, NewPassword, PersonName, Text, TrimmedText
 from resolvers.ports import Sessions
 from resolvers.tokens import Claims, IssuedTokens, Tokens, hash_token, new_refresh_token
 
@@ -46,7 +46,7 @@ def normalize_email(text: str) -> str:
 def normalize_email_or_raw(text: str) -> str:
     """Return an address as it is stored. A text that is no address is returned as well: no account has it."""
     try:
-        return normalize_email(text) if len(text) <= LONGEST_ADDRESS else text
+        return normalize_email(text) if len(text) <= MAX_EMAIL_LENGTH else text
     except ValueError:
         return text.lower()
 

@@ -1,4 +1,4 @@
-"""What can be asked of the language model."""
+"""Chat with the language model."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
@@ -9,34 +9,34 @@ from resolvers.context import RequestContext, requires_login
 from resolvers.inputs import Input, Storable
 from resolvers.ports import LanguageModel
 
-MOST_MESSAGES, MOST_CHARACTERS = 50, 32_000
+MAX_MESSAGES, MAX_CHARACTERS = 50, 32_000
 
 
 class Message(Input):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"] = Field(description="Who says it.")
-    content: Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS), Storable] = Field(
-        description="What they say."
+    role: Literal["system", "user", "assistant"] = Field(description="The author of the message.")
+    content: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CHARACTERS), Storable] = Field(
+        description="The text of the message."
     )
 
 
 def check_total_length(messages: list[Message]) -> list[Message]:
-    if sum(len(message.content) for message in messages) > MOST_CHARACTERS:
-        raise ValueError(f"must not have more than {MOST_CHARACTERS:,} characters in all")
+    if sum(len(message.content) for message in messages) > MAX_CHARACTERS:
+        raise ValueError(f"must not have more than {MAX_CHARACTERS:,} characters in total")
     return messages
 
 
 class Conversation(Input):
-    """What has been said so far."""
+    """The messages of a conversation, oldest first."""
 
     messages: Annotated[list[Message], AfterValidator(check_total_length)] = Field(
-        min_length=1, max_length=MOST_MESSAGES, description=f"At most {MOST_CHARACTERS:,} characters in all."
+        min_length=1, max_length=MAX_MESSAGES, description=f"At most {MAX_CHARACTERS:,} characters in total."
     )
 
 
 @requires_login
 def stream_answer(ctx: RequestContext, model: LanguageModel, conversation: Conversation) -> AsyncGenerator[str, None]:
-    """What the model says next, in pieces. It is not asked before the first of them is."""
+    """Return the model's answer in chunks. The request to the model is sent when the first chunk is awaited."""
     ctx.require_viewer()
     return model.answer([message.model_dump() for message in conversation.messages])

@@ -1,7 +1,7 @@
-"""What nobody needs any more, and what a crash left behind, is swept away.
+"""Jobs that delete unattached uploads, orphaned files, expired tokens and old events.
 
-A row is written after its file and goes before it, so a crash may leave a file without a row, and never the reverse.
-Both are let be for a day: no upload that is under way takes as long.
+A file is stored before its row is inserted and removed after its row is deleted, so a crash may leave a file without a
+row, never the reverse. Files and unattached uploads are kept for a day, which is longer than any upload takes.
 """
 
 import re
@@ -20,85 +20,85 @@ from resolvers.uploads import STORED_NAME, is_attached
 GRACE_PERIOD = timedelta(hours=24)
 FILE_BATCH_SIZE = 100
 FILE_NAME = re.compile(rf"(?:\d+/)?({STORED_NAME.pattern})")
-"""Names that we give: other things in the same storage are not ours to remove."""
+"""Names that this service gives. Other files in the same storage are not deleted."""
 TOKEN_BATCH_SIZE = 1_000
 TOKEN_GRACE_PERIOD = timedelta(days=1)
-"""How long a token is kept that has expired: clocks differ, and another server's may not be there yet."""
+"""Time that an expired token is kept, in case another server's clock is behind."""
 EVENT_BATCH_SIZE = 10_000
-"""Events that one transaction forgets: on SQLite others wait to write meanwhile."""
+"""Events that one transaction deletes: on SQLite, other writers wait meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """How many uploads, and how many files that belonged to none."""
+    """The numbers of deleted uploads and of deleted files without an upload."""
 
     uploads: int
     files: int
 
 
 async def delete_orphans(db: Database, storage: Storage) -> CleanupResult:
-    """Remove the uploads that no post has pointed at for a day, and the files that are of no upload."""
+    """Delete uploads that have been unattached for a day, and files that belong to no upload."""
     before = utcnow() - GRACE_PERIOD
-    swept = CleanupResult(await sweep_uploads(db, storage, before), await sweep_files(db, storage, before))
+    uploads = await delete_unattached_uploads(db, storage, before)
+    files = await delete_orphaned_files(db, storage, before)
     await storage.delete_incomplete(before)
-    return swept
+    return CleanupResult(uploads, files)
 
 
-async def sweep_uploads(db: Database, storage: Storage, before: datetime) -> int:
-    gone = 0
+async def delete_unattached_uploads(db: Database, storage: Storage, before: datetime) -> int:
+    count = 0
     while names := await delete_unattached_rows(db, before):
-        await storage.remove([kept for name in names for kept in all_names(name)])
-        gone += len(names)
-    return gone
+        await storage.remove([filename for name in names for filename in all_names(name)])
+        count += len(names)
+    return count
 
 
 async def delete_unattached_rows(db: Database, before: datetime) -> Sequence[str]:
-    """Takes out some of the rows that no post points at; gives the names of their files.
+    """Delete a batch of uploads that no post has. Return the names of their files.
 
-    They are held first, and looked at again: a post that takes one at this moment comes before, or finds it gone.
+    The rows are locked and then checked again: a post that attaches one at the same time wins, or does not find it.
     """
-    loose = select(Upload.id).where(Upload.unattached_since < before, ~is_attached()).limit(FILE_BATCH_SIZE)
+    unattached = select(Upload.id).where(Upload.unattached_since < before, ~is_attached()).limit(FILE_BATCH_SIZE)
     async with db.writing() as session:
-        held = list(await session.scalars(loose.with_for_update(skip_locked=True)))
-        gone = delete(Upload).where(Upload.id.in_(held), ~is_attached()).returning(Upload.name)
-        return list(await session.scalars(gone)) if held else []
+        ids = list(await session.scalars(unattached.with_for_update(skip_locked=True)))
+        deletion = delete(Upload).where(Upload.id.in_(ids), ~is_attached()).returning(Upload.name)
+        return list(await session.scalars(deletion)) if ids else []
 
 
-async def sweep_files(db: Database, storage: Storage, before: datetime) -> int:
-    gone, waiting = 0, []
+async def delete_orphaned_files(db: Database, storage: Storage, before: datetime) -> int:
+    count, batch = 0, []
     async for stored in storage.list_files():
         if stored.modified < before and FILE_NAME.fullmatch(stored.name):
-            waiting.append(stored.name)
-        if len(waiting) == FILE_BATCH_SIZE:
-            gone += await delete_orphaned_files(db, storage, waiting)
-            waiting = []
-    return gone + await delete_orphaned_files(db, storage, waiting)
+            batch.append(stored.name)
+        if len(batch) == FILE_BATCH_SIZE:
+            count += await delete_orphaned_batch(db, storage, batch)
+            batch = []
+    return count + await delete_orphaned_batch(db, storage, batch)
 
 
-async def delete_orphaned_files(db: Database, storage: Storage, names: Sequence[str]) -> int:
-    """Removes those of some files that no row knows of."""
-    owners = {name: FILE_NAME.fullmatch(name)[1] for name in names}
+async def delete_orphaned_batch(db: Database, storage: Storage, names: Sequence[str]) -> int:
+    """Delete those of some files that belong to no upload. Return their number."""
+    upload_names = {name: FILE_NAME.fullmatch(name)[1] for name in names}
     async with db.reading() as session:
-        known = set(await session.scalars(select(Upload.name).where(Upload.name.in_(set(owners.values())))))
-    strays = [name for name, owner in owners.items() if owner not in known]
-    await storage.remove(strays)
-    return len(strays)
+        existing = set(await session.scalars(select(Upload.name).where(Upload.name.in_(set(upload_names.values())))))
+    orphans = [name for name, upload_name in upload_names.items() if upload_name not in existing]
+    await storage.remove(orphans)
+    return len(orphans)
 
 
 async def delete_expired_tokens(db: Database) -> int:
-    """Forget refresh tokens that have expired; says how many.
+    """Delete expired refresh tokens. Return their number.
 
-    Until then a used one is kept, for it is known as stolen by that alone. With the last of a session's tokens its
-    access tokens are long over.
+    Used tokens are kept until they expire, because a second use of one shows that it was stolen.
     """
-    gone = more = await _delete_batch(db)
-    while more == TOKEN_BATCH_SIZE:
-        gone += (more := await _delete_batch(db))
-    return gone
+    count = deleted = await _delete_batch(db)
+    while deleted == TOKEN_BATCH_SIZE:
+        count += (deleted := await _delete_batch(db))
+    return count
 
 
 async def _delete_batch(db: Database) -> int:
-    """What somebody holds just now is left for the next time: another server forgets it, or its session is ending."""
+    """Delete a batch of expired tokens, except those that another transaction has locked."""
     expired = select(RefreshToken.id).where(RefreshToken.expires_at < utcnow() - TOKEN_GRACE_PERIOD)
     page = expired.order_by(RefreshToken.expires_at).limit(TOKEN_BATCH_SIZE).with_for_update(skip_locked=True)
     async with db.writing() as session:
@@ -109,25 +109,25 @@ async def _delete_batch(db: Database) -> int:
 
 
 async def prune_events(db: Database, older_than: timedelta) -> int:
-    """Forget old events; says how many. The newest of them stays, as the mark that the log reaches back to there."""
-    first, gone, is_done = oldest_batch(utcnow() - older_than), 0, False
+    """Delete old events. Return their number. The newest of them stays, to mark the start of the log."""
+    query, count, is_done = oldest_batch(utcnow() - older_than), 0, False
     while not is_done:
         async with db.writing() as session:
-            last, old = (await session.execute(first)).one()
+            last, old = (await session.execute(query)).one()
             if last is not None:
-                gone += (await session.execute(delete(Event).where(Event.id < last))).rowcount
+                count += (await session.execute(delete(Event).where(Event.id < last))).rowcount
                 await session.execute(update(Event).where(Event.id == last).values(type=PRUNED))
         is_done = old <= EVENT_BATCH_SIZE
-    return gone
+    return count
 
 
 def oldest_batch(before: datetime) -> Select[tuple[int | None, int]]:
-    """Where the events end that the log begins with and that are all old, as far as one page goes, and how many.
+    """Select the last id and the number of the old events at the start of the log, at most one more than a batch.
 
-    Only those: a clock that is slow dates a new event long ago, and everything before it would go with it. One page of
-    the log is read by its ids, however much of it is old.
+    Events after the first recent one are not counted as old: the clock that dated them may be slow. The batch is read
+    by the primary key, however many events are old.
     """
-    page = select(Event.id, Event.at).order_by(Event.id).limit(EVENT_BATCH_SIZE + 1).cte("page")
-    young = select(func.min(page.c.id)).where(page.c.at >= before).scalar_subquery()
-    old = or_(young.is_(None), page.c.id < young)
-    return select(func.max(page.c.id), func.count()).select_from(page).where(old)
+    batch = select(Event.id, Event.at).order_by(Event.id).limit(EVENT_BATCH_SIZE + 1).cte("batch")
+    first_recent = select(func.min(batch.c.id)).where(batch.c.at >= before).scalar_subquery()
+    is_old = or_(first_recent.is_(None), batch.c.id < first_recent)
+    return select(func.max(batch.c.id), func.count()).select_from(batch).where(is_old)

@@ -1,4 +1,4 @@
-"""What can be asked about comments, and what can be done with them."""
+"""Queries and operations on comments."""
 
 from uuid import UUID
 
@@ -16,18 +16,18 @@ from resolvers.inputs import CommentText
 
 
 def for_post(viewer: Viewer | None, post: type[Post]) -> Select[Comment]:
-    """What was said about a post, oldest first."""
+    """The comments on the post, oldest first."""
     return select(Comment).where(Comment.post_id == post.id).order_by(Comment.created_at, Comment.id)
 
 
 def comment(viewer: Viewer | None, id: UUID) -> Select[Comment]:
-    """One comment."""
+    """The comment with an id."""
     return select(Comment).where(Comment.id == id)
 
 
 @requires_login
 async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
-    """Say something about a post."""
+    """Comment on a post."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         is_public = await adjust_comment_count(session, post_id, +1, Post.visible_to(viewer))
@@ -41,11 +41,11 @@ async def add(ctx: RequestContext, post_id: UUID, content: CommentText) -> UUID:
 
 @requires_login
 async def delete(ctx: RequestContext, id: UUID) -> UUID:
-    """Take a comment away. Its author, the post's author and admins may."""
+    """Delete a comment. Allowed to its author, the post's author and admins."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        comment, author_of_post = await visible_comment(session, viewer, id)
-        if viewer.id not in (comment.author_id, author_of_post) and not viewer.is_admin:
+        comment, post_author_id = await visible_comment(session, viewer, id)
+        if viewer.id not in (comment.author_id, post_author_id) and not viewer.is_admin:
             raise Forbidden("Only its author or the post's author may delete a comment")
         await session.execute(delete_rows(Comment).where(Comment.id == id))
         is_public = await adjust_comment_count(session, comment.post_id, -1)
@@ -54,18 +54,18 @@ async def delete(ctx: RequestContext, id: UUID) -> UUID:
 
 
 async def visible_comment(session: AsyncSession, viewer: Viewer, id: UUID) -> Row[tuple[Comment, UUID]]:
-    """A comment that the viewer may see, held until the transaction ends, and who wrote the post that it is on."""
-    wanted = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
-    wanted = wanted.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
-    found = (await session.execute(wanted)).one_or_none()
-    if found is None:
+    """Lock and return a comment that the viewer may see, and the id of its post's author, or raise `NotFound`."""
+    query = select(Comment, Post.author_id).join(Post, Post.id == Comment.post_id)
+    query = query.where(Comment.id == id, Post.visible_to(viewer)).with_for_update(of=Comment)
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
         raise NotFound.for_entity("Comment")
-    return found
+    return row
 
 
 async def adjust_comment_count(
-    session: AsyncSession, post_id: UUID, by: int, *only_if: ColumnElement[bool]
+    session: AsyncSession, post_id: UUID, delta: int, *conditions: ColumnElement[bool]
 ) -> bool | None:
-    """Keep the post's count of comments; says whether everyone sees the post, or None where there is no such one."""
-    change = update_rows(Post).where(Post.id == post_id, *only_if).values(comment_count=Post.comment_count + by)
-    return await session.scalar(change.returning(IS_PUBLIC))
+    """Change a post's number of comments. Return whether the post is public, or None if there is no such post."""
+    statement = update_rows(Post).where(Post.id == post_id, *conditions).returning(IS_PUBLIC)
+    return await session.scalar(statement.values(comment_count=Post.comment_count + delta))

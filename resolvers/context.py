@@ -1,4 +1,4 @@
-"""What every operation is handed: who asks, where the data is, and what signs tokens."""
+"""The context of a request, which every operation receives."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
 def requires_login(operation: Operation) -> Operation:
-    """Marks an operation that strangers are refused before anybody looks at what they sent."""
+    """Mark an operation that rejects anonymous callers before their input is validated."""
     operation.signed_in_only = True
     return operation
 
 
 def requires_check(check: Callable[..., Awaitable[None]]) -> Callable[[Operation], Operation]:
-    """Marks what can be followed: with the same arguments, `check` refuses whoever may not before anything is told."""
+    """Mark a subscription. `check` gets the same arguments and raises if the viewer may not subscribe."""
 
     def mark(operation: Operation) -> Operation:
         operation.admitted_by = check
@@ -30,47 +30,47 @@ def requires_check(check: Callable[..., Awaitable[None]]) -> Callable[[Operation
 
 
 async def no_charge(points: int) -> None:
-    """What a request of nobody's is charged, such as the server's own."""
+    """Charge nothing, for requests of the server itself."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RequestContext:
-    """One request's circumstances. Carries a database, never an open session."""
+    """The viewer, database and services of one request. Has no open transaction."""
 
     db: Database
     tokens: Tokens
     payments: Payments | None = None
     viewer: Viewer | None = None
     session_id: UUID | None = None
-    """The session (`sid`) that the viewer's access token belongs to."""
+    """The login session (`sid`) of the access token."""
     expires_at: int | None = None
-    """Unix seconds: when that token does."""
+    """The expiry of the access token, in Unix seconds."""
     key_id: UUID | None = None
-    """The API key that it was, if it was one."""
+    """The API key of the request, if it was authenticated by one."""
     reads_only: bool = False
     request_id: str = ""
     charge: Callable[[int], Awaitable[None]] = no_charge
-    """Takes points from the viewer's budget, or refuses; called before what they are for is done."""
+    """Charges cost points to the viewer's budget, before the work is done. Raises `RateLimited` if it is used up."""
     issued: IssuedTokens | None = None
-    """What signing in or refreshing gave; the edge hands it out as cookies too, whatever the protocol."""
+    """The tokens of a login or refresh, which both protocols also set as cookies."""
 
     def require_viewer(self) -> Viewer:
-        """The viewer, of an operation that needs one."""
+        """Return the viewer, or raise `Unauthorized` for an anonymous request."""
         if self.viewer is None:
             raise Unauthorized
         return self.viewer
 
     def require_write_access(self) -> None:
-        """Refuse whoever showed what is good for reading only."""
+        """Raise `Forbidden` if the API key has only the scope `read`."""
         if self.reads_only:
             raise Forbidden("This API key may only read")
 
     def authenticate(self, claims: Claims) -> None:
-        """The request is that of who sent this token."""
+        """Set the viewer and session from the claims of a credential."""
         self.viewer, self.session_id, self.expires_at = claims.viewer, claims.session_id, claims.expires_at
         self.key_id, self.reads_only = claims.key_id, claims.reads_only
 
     def sign_in(self, issued: IssuedTokens) -> IssuedTokens:
-        """From here on the request is that of who has just signed in."""
+        """Set the viewer and session of a user who has just logged in. Return the tokens."""
         self.viewer, self.session_id, self.issued = issued.viewer, issued.session_id, issued
         return issued

@@ -1,6 +1,6 @@
-"""The ledger: which version of which client asked for which document, how often, and when last.
+"""Usage of GraphQL documents: how often and when last each version of a client used each document.
 
-What clients say of themselves is theirs to invent, so it is bounded: beyond so many lines, newcomers share one.
+Clients choose their own names, so the number of rows is limited. Beyond the limit, new clients are counted together.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,15 +15,14 @@ from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.database.upserts import insert_ignore, insert_or_increment
 from resolvers.trusted_documents import delete_unused_texts
 
-MOST_LINES = 20_000
-MOST_TEXTS = 5_000
-"""Documents that are kept though they are not trusted."""
+MAX_USAGE_ROWS = 20_000
+MAX_UNTRUSTED_DOCUMENTS = 5_000
 RETENTION = timedelta(days=180)
 OTHER_CLIENTS = "(others)"
 
 
 class UsageKey(NamedTuple):
-    """What was asked for, and by whom."""
+    """A document and the client that used it."""
 
     sha256: str
     client_name: str
@@ -31,7 +30,7 @@ class UsageKey(NamedTuple):
 
 
 class DocumentText(NamedTuple):
-    """A document as it was asked for."""
+    """The text of a document and the name of its operation."""
 
     body: str
     operation: str | None
@@ -39,7 +38,7 @@ class DocumentText(NamedTuple):
 
 @dataclass(slots=True)
 class UsageCount:
-    """How often, and when last."""
+    """The number of uses and the time of the last one."""
 
     times: int
     last_used_at: datetime
@@ -47,7 +46,7 @@ class UsageCount:
 
 @dataclass(frozen=True, slots=True)
 class DocumentUsage:
-    """A document of the ledger, or a trusted one: under which ids, and by whom."""
+    """A trusted or used document with its ids and uses."""
 
     sha256: str
     body: str
@@ -56,30 +55,30 @@ class DocumentUsage:
     uses: list[DocumentUse]
 
 
-async def record(db: Database, lines: Mapping[UsageKey, UsageCount], texts: Mapping[str, DocumentText]) -> None:
-    """Add to the ledger. `texts` has those of the lines' documents."""
+async def record(db: Database, counts: Mapping[UsageKey, UsageCount], texts: Mapping[str, DocumentText]) -> None:
+    """Add counts to the stored ones. `texts` has the documents by their SHA-256."""
     async with db.writing() as session:
-        known = await store_texts(session, texts)
-        room = MOST_LINES - (await session.scalar(select(func.count()).select_from(DocumentUse)) or 0)
-        there = await existing_keys(session, known)
-        for line, times in sorted(lines.items()):
-            if line.sha256 not in known:
+        stored = await store_texts(session, texts)
+        free = MAX_USAGE_ROWS - (await session.scalar(select(func.count()).select_from(DocumentUse)) or 0)
+        existing = await existing_keys(session, stored)
+        for key, count in sorted(counts.items()):
+            if key.sha256 not in stored:
                 continue
-            if line not in there:
-                room -= 1
-                line = line if room >= 0 else UsageKey(line.sha256, OTHER_CLIENTS, "")
-            row = DocumentUse(**line._asdict(), times=times.times, last_used_at=times.last_used_at)
+            if key not in existing:
+                free -= 1
+                key = key if free >= 0 else UsageKey(key.sha256, OTHER_CLIENTS, "")
+            row = DocumentUse(**key._asdict(), times=count.times, last_used_at=count.last_used_at)
             await insert_or_increment(session, row, increment="times", replace="last_used_at")
 
 
 async def store_texts(session: AsyncSession, texts: Mapping[str, DocumentText]) -> set[str]:
-    """Keep the texts that are new, as far as there is room; those that are there now."""
-    known = set(await session.scalars(select(Document.sha256).where(Document.sha256.in_(texts))))
-    room = MOST_TEXTS - (await session.scalar(select(func.count()).where(is_untrusted())) or 0)
-    new = sorted(texts.keys() - known)[: max(room, 0)]
+    """Store new documents up to the limit. Return the SHA-256 of those that are stored."""
+    existing = set(await session.scalars(select(Document.sha256).where(Document.sha256.in_(texts))))
+    free = MAX_UNTRUSTED_DOCUMENTS - (await session.scalar(select(func.count()).where(is_untrusted())) or 0)
+    new = sorted(texts.keys() - existing)[: max(free, 0)]
     if new:
         await insert_ignore(session, *(Document(sha256=sha256, **texts[sha256]._asdict()) for sha256 in new))
-    return known | set(new)
+    return existing | set(new)
 
 
 async def existing_keys(session: AsyncSession, documents: Collection[str]) -> set[UsageKey]:
@@ -94,21 +93,21 @@ def is_untrusted() -> Any:
 
 
 async def delete_old(db: Database) -> None:
-    """Drop what nobody has asked for in a long time."""
+    """Delete uses older than `RETENTION`, and documents that are neither trusted nor used."""
     async with db.writing() as session:
         await session.execute(delete(DocumentUse).where(DocumentUse.last_used_at < utcnow() - RETENTION))
         await delete_unused_texts(session)
 
 
 async def list_usage(db: Database) -> list[DocumentUsage]:
-    """Every document that is trusted or was asked for, with those who asked, the latest first."""
+    """Return every trusted or used document, with its uses from the latest to the earliest."""
     async with db.reading() as session:
         documents = list(await session.scalars(select(Document).order_by(Document.operation, Document.sha256)))
         ids = list(await session.scalars(select(DocumentId).order_by(DocumentId.id)))
         uses = list(await session.scalars(select(DocumentUse).order_by(DocumentUse.last_used_at.desc())))
-    asked = {one.sha256: DocumentUsage(one.sha256, one.body, one.operation, [], []) for one in documents}
+    usage = {row.sha256: DocumentUsage(row.sha256, row.body, row.operation, [], []) for row in documents}
     for id in ids:
-        asked[id.sha256].ids.append(id.id)
+        usage[id.sha256].ids.append(id.id)
     for use in uses:
-        asked[use.sha256].uses.append(use)
-    return list(asked.values())
+        usage[use.sha256].uses.append(use)
+    return list(usage.values())

@@ -1,4 +1,4 @@
-"""Facts, written in the transaction that makes them true."""
+"""Record events in the transaction of the change that they describe."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -10,7 +10,7 @@ from models.events import add_event
 
 
 class EventType(StrEnum):
-    """What can have happened, as the event log and its followers name it."""
+    """The type of an event in the log."""
 
     POST_CREATED = "post.created"
     POST_UPDATED = "post.updated"
@@ -27,7 +27,7 @@ class EventType(StrEnum):
 
 def record_event(
     session: AsyncSession,
-    fact: EventType,
+    type: EventType,
     actor: Viewer,
     post_id: UUID,
     entity_id: UUID | None = None,
@@ -35,14 +35,14 @@ def record_event(
     is_public: bool,
     hides: bool = False,
 ) -> None:
-    """A fact about a post, or about another entity that belongs to one. Told to those who may see the post.
+    """Record an event of a post or its comment. Subscribers who may see the post are notified.
 
-    `is_public`: whether everyone sees the post from now on; `hides`: whether everyone did until now.
+    `is_public`: the post is public after the change; `hides`: the change made a public post invisible.
     """
-    about = {"entity_id": entity_id or post_id, "post_id": post_id, "actor_id": actor.id}
-    add_event(session, Event(type=fact.value, **about, hides_post=hides, was_public=hides or is_public))
+    ids = {"entity_id": entity_id or post_id, "post_id": post_id, "actor_id": actor.id}
+    add_event(session, Event(type=type.value, **ids, hides_post=hides, was_public=hides or is_public))
 
 
 def record_order_event(session: AsyncSession, order: Order) -> None:
-    """A fact about an order, told to its buyer alone. Nobody here did it: what pays and refunds is Stripe's word."""
+    """Record an event of an order. Only its buyer is notified; it has no actor, since Stripe causes it."""
     add_event(session, Event(type=EventType.ORDER_UPDATED.value, entity_id=order.id, was_public=False))

@@ -1,6 +1,6 @@
-"""Requests that their senders name, so that one sent twice takes effect once.
+"""Idempotency keys: a request that is sent twice with the same key takes effect once.
 
-The name is claimed in the transaction of the effect: both are there, or neither is, wherever a server dies.
+The key is claimed in the transaction of the effect, so that a crash leaves both or neither.
 """
 
 from collections.abc import AsyncIterator
@@ -16,27 +16,27 @@ from models import Database, IdempotencyKey, utcnow
 from models.database.upserts import insert_ignore
 from models.errors import Conflict, IdempotencyMismatch
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 
-UNANSWERED = "A request with this Idempotency-Key took effect, and has no answer to repeat; read what it changed"
+NO_STORED_RESPONSE = "A request with this Idempotency-Key took effect, but has no stored response; read what it changed"
 
 
 @dataclass(slots=True)
 class Claim:
-    """A request's name, and whether its effect is this request's own."""
+    """The idempotency key of a request, and what is known about the request that claimed it."""
 
     viewer_id: UUID
     key: str
     fingerprint: str
     effects: int = 0
-    """How many transactions of this request have committed, and stand."""
+    """The number of committed transactions of this request, without those that were undone."""
     is_conflict: bool = False
-    """Whether another request with this name came first."""
+    """True if another request claimed the key first."""
     changed: list[str] = field(default_factory=list)
 
     @property
     def is_claimed(self) -> bool:
-        """Whether the name is this request's."""
+        """True if this request claimed the key."""
         return self.effects > 0
 
     def key_filter(self) -> tuple:
@@ -44,14 +44,14 @@ class Claim:
 
 
 class IdempotentDatabase:
-    """The database, as operations of a named request use it."""
+    """The database of a request with an idempotency key."""
 
     def __init__(self, db: Database, claim: Claim) -> None:
         self.db, self.claim, self.reading = db, claim, db.reading
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """One transaction, in which the name is claimed before anything is done."""
+        """Open a transaction that claims the key first."""
         async with self.db.writing() as session:
             if not self.claim.is_claimed:
                 await claim_key(session, self.claim)
@@ -61,7 +61,7 @@ class IdempotentDatabase:
 
     @asynccontextmanager
     async def compensating(self) -> AsyncIterator[AsyncSession]:
-        """One transaction that takes the one before it back. Where nothing else was done, the name is free again."""
+        """Open a transaction that undoes the previous one. Release the key if nothing else was done."""
         async with self.db.writing() as session:
             yield session
             if self.claim.effects == 1:
@@ -71,41 +71,41 @@ class IdempotentDatabase:
 
 
 async def claim_key(session: AsyncSession, claim: Claim) -> None:
-    """Claim the name, or refuse; on Postgres this waits for whoever has claimed it and has not committed yet.
+    """Claim the key or raise `Conflict`. Postgres waits for another transaction that has claimed it.
 
-    Lost once, it is lost for good: whoever has it may give it back between one field of a mutation and the next.
+    After a conflict, all later fields of the mutation fail as well, even if the other request releases the key.
     """
-    mine = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
-    if claim.is_conflict or not await insert_ignore(session, IdempotencyKey(**mine)):
+    values = {"viewer_id": claim.viewer_id, "key": claim.key, "fingerprint": claim.fingerprint}
+    if claim.is_conflict or not await insert_ignore(session, IdempotencyKey(**values)):
         claim.is_conflict = True
-        raise Conflict(UNANSWERED)
+        raise Conflict(NO_STORED_RESPONSE)
 
 
 async def record_changes(session: AsyncSession, claim: Claim) -> None:
-    """Keep the ids of what this transaction's events are about, with them."""
+    """Store the ids of the entities that the transaction's events are about."""
     if ids := [str(event.entity_id) for event in session.info["events"]]:
         claim.changed = [*dict.fromkeys([*claim.changed, *ids])]
         await session.execute(update(IdempotencyKey).where(*claim.key_filter()).values(changed=claim.changed))
 
 
 async def find(db: Database, claim: Claim) -> IdempotencyKey | None:
-    """The first request with this name, if its effect is there. Refuses a name that was given to something else."""
+    """Return the stored request with this key, if any. Raise `IdempotencyMismatch` if it is a different request."""
     async with db.reading() as session:
-        known = await session.scalar(select(IdempotencyKey).where(*claim.key_filter()))
-    if known is not None and known.fingerprint != claim.fingerprint:
+        stored = await session.scalar(select(IdempotencyKey).where(*claim.key_filter()))
+    if stored is not None and stored.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch
-    return known
+    return stored
 
 
 async def store(db: Database, claim: Claim, status: int, headers: dict[str, str], body: bytes) -> None:
-    """Keep the answer for whoever asks again."""
-    answer = update(IdempotencyKey).where(*claim.key_filter()).values(status=status, headers=headers, body=body)
+    """Store the response, for repetitions of the request."""
+    statement = update(IdempotencyKey).where(*claim.key_filter()).values(status=status, headers=headers, body=body)
     async with db.writing() as session:
-        await session.execute(answer)
+        await session.execute(statement)
 
 
-async def delete_expired(db: Database, older_than: timedelta = KEPT) -> int:
-    """Forget names that nobody will give again; says how many."""
+async def delete_expired(db: Database, older_than: timedelta = RETENTION) -> int:
+    """Delete old idempotency keys. Return their number."""
     async with db.writing() as session:
-        old = delete(IdempotencyKey).where(IdempotencyKey.created_at < utcnow() - older_than)
-        return (await session.execute(old)).rowcount
+        statement = delete(IdempotencyKey).where(IdempotencyKey.created_at < utcnow() - older_than)
+        return (await session.execute(statement)).rowcount

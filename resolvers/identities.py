@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models import Database, Identity, Role, User
 from models.database.upserts import insert_ignore
 from resolvers.accounts import normalize_email
-from resolvers.inputs import LONGEST_ADDRESS
+from resolvers.inputs import MAX_EMAIL_LENGTH
 from resolvers.ports import Sessions
 from resolvers.tokens import Claims
 
@@ -46,7 +46,7 @@ def parse_claims(issuer: str, subject: str, claims: dict[str, Any], *, known_by_
 
 def parse_email(value: Any) -> str | None:
     try:
-        return normalize_email(value.strip()) if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else None
+        return normalize_email(value.strip()) if isinstance(value, str) and len(value) <= MAX_EMAIL_LENGTH else None
     except ValueError:
         return None
 

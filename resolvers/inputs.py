@@ -1,4 +1,4 @@
-"""What clients may write: the limits of every field, stated once for both protocols."""
+"""Input types and their limits, declared once for both protocols."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -11,21 +11,22 @@ from pydantic.alias_generators import to_camel
 
 from models.errors import ValidationError
 
-Model = TypeVar("Shape", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
-LONGEST_ADDRESS = 254
-"""Characters that an email address may have, as RFC 5321 limits it."""
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
+MAX_EMAIL_LENGTH = 254
+"""Characters (RFC 5321)."""
 
 LOCATION_PREFIXES = ("body", "query", "path", "header", "input")
-"""Where a value came from, which is not part of its name."""
+"""Parts of the request, which FastAPI puts before a field's path."""
 
-LONGEST_ID = len("urn:uuid:{}") + 36
-NO_SUCH_ID = UUID(int=0)
-"""The id that nothing has. A malformed id names nothing, so it reads as this one."""
+MAX_ID_LENGTH = len("urn:uuid:{}") + 36
+NIL_UUID = UUID(int=0)
+"""The id of no entity. A malformed id is parsed as this one, so that it is not found."""
 
 
 class ExternalId(UUID):
-    """The id that nothing has, as which text reads that is no UUID: what others call things by their ids of ours."""
+    """A third party's id (Stripe's `evt_…`). Compares as the nil UUID; keeps its text."""
 
     __slots__ = ("text",)
 
@@ -35,18 +36,18 @@ class ExternalId(UUID):
 
 
 def raw_id(id: Any) -> str:
-    """An id of others', as a client wrote it."""
+    """Return the text of a third party's id, as the client sent it."""
     return id.text if isinstance(id, ExternalId) else str(id)
 
 
 class Input(BaseModel):
-    """Fields as clients spell them, in camelCase; unknown ones are refused."""
+    """The base class of inputs: field names in camelCase, unknown fields rejected."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
 
 def reject_nul(text: str) -> str:
-    """Postgres cannot keep U+0000, so neither database does."""
+    """Reject U+0000, which Postgres cannot store."""
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
     return text
@@ -55,16 +56,16 @@ def reject_nul(text: str) -> str:
 def parse_id_or_nil(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return parse_uuid(value) if len(value) <= LONGEST_ID else NO_SUCH_ID
+    return parse_uuid(value) if len(value) <= MAX_ID_LENGTH else NIL_UUID
 
 
 @lru_cache(4096)
 def parse_uuid(text: str) -> UUID:
-    """Kept for those seen last: a UUID is read in Python, letter by letter."""
+    """Parse an id, or return the nil UUID. Cached, because Python's `UUID` is slow to parse."""
     try:
         return UUID(text)
     except ValueError:
-        return NO_SUCH_ID
+        return NIL_UUID
 
 
 Storable = AfterValidator(reject_nul)
@@ -79,42 +80,39 @@ Excerpt = Annotated[str, StringConstraints(max_length=300), Storable]
 TagName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), Storable]
 CommentText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), Storable]
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Storable]
-EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_ADDRESS), Storable]
+EmailText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_EMAIL_LENGTH), Storable]
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=128), Storable]
 
 
 def to_validation_error(errors: Iterable[Mapping[str, Any]]) -> ValidationError:
-    """pydantic's errors in our shape: the path of each wrong field, as clients spell it, and what is wrong with it."""
+    """Convert pydantic's errors: `details` has the messages of each invalid field, by its path."""
     details: dict[str, list[str]] = {}
     for error in errors:
-        place = [str(part) for part in error["loc"]]
-        if place and place[0] in LOCATION_PREFIXES:
-            place = place[1:]
-        details.setdefault(".".join(place) or "body", []).append(error_message(error))
+        path = [str(part) for part in error["loc"]]
+        if path and path[0] in LOCATION_PREFIXES:
+            path = path[1:]
+        details.setdefault(".".join(path) or "body", []).append(error_message(error))
     return ValidationError(details=details)
 
 
 def error_message(error: Mapping[str, Any]) -> str:
-    """What is wrong with a value, in pydantic's words unless those are about Python."""
-    if ours := MESSAGES.get(error["type"]):
-        return ours.format(**error.get("ctx", {}))
+    """Return the message of an error: pydantic's, unless that names types of Python."""
+    if message := MESSAGES.get(error["type"]):
+        return message.format(**error.get("ctx", {}))
     return error["msg"].removeprefix("Value error, ")
 
 
-AN_OBJECT, AN_ID = "Input should be an object", "Input should be an id"
 MESSAGES = {
-    "dict_type": AN_OBJECT,
-    "model_attributes_type": AN_OBJECT,
-    "model_type": AN_OBJECT,
+    **dict.fromkeys(("dict_type", "model_attributes_type", "model_type"), "Input should be an object"),
     "too_long": "List should have at most {max_length} items",
-    "uuid_type": AN_ID,
+    "uuid_type": "Input should be an id",
 }
-"""By the kind of error."""
+"""Messages by pydantic's error type."""
 
 
-def validate(shape: type[Model], values: Mapping[str, Any]) -> Model:
-    """Values from a client as one of the shapes above."""
+def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Return the model of a client's values, or raise `ValidationError`."""
     try:
-        return shape.model_validate(dict(values))
+        return model.model_validate(dict(values))
     except pydantic.ValidationError as error:
         raise to_validation_error(error.errors(include_url=False)) from error

@@ -1,4 +1,4 @@
-"""Things by their id alone, whatever they are."""
+"""Look up entities by their id alone (Relay's `node`)."""
 
 from uuid import UUID
 
@@ -7,9 +7,9 @@ from sqlalchemy import Select, select
 from models import Category, Comment, Order, Post, Tag, Upload, User, Viewer
 
 NODE_TYPES = Post, Comment, User, Category, Tag, Order, Upload
-"""What an id alone may be asked for by."""
+"""The entities that have an id of their own."""
 
 
 def node(viewer: Viewer | None, id: UUID) -> list[Select]:
-    """Anything with an id, by that id; at most one kind of thing has it."""
+    """The object with an id, whatever its type."""
     return [select(entity).where(entity.id == id) for entity in NODE_TYPES]

@@ -1,4 +1,4 @@
-"""What can be asked about orders."""
+"""Queries on orders, and the job that expires them."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -11,8 +11,8 @@ from resolvers.context import RequestContext
 from resolvers.stripe.effects import advance_status
 
 PENDING_TIMEOUT = timedelta(days=1)
-"""How long an order stays PENDING of which Stripe has told nothing: its pages, too, expire after a day."""
-AT_ONCE = 100
+"""Time after which an order without a checkout session expires; Stripe's sessions expire after a day as well."""
+EXPIRE_BATCH_SIZE = 100
 
 
 def orders(viewer: Viewer | None) -> Select[Order]:
@@ -23,7 +23,7 @@ def orders(viewer: Viewer | None) -> Select[Order]:
 
 
 async def check_own(ctx: RequestContext, id: UUID) -> None:
-    """Refuses an order that is not the viewer's own."""
+    """Raise `NotFound` if the viewer has no such order."""
     viewer = ctx.require_viewer()
     async with ctx.db.reading() as session:
         if await session.scalar(select(Order.id).where(Order.id == id, Order.user_id == viewer.id)) is None:
@@ -31,21 +31,21 @@ async def check_own(ctx: RequestContext, id: UUID) -> None:
 
 
 async def expire(db: Database) -> int:
-    """End the orders that have no page where they could be paid, as a server died before it knew of one; how many.
+    """Expire orders that have no checkout session because a server crashed. Return their number.
 
-    Should there be one all the same, and be paid, Stripe tells of it: that counts for more than EXPIRED.
+    If the session exists after all and is paid, Stripe's webhook still changes the order to PAID.
     """
-    ended = 0
-    while more := await expire_some(db):
-        ended += more
-    return ended
+    count = 0
+    while expired := await expire_batch(db):
+        count += expired
+    return count
 
 
-async def expire_some(db: Database) -> int:
-    without_page = Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
-    found = select(Order).where(*without_page, Order.created_at < utcnow() - PENDING_TIMEOUT).order_by(Order.created_at)
+async def expire_batch(db: Database) -> int:
+    is_stuck = Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
+    query = select(Order).where(*is_stuck, Order.created_at < utcnow() - PENDING_TIMEOUT).order_by(Order.created_at)
     async with db.writing() as session:
-        orders = (await session.scalars(found.limit(AT_ONCE).with_for_update(skip_locked=True))).all()
+        orders = (await session.scalars(query.limit(EXPIRE_BATCH_SIZE).with_for_update(skip_locked=True))).all()
         for order in orders:
             advance_status(session, order, OrderStatus.EXPIRED)
     return len(orders)

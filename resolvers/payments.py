@@ -1,4 +1,4 @@
-"""What can be bought: an order is made first, and then a page of the payment provider's where it is paid."""
+"""Checkouts: create an order, then a checkout session of the payment provider for it."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -18,22 +18,21 @@ from resolvers.inputs import Input, Storable
 from resolvers.ports import Payments
 
 MAX_QUANTITY = 1_000
-"""How many of one thing an order may be for."""
-LONGEST_URL = 2_048
+MAX_URL_LENGTH = 2_048
 
 
 class CheckoutMode(Enum):
-    """How something is paid for."""
+    """Kind of payment."""
 
     PAYMENT = "PAYMENT"
     SUBSCRIPTION = "SUBSCRIPTION"
 
 
 def check_redirect_url(text: str) -> str:
-    """An address that a browser may be sent to; one that shows another host than it leads to is refused.
+    """Return an http(s) URL. Raise `ValueError` for others and for those that disguise their host.
 
-    It need not be a page of ours: the provider sends the buyer there, this server never does. Braces are let stand,
-    for Stripe puts the session's id in the place of `{CHECKOUT_SESSION_ID}`.
+    Any host is allowed, because only the provider redirects there, never this server. Braces are allowed, because
+    Stripe replaces `{CHECKOUT_SESSION_ID}` by the session's id.
     """
     try:
         parts = urlsplit(text)
@@ -41,31 +40,31 @@ def check_redirect_url(text: str) -> str:
     except ValueError:
         has_host = False
     if not has_host or parts.scheme not in ("http", "https"):
-        raise ValueError("must be an address that begins with http:// or https://")
+        raise ValueError("must be a URL that begins with http:// or https://")
     if "@" in parts.netloc or "\\" in text or any(c.isspace() or not c.isprintable() for c in text):
-        raise ValueError("must hold no user name, no backslash and no space")
+        raise ValueError("must not contain a user name, a backslash or white space")
     return text
 
 
 RedirectUrl = Annotated[
-    str, StringConstraints(min_length=1, max_length=LONGEST_URL), AfterValidator(check_redirect_url)
+    str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(check_redirect_url)
 ]
 Price = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Storable]
 
 
 class Checkout(Input):
-    """What to buy. What it costs is the price's to say, and never the client's."""
+    """A purchase. The amount follows from the price at Stripe."""
 
-    price_id: Price = Field(description="Stripe's id of a price.")
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] | None = Field(default=1, description="1 to 1,000.")
-    mode: CheckoutMode | None = Field(default=CheckoutMode.PAYMENT, description="Once, or again and again.")
-    success_url: RedirectUrl = Field(description="Where the buyer is sent once it is paid.")
-    cancel_url: RedirectUrl = Field(description="Where the buyer is sent who does not pay.")
+    price_id: Price = Field(description="Stripe's id of the price.")
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] | None = Field(default=1, description="Number of units.")
+    mode: CheckoutMode | None = Field(default=CheckoutMode.PAYMENT, description="One-time or recurring payment.")
+    success_url: RedirectUrl = Field(description="URL to which the buyer is redirected after paying.")
+    cancel_url: RedirectUrl = Field(description="URL to which the buyer is redirected after cancelling.")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutResult:
-    """An order, and where it is paid."""
+    """An order and the URL where it is paid."""
 
     order: UUID
     url: str
@@ -73,10 +72,10 @@ class CheckoutResult:
 
 @requires_login
 async def checkout(ctx: RequestContext, input: Checkout) -> CheckoutResult:
-    """Order something. The answer says where to send the buyer, and the order is PAID once Stripe says so."""
+    """Create an order and a Stripe checkout session for it. The order is PAID when Stripe confirms the payment."""
     viewer, payments = ctx.require_viewer(), ctx.payments
     if payments is None:
-        raise NotConfigured("Payments are not configured here")
+        raise NotConfigured("Payments are not configured")
     if not payments.accepts_price(input.price_id):
         raise ValidationError.for_fields(priceId="There is no such price")
     order = Order(user_id=viewer.id, price_id=input.price_id, quantity=input.quantity or 1)
@@ -87,14 +86,14 @@ async def checkout(ctx: RequestContext, input: Checkout) -> CheckoutResult:
 
 
 async def create_session(ctx: RequestContext, payments: Payments, order: Order, input: Checkout) -> str:
-    """Where an order is paid. Nothing of the database is held while the provider is asked.
+    """Create a checkout session for an order and return its URL. No transaction is open during the provider's request.
 
-    An order that the provider refuses is taken back. After any other failure there may be a page all the same, though
-    nobody knows its address: it expires by itself, and so the order is.
+    If the provider rejects the order, delete it. After any other failure, expire it: a session may exist, but its URL
+    is unknown, so it will expire unpaid.
     """
     recurring = input.mode is CheckoutMode.SUBSCRIPTION
     try:
-        page = await payments.create_session(
+        checkout_session = await payments.create_session(
             order, recurring=recurring, success=input.success_url, cancel=input.cancel_url
         )
     except ValidationError:
@@ -106,12 +105,12 @@ async def create_session(ctx: RequestContext, payments: Payments, order: Order, 
             await session.execute(update_untouched(order, status=OrderStatus.EXPIRED))
         raise
     async with ctx.db.writing() as session:
-        told = {"stripe_session_id": page.id, "amount_total": page.amount_total, "currency": page.currency}
-        await session.execute(update_untouched(order, **told))
-    return page.url
+        amount = {"amount_total": checkout_session.amount_total, "currency": checkout_session.currency}
+        await session.execute(update_untouched(order, stripe_session_id=checkout_session.id, **amount))
+    return checkout_session.url
 
 
 def update_untouched(order: Order, **values: object) -> Update:
-    """Notes what came of asking; what Stripe has told of the order meanwhile stands."""
+    """Update an order unless a webhook has changed it in the meantime."""
     untouched = Order.id == order.id, Order.status == OrderStatus.PENDING, Order.stripe_session_id.is_(None)
     return update_rows(Order).where(*untouched).values(**values)

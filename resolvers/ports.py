@@ -1,4 +1,4 @@
-"""What the service needs from the world around it; the gateway's adapters are the real things."""
+"""Protocols of the external services that operations use. The gateway's adapters implement them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,22 +11,21 @@ from models import Order, Role, Viewer
 
 
 class Wakeup(Protocol):
-    """Carries word between processes that the event log has grown.
+    """Wakes the processes that follow the event log when it has new entries.
 
-    The word says nothing else, may come twice, and may be lost: the log is the truth, and is looked at now and then
-    whatever is heard.
+    A wake-up has no content. It may be lost or duplicated, because the log is also polled.
     """
 
     def notify(self) -> None:
-        """Tell every process, this one included. Returns at once, and never fails."""
+        """Wake every process, including this one. Returns at once and never raises."""
 
     def listen(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Any]:
-        """Have `wake` called, on the event loop, for every word that comes while in the scope."""
+        """Call `wake` on the event loop for every wake-up received inside this scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingKey:
-    """An API key that was not revoked, and whom it acts as, with the role of this moment."""
+    """An API key that is not revoked, and its account with its current role."""
 
     id: UUID
     viewer: Viewer
@@ -35,32 +34,32 @@ class WorkingKey:
 
 
 class Sessions(Protocol):
-    """Knows which sessions live, and whom identities and API keys belong to."""
+    """Looks up active login sessions, identities and API keys."""
 
     async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
-        """The account's role of this moment; None once the account or the session has ended."""
+        """Return the account's current role; None if the account or the session has ended."""
 
     async def identity(self, issuer: str, subject: str) -> tuple[UUID, Viewer] | None:
-        """Whose an identity is, and its own id; None if nobody has been seen by that name."""
+        """Return the id of an identity and its account; None if it is unknown."""
 
     async def key(self, key_hash: str) -> WorkingKey | None:
-        """The API key with that hash."""
+        """Return the API key with a hash; None if there is none or it is revoked."""
 
 
 class LanguageModel(Protocol):
-    """Goes on with conversations."""
+    """A language model for chat."""
 
     def answer(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[str, None]:
-        """What comes after these messages (`role`, `content`), in pieces. Closing the generator gives the call up.
+        """Return the answer to some messages (`role`, `content`) in chunks. Closing the generator cancels the request.
 
-        Refuses with `NotConfigured`, `Unavailable` where the model cannot be reached, and `UpstreamError` for whatever
-        else goes wrong, at any time; never in the model's words, nor with anything of the key.
+        Raise `NotConfigured`, `Unavailable` if the model cannot be reached, and `UpstreamError` for other failures,
+        also between chunks. The errors contain neither the provider's message nor the key.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentPage:
-    """Where one order is paid. `amount_total` is in the currency's smallest unit."""
+    """A checkout session, with the URL where an order is paid. `amount_total` is in the currency's smallest unit."""
 
     id: str
     url: str
@@ -69,54 +68,54 @@ class PaymentPage:
 
 
 class Payments(Protocol):
-    """Takes money for orders. What became of them it tells later, by webhooks."""
+    """A payment provider. It reports the outcome of payments by webhooks."""
 
     def accepts_price(self, price_id: str) -> bool:
-        """Whether a price may be bought here, as far as that is known without asking."""
+        """Return whether a price is allowed, as far as the server's settings tell."""
 
     async def create_session(self, order: Order, *, recurring: bool, success: str, cancel: str) -> PaymentPage:
-        """A page where an order is paid, the same however often it is asked for.
+        """Create the checkout session of an order, or return the existing one.
 
-        Refuses with `ValidationError` what cannot be bought, `UpstreamError` and `Unavailable`.
+        Raise `ValidationError` if the order cannot be bought, else `UpstreamError` or `Unavailable`.
         """
 
 
 class WebhookVerifier(Protocol):
-    """Knows who signed what we are told."""
+    """Verifies the signatures of webhooks."""
 
     def verify(self, body: bytes, signature: str | None) -> None:
-        """Refuses with `InvalidSignature` what the payment provider did not sign, or not lately; `NotConfigured`."""
+        """Raise `InvalidSignature` if the signature is missing, wrong or too old, or `NotConfigured`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A thing in storage."""
+    """A file in storage."""
 
     name: str
     modified: datetime
 
 
 class StorageUnavailable(Exception):
-    """Why files cannot be reached: what stands behind the `Unavailable` that clients hear, for operators."""
+    """The cause of an `Unavailable` error of storage, for the log."""
 
 
 class Storage(Protocol):
-    """Keeps files by name, whole or not at all. What cannot be reached refuses with `Unavailable`."""
+    """Stores files by name, completely or not at all. Methods raise `Unavailable` if the storage cannot be reached."""
 
     async def put(self, name: str, content: BinaryIO) -> None:
-        """Keep a file, read from its start; it is there, for good, once this returns."""
+        """Store a file, reading it from its start. It is durable when this returns."""
 
     async def open(self, name: str, start: int, stop: int) -> AsyncIterator[bytes] | None:
-        """The bytes from `start` to before `stop`, piece by piece; None if there is no such file."""
+        """Return the bytes from `start` up to, excluding, `stop` in chunks; None if there is no such file."""
 
     async def size(self, name: str) -> int | None:
-        """How many bytes a file has; None if there is no such file."""
+        """Return the size of a file in bytes; None if there is no such file."""
 
     async def remove(self, names: Iterable[str]) -> None:
-        """Have these files be gone, whether they were there or not."""
+        """Remove files, ignoring those that do not exist."""
 
     def list_files(self) -> AsyncIterator[StoredFile]:
-        """Everything that is kept."""
+        """Iterate over all stored files."""
 
     async def delete_incomplete(self, before: datetime) -> None:
-        """Remove what writes that never ended left behind, where that does not go by itself."""
+        """Remove what incomplete writes left before a time."""

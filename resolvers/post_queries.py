@@ -1,4 +1,4 @@
-"""What can be asked about posts. Each answer is a SELECT; the models say who may see which rows."""
+"""Queries on posts. Each returns a SELECT; the models declare who may see which rows."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +12,7 @@ from models.search_text import LikePattern
 
 
 class PostOrder(Enum):
-    """Newest and oldest go by when a post was written; titles are compared without their case."""
+    """Order of posts. NEWEST and OLDEST sort by creation time, TITLE ignores case."""
 
     NEWEST = "NEWEST"
     OLDEST = "OLDEST"
@@ -29,12 +29,12 @@ ORDERS = {
 
 
 SEARCH_COST = 20
-"""Points for text that is looked for in every row; no index has it."""
+"""Cost points of a text search, which reads every row."""
 
 
 @dataclass
 class PostFilter:
-    """Every condition given must hold. A null status means every status; `deleted` is for admins."""
+    """Conditions that posts must fulfil, all of them. A null status matches every status."""
 
     status: PostStatus | None = PostStatus.PUBLISHED
     q: str | None = field(default=None, metadata={"points": SEARCH_COST})
@@ -47,12 +47,12 @@ class PostFilter:
 def posts(
     viewer: Viewer | None, filter: PostFilter | None = None, order_by: PostOrder = PostOrder.NEWEST
 ) -> Select[Post]:
-    """The posts that match a filter, in the order asked for."""
+    """The posts that match the filter."""
     return select(Post).where(*filter_conditions(viewer, filter or PostFilter())).order_by(*ORDERS[order_by])
 
 
 def post(viewer: Viewer | None, id: UUID | None = None, slug: str | None = None) -> Select[Post]:
-    """One post, by its id or else by its slug."""
+    """The post with an id or, without one, with a slug."""
     if id is None and slug is None:
         return select(Post).where(false())
     return select(Post).where(Post.id == id if id is not None else Post.slug == slug)
@@ -61,7 +61,7 @@ def post(viewer: Viewer | None, id: UUID | None = None, slug: str | None = None)
 def by_author(
     viewer: Viewer | None, author: type[User], filter: PostFilter | None = None, order_by: PostOrder = PostOrder.NEWEST
 ) -> Select[Post]:
-    """What a user has written."""
+    """The user's posts."""
     return posts(viewer, filter, order_by).where(Post.author_id == author.id)
 
 
@@ -71,7 +71,7 @@ def by_category(
     filter: PostFilter | None = None,
     order_by: PostOrder = PostOrder.NEWEST,
 ) -> Select[Post]:
-    """The posts of a category."""
+    """The category's posts."""
     return posts(viewer, filter, order_by).where(Post.category_id == category.id)
 
 
@@ -84,27 +84,27 @@ def by_tag(
 
 
 def has_liked(viewer: Viewer | None, post: type[Post]) -> ColumnElement[bool]:
-    """Whether the viewer likes a post; strangers like nothing."""
+    """True if the viewer likes the post; false for anonymous viewers."""
     if viewer is None:
         return false()
     return exists().where(Like.post_id == post.id, Like.user_id == viewer.id)
 
 
 def filter_conditions(viewer: Viewer | None, filter: PostFilter) -> list[ColumnElement[bool]]:
-    found = [deleted_condition(viewer, bool(filter.deleted))]
+    conditions = [deleted_condition(viewer, bool(filter.deleted))]
     if filter.status is not None:
-        found.append(Post.status == filter.status)
+        conditions.append(Post.status == filter.status)
     if filter.author_id is not None:
-        found.append(Post.author_id == filter.author_id)
+        conditions.append(Post.author_id == filter.author_id)
     if filter.category_id is not None:
-        found.append(Post.category_id == filter.category_id)
+        conditions.append(Post.category_id == filter.category_id)
     if filter.tag is not None:
-        tagged_so = select(PostTag.post_id).join(Tag, Tag.id == PostTag.tag_id).where(Tag.slug == filter.tag)
-        found.append(Post.id.in_(tagged_so))
+        tagged = select(PostTag.post_id).join(Tag, Tag.id == PostTag.tag_id).where(Tag.slug == filter.tag)
+        conditions.append(Post.id.in_(tagged))
     if filter.q is not None:
         pattern = type_coerce(filter.q, LikePattern)
-        found.append(Post.folded_title.like(pattern, escape="\\") | Post.folded_content.like(pattern, escape="\\"))
-    return found
+        conditions.append(Post.folded_title.like(pattern, escape="\\") | Post.folded_content.like(pattern, escape="\\"))
+    return conditions
 
 
 def deleted_condition(viewer: Viewer | None, deleted: bool) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
-"""What can be done with posts. Each operation owns its transaction and writes its events there.
+"""Operations on posts. Each runs in one transaction, which also records its events.
 
-What can be asked about them is in `resolvers/listings.py`, whose names this module offers too.
+The queries are in `resolvers/post_queries.py`; this module re-exports them.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ TagNames = Annotated[list[TagName], Field(max_length=20)]
 
 
 class CreatePost(Input):
-    """A post as its author first writes it."""
+    """A new post."""
 
     title: Title
     content: Content
@@ -63,7 +63,7 @@ class CreatePost(Input):
 
 
 class UpdatePost(Input):
-    """What to change of a post; what is left out stays as it is, and null clears what may be empty."""
+    """Changes to a post. Omitted fields keep their values; null clears optional fields."""
 
     title: Title = Field(default=None)
     content: Content = Field(default=None)
@@ -76,53 +76,53 @@ class UpdatePost(Input):
 
 @requires_login
 async def create(ctx: RequestContext, input: CreatePost) -> UUID:
-    """Write a post; a draft, unless its status says otherwise."""
+    """Create a post, by default as a draft."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         await check_category(session, input.category_id)
-        written = input.model_dump(include={"title", "content", "excerpt", "category_id"})
-        post = Post(**written, author_id=viewer.id)
-        facts = [EventType.POST_CREATED, *set_status(post, input.status or PostStatus.DRAFT)]
+        values = input.model_dump(include={"title", "content", "excerpt", "category_id"})
+        post = Post(**values, author_id=viewer.id)
+        event_types = [EventType.POST_CREATED, *set_status(post, input.status or PostStatus.DRAFT)]
         await insert_with_slug(session, post)
         if input.tags:
             await set_tags(session, post, input.tags)
         if input.upload_ids:
             await attach(session, viewer, post, input.upload_ids)
-        record_events(session, facts, viewer, post)
+        record_events(session, event_types, viewer, post)
     return post.id
 
 
 @requires_login
 async def update(ctx: RequestContext, id: UUID, input: UpdatePost, version: int | None = None) -> UUID:
-    """Change some of a post; given the version that was read, only if nobody has changed it since."""
+    """Change fields of a post. With `version`, only if the post still has that version."""
     return await save(ctx, id, {name: getattr(input, name) for name in input.model_fields_set}, version)
 
 
 @requires_login
 async def replace(ctx: RequestContext, id: UUID, input: CreatePost, version: int | None = None) -> UUID:
-    """Write a post anew: what is left out is reset."""
-    written = {name: getattr(input, name) for name in CreatePost.model_fields}
-    return await save(ctx, id, {**written, "status": input.status or PostStatus.DRAFT}, version)
+    """Replace a post. Omitted fields are reset to their defaults."""
+    values = {name: getattr(input, name) for name in CreatePost.model_fields}
+    return await save(ctx, id, {**values, "status": input.status or PostStatus.DRAFT}, version)
 
 
 @requires_login
 async def publish(ctx: RequestContext, id: UUID) -> UUID:
-    """Show a post to everyone."""
-    return await save(ctx, id, {"status": PostStatus.PUBLISHED}, to="publish")
+    """Publish a post, which makes it visible to everyone."""
+    return await save(ctx, id, {"status": PostStatus.PUBLISHED}, action="publish")
 
 
 @requires_login
 async def archive(ctx: RequestContext, id: UUID) -> UUID:
-    """Take a post from public sight; its author still sees it."""
-    return await save(ctx, id, {"status": PostStatus.ARCHIVED}, to="archive")
+    """Archive a post, which hides it from everyone but its author and admins."""
+    return await save(ctx, id, {"status": PostStatus.ARCHIVED}, action="archive")
 
 
 @requires_login
 async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> UUID:
-    """Put a post away, where only an admin can bring it back from."""
+    """Delete a post. An admin can restore it."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        post = await own_post(session, viewer, id, to="delete")
+        post = await own_post(session, viewer, id, action="delete")
         check_version(post, version)
         if post.deleted_at is None:
             was_public, post.deleted_at = post.is_public, utcnow()
@@ -132,7 +132,7 @@ async def delete(ctx: RequestContext, id: UUID, version: int | None = None) -> U
 
 @requires_login
 async def restore(ctx: RequestContext, id: UUID) -> UUID:
-    """Bring back a deleted post. Admins only."""
+    """Restore a deleted post. Admins only."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         post = await visible_post(session, viewer, id)
@@ -146,77 +146,75 @@ async def restore(ctx: RequestContext, id: UUID) -> UUID:
 
 @requires_login
 async def like(ctx: RequestContext, id: UUID) -> UUID:
-    """Like a post; liking twice is one like."""
+    """Like a post. Liking it again has no effect."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         is_public = await lock_visible(session, viewer, id)
         if await insert_ignore(session, Like(post_id=id, user_id=viewer.id)):
-            await count_likes(session, id, +1)
+            await adjust_like_count(session, id, +1)
             record_event(session, EventType.POST_LIKED, viewer, id, is_public=is_public)
     return id
 
 
 @requires_login
 async def unlike(ctx: RequestContext, id: UUID) -> UUID:
-    """Take back a like."""
+    """Remove the viewer's like from a post."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
         is_public = await lock_visible(session, viewer, id)
-        unliked = delete_rows(Like).where(Like.post_id == id, Like.user_id == viewer.id)
-        if (await session.execute(unliked)).rowcount:
-            await count_likes(session, id, -1)
+        deletion = delete_rows(Like).where(Like.post_id == id, Like.user_id == viewer.id)
+        if (await session.execute(deletion)).rowcount:
+            await adjust_like_count(session, id, -1)
             record_event(session, EventType.POST_UNLIKED, viewer, id, is_public=is_public)
     return id
 
 
 async def visible_post(session: AsyncSession, viewer: Viewer, id: UUID) -> Post:
-    """A post that the viewer may see, held until the transaction ends."""
-    wanted = select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
-    post = await session.scalar(wanted)
+    """Lock and return a post that the viewer may see, or raise `NotFound`."""
+    post = await session.scalar(select(Post).where(Post.id == id, Post.visible_to(viewer)).with_for_update())
     if post is None:
         raise NotFound.for_entity("Post")
     return post
 
 
 async def lock_visible(session: AsyncSession, viewer: Viewer, id: UUID) -> bool:
-    """Hold a post that the viewer may see until the transaction ends; says whether everyone sees it."""
-    wanted = select(IS_PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update()
-    is_public = await session.scalar(wanted)
+    """Lock a post that the viewer may see and return whether it is public, or raise `NotFound`."""
+    is_public = await session.scalar(select(IS_PUBLIC).where(Post.id == id, Post.visible_to(viewer)).with_for_update())
     if is_public is None:
         raise NotFound.for_entity("Post")
     return is_public
 
 
-async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, to: str) -> Post:
-    """A post that the viewer may change."""
+async def own_post(session: AsyncSession, viewer: Viewer, id: UUID, action: str) -> Post:
+    """Lock and return a post that the viewer may change, or raise `NotFound` or `Forbidden`."""
     post = await visible_post(session, viewer, id)
     if post.author_id != viewer.id and not viewer.is_admin:
-        raise Forbidden(f"Only the author may {to} a post")
+        raise Forbidden(f"Only the author may {action} a post")
     return post
 
 
 async def save(
-    ctx: RequestContext, id: UUID, values: dict[str, Any], version: int | None = None, to: str = "edit"
+    ctx: RequestContext, id: UUID, values: dict[str, Any], version: int | None = None, action: str = "edit"
 ) -> UUID:
-    """Give a post these values; what is the same already is no change, has no event and no new version."""
+    """Set values of a post. Record events and increment the version only if that changed something."""
     viewer = ctx.require_viewer()
     async with ctx.db.writing() as session:
-        post = await own_post(session, viewer, id, to)
+        post = await own_post(session, viewer, id, action)
         check_version(post, version)
         was_public = post.is_public
-        facts = [
+        event_types = [
             *await apply_changes(session, viewer, post, values),
             *set_status(post, values.get("status", post.status)),
         ]
-        if facts:
-            bump_version(session, facts, viewer, post, hides=was_public and not post.is_public)
+        if event_types:
+            bump_version(session, event_types, viewer, post, hides=was_public and not post.is_public)
     return id
 
 
 async def apply_changes(session: AsyncSession, viewer: Viewer, post: Post, values: dict[str, Any]) -> list[EventType]:
-    """Change what is written, but for the status."""
-    written = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
-    changed = {name: value for name, value in written.items() if getattr(post, name) != value}
+    """Set the values of a post, except its status. Return the events to record."""
+    columns = {name: value for name, value in values.items() if name not in ("tags", "status", "upload_ids")}
+    changed = {name: value for name, value in columns.items() if getattr(post, name) != value}
     await check_category(session, changed.get("category_id"))
     for name, value in changed.items():
         setattr(post, name, value)
@@ -226,14 +224,14 @@ async def apply_changes(session: AsyncSession, viewer: Viewer, post: Post, value
 
 
 def set_status(post: Post, status: PostStatus) -> list[EventType]:
-    """Move a post to a status."""
+    """Set the status of a post. Return the events to record."""
     if post.status is status:
         return []
     post.status = status
     if status is PostStatus.PUBLISHED:
         post.published_at = post.published_at or utcnow()
-    moved = {PostStatus.PUBLISHED: EventType.POST_PUBLISHED, PostStatus.ARCHIVED: EventType.POST_ARCHIVED}
-    return [moved.get(status, EventType.POST_UPDATED)]
+    event_types = {PostStatus.PUBLISHED: EventType.POST_PUBLISHED, PostStatus.ARCHIVED: EventType.POST_ARCHIVED}
+    return [event_types.get(status, EventType.POST_UPDATED)]
 
 
 def check_version(post: Post, version: int | None) -> None:
@@ -242,20 +240,20 @@ def check_version(post: Post, version: int | None) -> None:
 
 
 def bump_version(
-    session: AsyncSession, facts: list[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+    session: AsyncSession, event_types: list[EventType], viewer: Viewer, post: Post, *, hides: bool = False
 ) -> None:
-    """The post is another version now, for these reasons."""
+    """Increment the version of a post and record events."""
     post.version += 1
     post.updated_at = utcnow()
-    record_events(session, facts, viewer, post, hides=hides)
+    record_events(session, event_types, viewer, post, hides=hides)
 
 
 def record_events(
-    session: AsyncSession, facts: Iterable[EventType], viewer: Viewer, post: Post, *, hides: bool = False
+    session: AsyncSession, event_types: Iterable[EventType], viewer: Viewer, post: Post, *, hides: bool = False
 ) -> None:
-    for fact in dict.fromkeys(facts):
-        record_event(session, fact, viewer, post.id, is_public=post.is_public, hides=hides)
+    for type in dict.fromkeys(event_types):
+        record_event(session, type, viewer, post.id, is_public=post.is_public, hides=hides)
 
 
-async def count_likes(session: AsyncSession, id: UUID, by: int) -> None:
-    await session.execute(update_rows(Post).where(Post.id == id).values(like_count=Post.like_count + by))
+async def adjust_like_count(session: AsyncSession, id: UUID, delta: int) -> None:
+    await session.execute(update_rows(Post).where(Post.id == id).values(like_count=Post.like_count + delta))

@@ -1,4 +1,4 @@
-"""What can be followed: of each fact that comes, what it is to those who listen, if it is anything to them."""
+"""Subscriptions. Each function returns what an event of the log means to a subscriber, or None if nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from resolvers.events import EventType
 
 
 class PostEventType(Enum):
-    """What can happen to a post."""
+    """Type of a post event."""
 
     CREATED = EventType.POST_CREATED.value
     UPDATED = EventType.POST_UPDATED.value
@@ -29,7 +29,7 @@ POST_EVENT_TYPES = {type.value: type for type in PostEventType}
 
 
 class LogEvent(Protocol):
-    """A fact, as the log tells it."""
+    """An event of the log."""
 
     id: int
     type: str
@@ -40,7 +40,7 @@ class LogEvent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PostEvent:
-    """Something that happened to a post. The post is named here, and read as whoever listens may see it."""
+    """An event of a post. `post` is the post's id; the post is read as the subscriber may see it."""
 
     id: str
     type: PostEventType
@@ -52,7 +52,7 @@ class PostEvent:
 def post_events(
     event: LogEvent, post_id: UUID | None = None, types: list[PostEventType] | None = None
 ) -> PostEvent | None:
-    """What happens to posts, or to one of them. Give the last event's id as `since` to go on after it."""
+    """Events of all posts or of one post. To continue after an interruption, pass the last event's id as `since`."""
     type = POST_EVENT_TYPES.get(event.type)
     if type is None or event.post_id is None:
         return None
@@ -62,11 +62,11 @@ def post_events(
 
 
 def comment_added(event: LogEvent, post_id: UUID) -> UUID | None:
-    """What is said about a post from now on."""
+    """New comments on a post."""
     return event.entity_id if event.type == EventType.COMMENT_ADDED and event.post_id == post_id else None
 
 
 @requires_check(orders.check_own)
 def order_updated(event: LogEvent, id: UUID) -> UUID | None:
-    """What becomes of one of the viewer's own orders from now on."""
+    """Changes of one of the viewer's orders."""
     return event.entity_id if event.type == EventType.ORDER_UPDATED and event.entity_id == id else None

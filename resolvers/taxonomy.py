@@ -1,4 +1,4 @@
-"""Categories and tags: what posts are filed under."""
+"""Queries and operations on categories and tags."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,39 +13,39 @@ from resolvers.slugs import slugify
 
 
 def categories(viewer: Viewer | None) -> Select[Category]:
-    """Every category, by name."""
+    """All categories, sorted by name."""
     return select(Category).order_by(Category.name, Category.id)
 
 
 def tags(viewer: Viewer | None) -> Select[Tag]:
-    """Tags, by name."""
+    """Tags, sorted by name."""
     return select(Tag).order_by(Tag.name, Tag.id)
 
 
 async def check_category(session: AsyncSession, id: UUID | None) -> None:
-    """Refuses a category that is not there."""
+    """Raise `ValidationError` if there is no such category."""
     if id is not None and await session.get(Category, id) is None:
         raise ValidationError.for_fields(categoryId="There is no such category")
 
 
 async def set_tags(session: AsyncSession, post: Post, names: Sequence[str]) -> bool:
-    """Give a post these tags and no others, making those that are new; says whether that changed anything."""
-    wanted = await get_or_create_tags(session, names)
-    present = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
-    if gone := present - wanted:
-        await session.execute(delete(PostTag).where(PostTag.post_id == post.id, PostTag.tag_id.in_(gone)))
-    session.add_all(PostTag(post_id=post.id, tag_id=tag_id) for tag_id in wanted - present)
-    return wanted != present
+    """Replace the tags of a post, creating missing tags. Return whether that changed anything."""
+    new = await get_or_create_tags(session, names)
+    old = set(await session.scalars(select(PostTag.tag_id).where(PostTag.post_id == post.id)))
+    if removed := old - new:
+        await session.execute(delete(PostTag).where(PostTag.post_id == post.id, PostTag.tag_id.in_(removed)))
+    session.add_all(PostTag(post_id=post.id, tag_id=tag_id) for tag_id in new - old)
+    return new != old
 
 
 async def get_or_create_tags(session: AsyncSession, names: Sequence[str]) -> set[UUID]:
-    """The ids of the tags of these names. Two transactions that make the same tags do so in the same order."""
+    """Return the ids of the tags with these names. Rows are inserted in order of slug, to avoid deadlocks."""
     by_slug = {slugify(name): name for name in reversed(names)}
     if "" in by_slug:
-        raise ValidationError.for_fields(tags="Each tag must have a letter or a digit")
+        raise ValidationError.for_fields(tags="Each tag must contain a letter or a digit")
     if not by_slug:
         return set()
-    known = set(await session.scalars(select(Tag.slug).where(Tag.slug.in_(by_slug))))
-    if new := [Tag(name=by_slug[slug], slug=slug) for slug in sorted(by_slug) if slug not in known]:
+    existing = set(await session.scalars(select(Tag.slug).where(Tag.slug.in_(by_slug))))
+    if new := [Tag(name=by_slug[slug], slug=slug) for slug in sorted(by_slug) if slug not in existing]:
         await insert_ignore(session, *new)
     return set(await session.scalars(select(Tag.id).where(Tag.slug.in_(by_slug))))

@@ -1,23 +1,23 @@
-"""Trusted documents: those that an operator added, each under the id that clients ask for it by."""
+"""Trusted documents: GraphQL documents that an operator has registered under ids."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, exists, func, or_, select
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import Database, Document, DocumentId, DocumentUse, utcnow
 from models.database.upserts import insert_ignore
 from models.errors import Conflict, NotFound
 
-AT_ONCE = 100
-"""Rows that one statement writes."""
+BATCH_SIZE = 100
+"""Rows that one statement inserts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedDocument:
-    """A document and the id that it is to be asked for by."""
+    """A document and the id by which clients refer to it."""
 
     id: str
     sha256: str
@@ -27,71 +27,65 @@ class TrustedDocument:
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A trusted document as operators look at it."""
+    """A trusted document as listed for operators."""
 
     id: str
     operation: str | None
     added_at: datetime
     last_used_at: datetime | None
-    """By any client; None of one that nobody has asked for."""
+    """None if no client has used it."""
 
 
 async def get_trusted(db: Database, key: str) -> str | None:
-    """The text of a trusted document, by its id or else by the SHA-256 of its text."""
-    named = select(Document.body).join(DocumentId, DocumentId.sha256 == Document.sha256)
-    found = named.where(or_(DocumentId.id == key, Document.sha256 == key))
+    """Return the text of a trusted document by its id or else by its SHA-256; None if there is none."""
+    query = select(Document.body).join(DocumentId, DocumentId.sha256 == Document.sha256)
+    query = query.where(or_(DocumentId.id == key, Document.sha256 == key))
     async with db.reading() as session:
-        return await session.scalar(found.order_by(DocumentId.id != key).limit(1))
+        return await session.scalar(query.order_by(DocumentId.id != key).limit(1))
 
 
 async def add(db: Database, documents: Collection[TrustedDocument]) -> int:
-    """Trust documents, all of them or none; says how many were not trusted under their id before."""
+    """Register documents, all or none. Return the number of new ids."""
     async with db.writing() as session:
-        known = dict((await session.execute(select(DocumentId.id, DocumentId.sha256))).all())
-        if taken := [one.id for one in documents if known.get(one.id, one.sha256) != one.sha256]:
-            raise Conflict("\n".join(f"{id}: stands for another document already; remove it first" for id in taken))
-        new = [one for one in documents if one.id not in known]
-        for some in batches(new):
-            texts = [Document(sha256=one.sha256, body=one.body, operation=one.operation) for one in some]
+        existing = dict((await session.execute(select(DocumentId.id, DocumentId.sha256))).all())
+        if taken := [row.id for row in documents if existing.get(row.id, row.sha256) != row.sha256]:
+            raise Conflict("\n".join(f"{id}: another document has this id; remove it first" for id in taken))
+        new = [row for row in documents if row.id not in existing]
+        for start in range(0, len(new), BATCH_SIZE):
+            batch = new[start : start + BATCH_SIZE]
+            texts = [Document(sha256=row.sha256, body=row.body, operation=row.operation) for row in batch]
             await insert_ignore(session, *texts)
-            await insert_ignore(session, *(DocumentId(id=one.id, sha256=one.sha256) for one in some))
+            await insert_ignore(session, *(DocumentId(id=row.id, sha256=row.sha256) for row in batch))
     return len(new)
 
 
 async def remove(db: Database, ids: Collection[str]) -> None:
-    """Trust documents no longer, all of these or none. What the ledger says of them stays."""
+    """Remove ids, all or none. Documents that were used stay stored, untrusted, with their usage."""
     async with db.writing() as session:
-        known = set(await session.scalars(select(DocumentId.id).where(DocumentId.id.in_(ids))))
-        if unknown := [id for id in ids if id not in known]:
-            raise NotFound("\n".join(f"{id}: no document has this id" for id in unknown))
+        existing = set(await session.scalars(select(DocumentId.id).where(DocumentId.id.in_(ids))))
+        if missing := [id for id in ids if id not in existing]:
+            raise NotFound("\n".join(f"{id}: no document has this id" for id in missing))
         await session.execute(delete(DocumentId).where(DocumentId.id.in_(ids)))
         await delete_unused_texts(session)
 
 
 async def delete_unused_texts(session: AsyncSession) -> None:
-    """A text is kept as long as it is trusted, or stands in the ledger."""
+    """Delete documents that are neither trusted nor used."""
     trusted = exists().where(DocumentId.sha256 == Document.sha256)
     used = exists().where(DocumentUse.sha256 == Document.sha256)
     await session.execute(delete(Document).where(~trusted, ~used))
 
 
 async def list_documents(db: Database) -> list[DocumentInfo]:
-    """The trusted documents, by id."""
-    async with db.reading() as session:
-        return [DocumentInfo(*row) for row in await session.execute(documents_query())]
-
-
-async def unused(db: Database, since: timedelta) -> list[DocumentInfo]:
-    """Those that nobody asked for in so long, though they were there."""
-    begin = utcnow() - since
-    return [one for one in await list_documents(db) if max(one.added_at, one.last_used_at or one.added_at) < begin]
-
-
-def documents_query() -> Select:
+    """Return the trusted documents, sorted by id."""
     last = select(func.max(DocumentUse.last_used_at)).where(DocumentUse.sha256 == Document.sha256).scalar_subquery()
     columns = DocumentId.id, Document.operation, DocumentId.added_at, last
-    return select(*columns).join(Document, Document.sha256 == DocumentId.sha256).order_by(DocumentId.id)
+    query = select(*columns).join(Document, Document.sha256 == DocumentId.sha256).order_by(DocumentId.id)
+    async with db.reading() as session:
+        return [DocumentInfo(*row) for row in await session.execute(query)]
 
 
-def batches(rows: list[TrustedDocument]) -> Iterable[list[TrustedDocument]]:
-    return (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+async def list_unused(db: Database, since: timedelta) -> list[DocumentInfo]:
+    """Return the trusted documents that were neither added nor used in a period until now."""
+    start = utcnow() - since
+    return [info for info in await list_documents(db) if max(info.added_at, info.last_used_at or info.added_at) < start]

@@ -48,7 +48,7 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What the content of a file says about it; for an image, after its metadata are stripped."""
+    """Information from the content of a file; for an image, after its metadata are stripped."""
 
     file_type: FileType
     width: int | None
@@ -66,13 +66,13 @@ def uploads(viewer: Viewer | None) -> Select[Upload]:
 
 
 def attached_to(viewer: Viewer | None, post: type[Post]) -> Select[Upload]:
-    """The uploads of a post, in the order that its author gave."""
+    """The post's uploads, in the author's order."""
     rows = select(Upload).join(PostUpload, PostUpload.upload_id == Upload.id).where(PostUpload.post_id == post.id)
     return rows.order_by(PostUpload.position, Upload.id)
 
 
 def url(viewer: Viewer | None, upload: type[Upload]) -> ColumnElement[str]:
-    """The path at which the file is served to everyone who knows it."""
+    """The path of the file. Everyone who knows it can download the file."""
     return literal(URL_PREFIX).concat(upload.name)
 
 

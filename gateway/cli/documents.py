@@ -42,7 +42,7 @@ def list_documents() -> None:
 @app.command("unused")
 def list_unused(days: Annotated[int, typer.Option(min=0, help="Days without use.")] = 30) -> None:
     """List trusted documents that clients have stopped using."""
-    print_documents(with_database(read_settings(), lambda db: trusted_documents.unused(db, timedelta(days=days))))
+    print_documents(with_database(read_settings(), lambda db: trusted_documents.list_unused(db, timedelta(days=days))))
 
 
 @app.command()

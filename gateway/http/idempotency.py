@@ -16,7 +16,7 @@ from models import utcnow
 from models.errors import Conflict, Unavailable, ValidationError
 from resolvers import idempotency
 from resolvers.context import RequestContext
-from resolvers.idempotency import UNANSWERED, Claim, IdempotentDatabase
+from resolvers.idempotency import NO_STORED_RESPONSE, Claim, IdempotentDatabase
 
 HEADER = b"idempotency-key"
 REPLAYED = "Idempotency-Replayed"
@@ -119,7 +119,7 @@ async def wait_for_stored_response(request: Request, ctx: RequestContext, claim:
     """The first answer, once there is one. Where there will be none, what the first request changed."""
     while (known := await idempotency.find(ctx.db, claim)) and known.status is None:
         if utcnow() - known.created_at > PATIENCE:
-            raise Conflict(UNANSWERED, details={"changed": known.changed})
+            raise Conflict(NO_STORED_RESPONSE, details={"changed": known.changed})
         await asyncio.sleep(PAUSE)
     if known is None:
         raise Unavailable

@@ -1,4 +1,4 @@
-"""What Stripe's events say, as far as it matters here, in whichever version of its API they are written."""
+"""The parts of Stripe's events that this service uses, in any version of Stripe's API."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,32 +6,32 @@ from uuid import UUID
 
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from resolvers.inputs import NO_SUCH_ID, Storable, parse_id_or_nil
+from resolvers.inputs import NIL_UUID, Storable, parse_id_or_nil
 
 UNPAID = "unpaid"
 TERMINAL_STATUSES = "canceled", "incomplete_expired"
-"""How subscriptions end: no other status comes after these."""
+"""Statuses of a subscription that never change again."""
 
 
-def id_of(value: Any) -> Any:
-    """A reference is an id, or the thing itself where Stripe was asked to expand it."""
+def get_id(value: Any) -> Any:
+    """Return the id of a reference, which is an id or, if expanded, an object."""
     return value.get("id") if isinstance(value, dict) else value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255), Storable]
-Reference = Annotated[Name | None, BeforeValidator(id_of)]
+Reference = Annotated[Name | None, BeforeValidator(get_id)]
 Amount = Annotated[int, Field(ge=0, lt=2**31)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(lambda value: value or {})]
 
 
 class StripeObject(BaseModel):
-    """Something of Stripe's; what is not named here is of no concern."""
+    """An object of Stripe's API. Other fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Event(StripeObject):
-    """Something that happened at Stripe. Both kinds of its events have this much."""
+    """A webhook event, with the fields that snapshot and thin events have in common."""
 
     id: Name
     type: Name
@@ -40,19 +40,19 @@ class Event(StripeObject):
 
 
 class OrderObject(StripeObject):
-    """Something that our metadata stands on: the id of the order that it is for."""
+    """An object with the id of its order in the metadata."""
 
     metadata: Metadata = Field(default_factory=dict)
 
     @property
     def order_id(self) -> UUID:
-        given = parse_id_or_nil(self.metadata.get("orderId"))
-        return given if isinstance(given, UUID) else NO_SUCH_ID
+        id = parse_id_or_nil(self.metadata.get("orderId"))
+        return id if isinstance(id, UUID) else NIL_UUID
 
     @property
     def lock_keys(self) -> set[str | None]:
-        """What it is about: events about the same take turns."""
-        return {str(self.order_id)} if self.order_id != NO_SUCH_ID else set()
+        """Return the ids that the event is about. Events with a common id are processed one after another."""
+        return {str(self.order_id)} if self.order_id != NIL_UUID else set()
 
 
 class CheckoutSession(OrderObject):
@@ -66,7 +66,7 @@ class CheckoutSession(OrderObject):
 
     @property
     def is_paid(self) -> bool:
-        """Whether what is due now has been paid; of a free trial that is nothing."""
+        """True if the amount that is due now is paid; a free trial has none."""
         return self.payment_status not in (None, UNPAID)
 
     @property
@@ -83,7 +83,7 @@ class Charge(OrderObject):
 
     @property
     def is_refunded(self) -> bool:
-        """All of it, and not just a part."""
+        """True if the whole amount is refunded."""
         return self.refunded or 0 < self.amount <= self.amount_refunded
 
     @property
@@ -92,7 +92,7 @@ class Charge(OrderObject):
 
 
 class Period(StripeObject):
-    """When what was paid for ends; since 2025 a subscription's items say so, each for itself."""
+    """The end of a paid period. Since API version 2025-03-31 it is a field of the items."""
 
     end: datetime | None = Field(None, validation_alias=AliasChoices("current_period_end", AliasPath("period", "end")))
 
@@ -122,7 +122,7 @@ class Subscription(OrderObject):
 
 
 class Invoice(OrderObject):
-    """Since 2025 it says what it is for under `parent`; before, for itself."""
+    """A paid invoice. Since API version 2025-03-31 the subscription is under `parent`."""
 
     metadata: Metadata = Field(
         default_factory=dict,

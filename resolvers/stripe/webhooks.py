@@ -1,8 +1,7 @@
-"""The ledger of what Stripe tells: every event is kept, and takes effect exactly once.
+"""Stripe's webhook events: every event is stored, and takes effect exactly once.
 
-An event's row and its effect are one transaction. Only PROCESSED is final: an event that FAILED, or was IGNORED by a
-server that did not know its type or whom it concerns, is tried again when Stripe delivers it again, when an admin
-replays it, or when what it was waiting for becomes known.
+An event's row and its effect are written in one transaction. Only PROCESSED is final: a FAILED or IGNORED event is
+retried when Stripe delivers it again, when an admin replays it, or when an object that it refers to becomes known.
 """
 
 import logging
@@ -39,26 +38,26 @@ SUBJECT_PATHS = [
     json_path("subscription"),
     json_path("parent", "subscription_details", "subscription"),
 ]
-"""Where events say what they are about."""
+"""Places in an event with the ids of the objects that it is about."""
 RETRYABLE = WebhookStatus.FAILED, WebhookStatus.IGNORED
 
 logger = logging.getLogger("resolvers.webhooks")
 
 
 def webhook_events(viewer: Viewer | None, status: WebhookStatus | None = None) -> Select[WebhookEvent]:
-    """What Stripe has told, the latest first. Admins only."""
+    """Webhook events from Stripe, newest first. Admins only."""
     check_admin(viewer)
     return events_query(status)
 
 
 def events_query(status: WebhookStatus | None) -> Select[WebhookEvent]:
-    found = select(WebhookEvent).order_by(desc(WebhookEvent.created_at), desc(WebhookEvent.id))
-    return found if status is None else found.where(WebhookEvent.status == status)
+    query = select(WebhookEvent).order_by(desc(WebhookEvent.created_at), desc(WebhookEvent.id))
+    return query if status is None else query.where(WebhookEvent.status == status)
 
 
 @requires_login
 async def replay(ctx: RequestContext, id: EventId) -> str:
-    """Have an event that failed take its effect, once. One that has it already is left alone. Admins only."""
+    """Process a failed or ignored webhook event again. A processed event does not change. Admins only."""
     check_admin(ctx.viewer)
     await retry(ctx.db, id)
     return id
@@ -68,11 +67,11 @@ def check_admin(viewer: Viewer | None) -> None:
     if viewer is None:
         raise Unauthorized
     if not viewer.is_admin:
-        raise Forbidden("Webhook events are for admins")
+        raise Forbidden("Only an admin may access webhook events")
 
 
 async def receive(db: Database, payload: Any) -> WebhookStatus:
-    """Take in an event whose signature was verified; how it stands then. What can mend by itself is `Unavailable`."""
+    """Store and process a verified event. Return its status, or raise `Unavailable` if a retry may help."""
     event = validate(Event, payload if isinstance(payload, dict) else {})
     try:
         async with db.writing() as session:
@@ -88,13 +87,13 @@ async def receive(db: Database, payload: Any) -> WebhookStatus:
 
 
 async def retry(db: Database, id: str) -> WebhookEvent:
-    """Try an event that is kept once more; how it stands then."""
+    """Process a stored event again and return it."""
     await receive(db, (await get(db, id)).payload)
     return await get(db, id)
 
 
 async def get(db: Database, id: str) -> WebhookEvent:
-    """An event that is kept."""
+    """Return a stored event, or raise `NotFound`."""
     async with db.reading() as session:
         row = await session.get(WebhookEvent, id)
     if row is None:
@@ -102,31 +101,31 @@ async def get(db: Database, id: str) -> WebhookEvent:
     return row
 
 
-async def list_recent(db: Database, status: WebhookStatus | None, most: int) -> Sequence[WebhookEvent]:
-    """Events that are kept, the latest first."""
+async def list_recent(db: Database, status: WebhookStatus | None, limit: int) -> Sequence[WebhookEvent]:
+    """Return stored events, newest first."""
     async with db.reading() as session:
-        return (await session.scalars(events_query(status).limit(most))).all()
+        return (await session.scalars(events_query(status).limit(limit))).all()
 
 
 async def process(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookStatus:
-    """The event's effect, unless it has it; or why it cannot. How it stands then."""
+    """Apply the effect of an event, or store why it failed. Return the event's status."""
     try:
-        effect, said = parse_effect(event)
+        effect, data = parse_effect(event)
     except CannotApply as error:
         row = await lock_event(session, event, payload)
         mark_failed(row, error)
         return row.status
-    await lock_names(session, [name for name in (event.id, *(said.lock_keys if said else ())) if name])
+    await lock_names(session, [name for name in (event.id, *(data.lock_keys if data else ())) if name])
     row = await lock_event(session, event, payload)
     if row.status is not WebhookStatus.PROCESSED:
-        await apply(session, row, event, effect, said)
+        await apply(session, row, event, effect, data)
     return row.status
 
 
-async def apply(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, said: Any) -> None:
-    """Effects refuse before they change anything, so that a failure can be kept by the transaction that met it."""
+async def apply(session: AsyncSession, row: WebhookEvent, event: Event, effect: Effect | None, data: Any) -> None:
+    """Apply an effect, then retry the events that waited for it. Store a failure in the same transaction."""
     try:
-        known = await effect(session, event, said) if effect else None
+        known = await effect(session, event, data) if effect else None
     except CannotApply as error:
         return mark_failed(row, error)
     row.status = WebhookStatus.IGNORED if known is None else WebhookStatus.PROCESSED
@@ -137,45 +136,44 @@ async def apply(session: AsyncSession, row: WebhookEvent, event: Event, effect: 
 
 
 async def retry_waiting(session: AsyncSession, waiting: WebhookEvent) -> None:
-    """Have an event that came too early take its effect. Should it meet a fault, the one that it waited for stands."""
-    event, said = Event.model_validate(waiting.payload), len(session.info["events"])
+    """Apply an event that arrived too early. An unexpected failure does not affect the event that it waited for."""
+    event, recorded = Event.model_validate(waiting.payload), len(session.info["events"])
     try:
         async with session.begin_nested():
             await apply(session, waiting, event, *parse_effect(event))
     except Exception as error:
-        del session.info["events"][said:]
+        del session.info["events"][recorded:]
         logger.warning("Webhook event %s still fails", event.id, exc_info=error)
 
 
 def parse_effect(event: Event) -> tuple[Effect | None, OrderObject | None]:
-    """What an event does, and what it says; nothing, of types that are no concern of ours."""
+    """Return the effect and the object of an event, or `(None, None)` for other types. May raise `CannotApply`."""
     if event.type not in EFFECTS:
         return None, None
-    shape, effect = EFFECTS[event.type]
+    model, effect = EFFECTS[event.type]
     try:
-        return effect, shape.model_validate(event.data.get("object"))
+        return effect, model.model_validate(event.data.get("object"))
     except pydantic.ValidationError as error:
-        raise CannotApply(
-            f"It is not as Stripe writes it: {to_validation_error(error.errors(include_url=False))}"
-        ) from error
+        raise CannotApply(f"Invalid event: {to_validation_error(error.errors(include_url=False))}") from error
 
 
 async def find_waiting(session: AsyncSession, names: Sequence[str]) -> Sequence[WebhookEvent]:
-    """Events that came before what they are about; their turn is held by now.
+    """Lock and return the events that arrived before the objects with these ids were known.
 
-    A refund that is of no order may be a subscriber's, of whom it knows the customer alone.
+    A refund without an order may belong to a subscription; it refers to the customer only.
     """
     if not names:
         return ()
-    early = WebhookEvent.status.in_(RETRYABLE), WebhookEvent.type.in_(EFFECTS)
-    lost = WebhookEvent.type == REFUND, WebhookEvent.status == WebhookStatus.FAILED
-    about = or_(*(where.in_(names) for where in SUBJECT_PATHS), and_(*lost, json_path("customer").in_(names)))
-    found = select(WebhookEvent).where(*early, about).order_by(WebhookEvent.created_at, WebhookEvent.id)
-    return (await session.scalars(found.with_for_update())).all()
+    is_waiting = WebhookEvent.status.in_(RETRYABLE), WebhookEvent.type.in_(EFFECTS)
+    is_failed_refund = WebhookEvent.type == REFUND, WebhookEvent.status == WebhookStatus.FAILED
+    has_customer = and_(*is_failed_refund, json_path("customer").in_(names))
+    has_subject = or_(*(path.in_(names) for path in SUBJECT_PATHS), has_customer)
+    query = select(WebhookEvent).where(*is_waiting, has_subject).order_by(WebhookEvent.created_at, WebhookEvent.id)
+    return (await session.scalars(query.with_for_update())).all()
 
 
 async def lock_event(session: AsyncSession, event: Event, payload: dict[str, Any]) -> WebhookEvent:
-    """The event's row, old or new, held until the transaction ends."""
+    """Lock and return the event's row, inserting it if it is new."""
     await insert_ignore(session, WebhookEvent(id=event.id, type=event.type, payload=payload))
     return (await session.scalars(select(WebhookEvent).where(WebhookEvent.id == event.id).with_for_update())).one()
 
@@ -186,17 +184,17 @@ def mark_failed(row: WebhookEvent, error: Exception) -> None:
 
 
 async def record_crash(db: Database, event: Event, payload: dict[str, Any], error: Exception) -> WebhookStatus:
-    """Keep an event that met a fault of ours, whose transaction was undone, for who mends that."""
-    logger.error("Webhook event %s (%s) met a fault", event.id, event.type, exc_info=error)
+    """Store an event as FAILED after an unexpected error, which rolled back its transaction."""
+    logger.error("Webhook event %s (%s) failed unexpectedly", event.id, event.type, exc_info=error)
     async with db.writing() as session:
         row = await lock_event(session, event, payload)
         if row.status is not WebhookStatus.PROCESSED:
-            mark_failed(row, CannotApply(f"A fault of this server: {type(error).__name__}; its log says more"))
+            mark_failed(row, CannotApply(f"Internal error: {type(error).__name__}; the cause is in the server's log"))
         return row.status
 
 
 def strip_nul(value: Any) -> Any:
-    """JSON without U+0000, over which Postgres would stumble when it looks into it."""
+    """Return a JSON value without U+0000, which Postgres cannot store."""
     match value:
         case str():
             return value.replace("\0", "")

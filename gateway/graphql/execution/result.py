@@ -16,7 +16,7 @@ from gateway.graphql.documents.selection import Field
 from gateway.graphql.errors import field_error
 from gateway.graphql.planning.plan import Plan, RootField, not_found_error
 from models.errors import ValidationError
-from resolvers.inputs import NO_SUCH_ID
+from resolvers.inputs import NIL_UUID
 
 NULL = "null"
 MAX_RESPONSE_CHARACTERS = 64 * 2**20
@@ -76,7 +76,7 @@ def from_row(plan: Plan, row: Sequence[str | None], errors: Sequence[GraphQLErro
 
 def placeholder_result(*, is_entity: bool) -> Any:
     """Return a stand-in for what an operation will return: an id, or a payload that names some."""
-    return NO_SUCH_ID if is_entity else defaultdict(lambda: NO_SUCH_ID)
+    return NIL_UUID if is_entity else defaultdict(lambda: NO_SUCH_ID)
 
 
 def to_mapping(returned: Any) -> Any:

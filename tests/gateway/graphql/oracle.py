@@ -120,7 +120,7 @@ class Oracle:
 
     def webhookEvents(self, status: str | None = None, first: Any = 20, after: Any = None) -> Any:
         if self.asking is None or not self.asking.is_admin:
-            raise GraphQLError("Webhook events are for admins")
+            raise GraphQLError("Only an admin may access webhook events")
         rows = [row for row in ROWS[WebhookEvent] if status is None or row.status.name == status]
         return connection(sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True), first, after)
 

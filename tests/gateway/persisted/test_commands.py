@@ -110,7 +110,7 @@ async def test_a_file_that_is_no_manifest_is_refused_in_a_sentence(add, manifest
 async def test_an_id_stands_for_one_document(add):
     await add({"one": VIEWER})
     refused = await add({"one": TAGS})
-    assert (refused.exit_code, refused.stderr) == (1, "one: stands for another document already; remove it first\n")
+    assert (refused.exit_code, refused.stderr) == (1, "one: another document has this id; remove it first\n")
     twice = [{"id": "two", "body": VIEWER}, {"id": "two", "body": TAGS}]
     assert "two: is used for two documents" in (await add({**APOLLO, "operations": twice})).stderr
 
@@ -166,8 +166,8 @@ async def test_what_is_not_valid_or_only_explores_is_not_noted(database_url):
 
 
 async def test_what_clients_invent_is_bounded(database_url, monkeypatch):
-    monkeypatch.setattr(document_usage, "MOST_LINES", 2)
-    monkeypatch.setattr(document_usage, "MOST_TEXTS", 1)
+    monkeypatch.setattr(document_usage, "MAX_USAGE_ROWS", 2)
+    monkeypatch.setattr(document_usage, "MAX_UNTRUSTED_DOCUMENTS", 1)
     await used(database_url, VIEWER, *[("web", str(version)) for version in range(5)])
     await used(database_url, VIEWER, ("web", "1"), ("web", "9"))
     await used(database_url, TAGS, ("web", "1"))

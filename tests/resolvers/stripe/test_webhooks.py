@@ -312,4 +312,4 @@ async def test_a_fault_of_ours_is_kept_and_nothing_of_its_effect(server, graphql
     assert await status(graphql, author, second) == "PENDING"
     assert await facts(server.db) == ["order.updated"]
     failed = (await graphql.one(LEDGER, admin))["nodes"][0]
-    assert (failed["status"], failed["error"].split(":")[0]) == ("FAILED", "A fault of this server")
+    assert (failed["status"], failed["error"].split(":")[0]) == ("FAILED", "Internal error")
