@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from models import Order, OrderStatus, utcnow
-from resolvers.orders import AT_ONCE, expire
+from resolvers.orders import EXPIRE_BATCH_SIZE, expire
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL
 from tests.support.payments import completed, event
@@ -79,7 +79,7 @@ async def test_an_order_without_a_page_ends_after_a_day(server: Server, graphql:
 
 
 async def test_servers_that_sweep_at_once_end_an_order_once(server: Server, author):
-    stale = [Order(user_id=UUID(author.id), price_id="price_once") for _ in range(AT_ONCE + 20)]
+    stale = [Order(user_id=UUID(author.id), price_id="price_once") for _ in range(EXPIRE_BATCH_SIZE + 20)]
     for order in stale:
         order.created_at = utcnow() - timedelta(days=2)
     async with server.db.writing() as session:
