@@ -76,7 +76,7 @@ def from_row(plan: Plan, row: Sequence[str | None], errors: Sequence[GraphQLErro
 
 def placeholder_result(*, is_entity: bool) -> Any:
     """Return a stand-in for what an operation will return: an id, or a payload that names some."""
-    return NIL_UUID if is_entity else defaultdict(lambda: NO_SUCH_ID)
+    return NIL_UUID if is_entity else defaultdict(lambda: NIL_UUID)
 
 
 def to_mapping(returned: Any) -> Any:
