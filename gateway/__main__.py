@@ -1,4 +1,4 @@
-"""`python -m gateway`, the same as `gateway`."""
+"""`python -m gateway` is the same as `gateway`."""
 
 from gateway.cli import app
 

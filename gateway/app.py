@@ -1,4 +1,4 @@
-"""The application: its routes, and what surrounds them."""
+"""The application factory: routes, middleware, lifespan."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
@@ -16,7 +16,7 @@ from gateway.http.content_negotiation import GRAPHQL_PATH
 from gateway.http.routing import DovetailApp
 from gateway.limits.open_streams import OpenStreams
 from gateway.middleware.body_limit import BodyLimitMiddleware
-from gateway.middleware.concurrency import STATE, ConcurrencyLimit, InFlight
+from gateway.middleware.concurrency import LIFESPAN_KEY, ConcurrencyLimit, InFlight
 from gateway.middleware.request_state import RequestStateMiddleware
 from gateway.observability import instrument
 from gateway.observability.collector import GatewayCollector
@@ -53,26 +53,26 @@ CORS_EXPOSE_HEADERS = (
     "X-RateLimit-Reset",
     "X-Request-ID",
 )
-"""Headers that pages of other origins may read."""
-
+"""Response headers that scripts of other origins may read."""
 
 RunningContext = Callable[[OpenStreams], AbstractContextManager[Any]]
-"""What surrounds a running application, given its open streams."""
+"""A context manager around a running application, given its open streams."""
 
 
 def create_app(settings: Settings | None = None, *, while_running: RunningContext = nullcontext) -> FastAPI:
     """Create an application from these settings, or from the environment. Raises `InvalidSettings`.
 
-    `while_running`: a context manager that is entered when startup is complete; the server handles its signals there.
+    `while_running`: entered when startup is complete; the server handles its signals there.
     """
     settings, recorder = settings or Settings(), MetricsRecorder()
-    work, provider = InFlight(settings.max_in_flight), get_tracer_provider(settings.app_version)
+    in_flight, provider = InFlight(settings.max_in_flight), get_tracer_provider(settings.app_version)
     app = DovetailApp(
         title="Dovetail",
         description="The REST half; what front ends read, write and follow is at `/graphql`.",
         version=settings.app_version,
-        lifespan=lifespan(settings, work, recorder, provider, while_running),
-        around=middleware(settings, work, recorder, is_traced=provider is not None),
+        lifespan=lifespan(settings, in_flight, recorder, provider, while_running),
+        outer_middleware=middleware(settings, in_flight, recorder, is_traced=provider is not None),
+        is_traced=provider is not None,
         telemetry=telemetry_options(provider),
         routes=routes(settings),
         openapi_url=None,
@@ -88,35 +88,39 @@ def create_app(settings: Settings | None = None, *, while_running: RunningContex
 
 def lifespan(
     settings: Settings,
-    work: InFlight,
+    in_flight: InFlight,
     recorder: MetricsRecorder,
     provider: TracerProvider | None,
     while_running: RunningContext,
 ) -> Lifespan[FastAPI]:
+    """Return the lifespan: open all parts, instrument them, and close them at shutdown."""
+
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[dict[str, InFlight]]:
         configure_logging(as_json=settings.in_production, extra_fields=trace_ids if provider else dict)
         async with (
             flush_spans(provider),
-            open_app(settings, work, recorder) as gateway,
-            serve_metrics(GatewayCollector(gateway)),
+            open_app(settings, in_flight, recorder) as state,
+            serve_metrics(GatewayCollector(state)),
         ):
-            app.state.gateway = gateway
-            app.state.request_cache = RequestCache(gateway.engine.response_cache)
-            gateway.engine.prepare(STATIC_QUERIES)
-            instrument.measure(gateway)
+            app.state.gateway = state
+            app.state.request_cache = RequestCache(state.engine.response_cache)
+            state.engine.prepare(STATIC_QUERIES)
+            instrument.measure(state)
             if provider:
-                instrument.trace(gateway, provider)
+                instrument.trace(state, provider)
             tune_gc()
-            with while_running(gateway.streams):
-                yield {STATE: work}
+            with while_running(state.streams):
+                yield {LIFESPAN_KEY: in_flight}
 
     return running
 
 
-def middleware(settings: Settings, work: InFlight, recorder: MetricsRecorder, *, is_traced: bool) -> list[Middleware]:
-    """From the outermost in."""
-    cross_origin = Middleware(
+def middleware(
+    settings: Settings, in_flight: InFlight, recorder: MetricsRecorder, *, is_traced: bool
+) -> list[Middleware]:
+    """Return the middleware, outermost first."""
+    cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
@@ -124,19 +128,18 @@ def middleware(settings: Settings, work: InFlight, recorder: MetricsRecorder, *,
         allow_credentials=True,
         expose_headers=CORS_EXPOSE_HEADERS,
     )
+    streaming_limits = {uploads.PATH: max_body_bytes(settings.upload_max_bytes)}
     return [
         Middleware(RequestStateMiddleware, recorder, settings.trusted_proxies if settings.in_production else None),
         *([Middleware(TraceMiddleware)] if is_traced else []),
-        *([cross_origin] if settings.cors_origins else []),
-        Middleware(ConcurrencyLimit, work),
-        Middleware(
-            BodyLimitMiddleware, settings.max_body_bytes, {uploads.PATH: max_body_bytes(settings.upload_max_bytes)}
-        ),
+        *([cors] if settings.cors_origins else []),
+        Middleware(ConcurrencyLimit, in_flight),
+        Middleware(BodyLimitMiddleware, settings.max_body_bytes, streaming_limits),
     ]
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
-    """Taken from their routers one by one: FastAPI looks twice for a route within a router that it includes."""
+    """Return all routes in one list: `include_router` makes FastAPI match each of its routes twice."""
     return [
         Route(GRAPHQL_PATH, GraphQLEndpoint(), methods=METHODS, include_in_schema=False),
         WebSocketRoute(GRAPHQL_PATH, GraphQLWebSocketEndpoint()),

@@ -1,4 +1,4 @@
-"""What clients and proxies may do with an answer that they have: use it again, or ask whether it still holds."""
+"""Caching by clients and proxies: `Cache-Control`, and `ETag` with `If-None-Match` (RFC 9110, 9111)."""
 
 import re
 from dataclasses import dataclass
@@ -10,51 +10,50 @@ from gateway.http.responses import RawResponse, encode_headers
 
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie", b"x-api-key"})
 VARY = "Authorization, Cookie, X-API-Key"
-"""What is seen depends on who asks."""
 
-REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": VARY}
-"""Only who asked may keep it, and must ask whether it still holds."""
-NOT_SHARED = encode_headers([(b"cache-control", REVALIDATED["Cache-Control"].encode())])
+PRIVATE_HEADERS = {"Cache-Control": "private, no-cache", "Vary": VARY}
+"""Only the client may store the response, and must revalidate it each time."""
+PRIVATE_CACHE_CONTROL = encode_headers([(b"cache-control", PRIVATE_HEADERS["Cache-Control"].encode())])
 
-VALIDATOR = re.compile(r'"([^"]*)"|(\*)')
-"""Weak or not: proxies weaken what they compress, and what it names is as good as before."""
+ETAG = re.compile(r'"([^"]*)"|(\*)')
+"""The prefix `W/` is ignored: proxies add it when they compress a response, and `If-None-Match` compares weakly."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheControl:
-    """How long a response may be reused, and by whom."""
+    """The lifetime of a response in caches, and whether shared caches may store it."""
 
     max_age: int = 0
     """Seconds; 0 means that it must be revalidated each time."""
     is_private: bool = True
-    """Whether it depends on the viewer."""
+    """True if it depends on the viewer."""
 
 
 NO_CACHE = CacheControl()
 
 
-def cache_control(reuse: CacheControl, visit: RequestState) -> bytes:
-    """Shared only where nobody said who they are, and it would have made no difference."""
-    if not reuse.max_age:
-        return NOT_SHARED
-    is_shared = not reuse.is_private and CREDENTIAL_HEADERS.isdisjoint(visit.headers)
-    return b"cache-control: %b, max-age=%d\r\n" % (b"public" if is_shared else b"private", reuse.max_age)
+def cache_control(control: CacheControl, state: RequestState) -> bytes:
+    """Return the header. Shared caches may store the response only if the request has no credentials."""
+    if not control.max_age:
+        return PRIVATE_CACHE_CONTROL
+    is_shared = not control.is_private and CREDENTIAL_HEADERS.isdisjoint(state.headers)
+    return b"cache-control: %b, max-age=%d\r\n" % (b"public" if is_shared else b"private", control.max_age)
 
 
 def parse_etags(text: str) -> list[str]:
-    """What a list of entity tags names; `*` names whatever there is."""
-    return [tag or star for tag, star in VALIDATOR.findall(text)]
+    """Return the entity tags in a list without quotation marks; `*` stands for any."""
+    return [tag or star for tag, star in ETAG.findall(text)]
 
 
 def etag_matches(if_none_match: str, etag: str) -> bool:
-    named = parse_etags(if_none_match)
-    return "*" in named or etag.strip('"') in named
+    tags = parse_etags(if_none_match)
+    return "*" in tags or etag.strip('"') in tags
 
 
-def conditional_response(body: bytes, etag: str, visit: RequestState, head: bytes, media_type: bytes) -> Response:
-    """An answer with its tag; 304 to who has it already."""
-    tagged = b"%betag: %b\r\n" % (head, etag.encode())
-    known = visit.header(b"if-none-match")
-    if known is not None and (known == etag or etag_matches(known, etag)):
-        return RawResponse(304, tagged)
-    return RawResponse(200, tagged, body, media_type)
+def conditional_response(body: bytes, etag: str, state: RequestState, head: bytes, media_type: bytes) -> Response:
+    """Return a response with its `ETag`, or a 304 if the client has it already."""
+    head = b"%betag: %b\r\n" % (head, etag.encode())
+    if_none_match = state.header(b"if-none-match")
+    if if_none_match is not None and (if_none_match == etag or etag_matches(if_none_match, etag)):
+        return RawResponse(304, head)
+    return RawResponse(200, head, body, media_type)

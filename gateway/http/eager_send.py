@@ -1,4 +1,4 @@
-"""Running a coroutine by hand, up to its first wait: most sends to a socket have none, and so need no task."""
+"""Sends to a socket without a task: most sends do not wait, so the coroutine runs to its end at once."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
@@ -6,37 +6,38 @@ from functools import partial
 from types import coroutine
 from typing import Any
 
-SEND_TIMEOUT = 10.0
-"""Seconds that a client may take over what it was sent, before it is disconnected, and resumes from its cursor."""
+SEND_TIMEOUT_SECONDS = 10.0
+"""Time that a client has to receive a message before it is disconnected; it can resume from its cursor."""
 
 
-def send_eagerly(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
-    """Do what can be done at once; what is left of it, to be awaited, or None if nothing is."""
+def send_eagerly(send: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Run a coroutine to its first wait. Return the rest as an awaitable, or None if it has ended."""
     try:
-        waits_for = work.send(None)
+        waits_for = send.send(None)
     except StopIteration:
         return None
-    return resume(work, waits_for)
+    return resume(send, waits_for)
 
 
 @coroutine
-def resume(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+def resume(send: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Continue a coroutine that yielded `waits_for`."""
     while True:
         try:
-            answer = yield waits_for
+            value = yield waits_for
         except BaseException as error:
-            step = partial(work.throw, error)
+            step = partial(send.throw, error)
         else:
-            step = partial(work.send, answer)
+            step = partial(send.send, value)
         try:
             waits_for = step()
         except StopIteration:
             return
 
 
-async def send_with_timeout(sending: Coroutine[Any, Any, None]) -> None:
-    """Wait until there is room for it, as there mostly is at once. Raises TimeoutError for who makes none in time."""
-    remaining = send_eagerly(sending)
+async def send_with_timeout(send: Coroutine[Any, Any, None]) -> None:
+    """Send, and wait until the socket has room. Raises `TimeoutError` after `SEND_TIMEOUT_SECONDS`."""
+    remaining = send_eagerly(send)
     if remaining is not None:
-        async with asyncio.timeout(SEND_TIMEOUT):
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await remaining

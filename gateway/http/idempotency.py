@@ -1,4 +1,7 @@
-"""`Idempotency-Key`: a write that is sent again, as its answer did not arrive, is answered again and not done again."""
+"""`Idempotency-Key`: a repeated write has no second effect, and gets the response to the first request.
+
+The header is that of draft-ietf-httpapi-idempotency-key-header.
+"""
 
 import asyncio
 import hashlib
@@ -18,26 +21,26 @@ from resolvers import idempotency
 from resolvers.context import RequestContext
 from resolvers.idempotency import NO_STORED_RESPONSE, Claim, IdempotentDatabase
 
-HEADER = b"idempotency-key"
-REPLAYED = "Idempotency-Replayed"
 NAME = "Idempotency-Key"
+HEADER = NAME.lower().encode()
+REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"(?: *;[ -~]*)?|([!#-~]{1,255})')
-"""The draft's string of RFC 8941, whose parameters say nothing; or one word as it is, as Stripe's clients send it."""
-ESCAPED = re.compile(r"\\(.)")
-WORDS = "must be 1 to 255 visible characters of ASCII, or a string of them and spaces between quotation marks"
+"""A string of RFC 8941, as the draft says, with ignored parameters; or a bare word, as Stripe's clients send it."""
+ESCAPED_CHARACTER = re.compile(r"\\(.)")
+INVALID_KEY = "must be 1 to 255 visible ASCII characters, or a quoted string of them and spaces"
 
-PATIENCE = timedelta(seconds=3)
-"""How long after a request took effect its answer is waited for."""
-PAUSE = 0.05
-MOST_KEPT = 64 * 1024
-"""Bytes of an answer that are kept; whoever sends a write again whose answer has more is told what it changed."""
+RESPONSE_TIMEOUT = timedelta(seconds=3)
+"""Time after the effect of the first request for which its response is awaited."""
+POLL_INTERVAL_SECONDS = 0.05
+MAX_STORED_BYTES = 64 * 1024
+"""Size of a response that is stored. A repeated request whose response is larger gets a 409 with the changed ids."""
 
-Answer = TypeVar("Answer")
+ResponseT = TypeVar("ResponseT")
 logger = logging.getLogger("gateway")
 
 
 class StoredResponse(NamedTuple):
-    """What is kept of an answer."""
+    """A response as it is stored."""
 
     status: int
     headers: dict[str, str]
@@ -45,91 +48,90 @@ class StoredResponse(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseCodec(Generic[Answer]):
-    """How a protocol keeps its answers, and gives them again."""
+class ResponseCodec(Generic[ResponseT]):
+    """Converts a protocol's responses to stored ones, and back."""
 
-    encode: Callable[[Answer], StoredResponse | None]
-    """None of one that says to try again: whoever does must not be told the same for a day."""
-    decode: Callable[[StoredResponse], Answer]
+    encode: Callable[[ResponseT], StoredResponse | None]
+    """Returns None for a temporary error, which must not be replayed for a day."""
+    decode: Callable[[StoredResponse], ResponseT]
 
 
 async def run_idempotent(
     request: Request,
     ctx: RequestContext,
-    asked: bytes,
-    answer: Callable[[], Awaitable[Answer]],
-    form: ResponseCodec[Answer],
-) -> Answer:
-    """Answer a write; if its sender named it and it was answered before, in the same words as then."""
-    claim = parse_claim(request, ctx, asked)
+    body: bytes,
+    execute: Callable[[], Awaitable[ResponseT]],
+    codec: ResponseCodec[ResponseT],
+) -> ResponseT:
+    """Execute a write, or return the stored response if a request with its key was executed before.
+
+    `body`: a canonical form of the request's body, for the fingerprint. Raises `IdempotencyMismatch` if the key belongs
+    to a different request, `Conflict` if the response to the first one is missing.
+    """
+    claim = parse_claim(request, ctx, body)
     if claim is None:
-        return await answer()
+        return await execute()
     db = ctx.db
     if await idempotency.find(db, claim):
-        return form.decode(await wait_for_stored_response(request, ctx, claim))
+        return codec.decode(await wait_for_stored_response(request, ctx, claim))
     ctx.db = IdempotentDatabase(db, claim)
     try:
-        given = await answer()
+        response = await execute()
     except Conflict:
         if not claim.is_conflict:
             raise
     finally:
         ctx.db = db
     if claim.is_conflict:
-        return form.decode(await wait_for_stored_response(request, ctx, claim))
-    if claim.is_claimed and (kept := form.encode(given)) and len(kept.body) <= MOST_KEPT:
-        await store_response(ctx, claim, kept)
-    return given
+        return codec.decode(await wait_for_stored_response(request, ctx, claim))
+    if claim.is_claimed and (stored := codec.encode(response)) and len(stored.body) <= MAX_STORED_BYTES:
+        try:
+            await idempotency.store(db, claim, *stored)
+        except Unavailable:
+            logger.warning("The response to request %s was not stored: the database is unavailable", ctx.request_id)
+    return response
 
 
-def parse_claim(request: Request, ctx: RequestContext, asked: bytes) -> Claim | None:
-    """A named request of a viewer's; a stranger has nobody whose name it could be.
+def parse_claim(request: Request, ctx: RequestContext, body: bytes) -> Claim | None:
+    """Return the claim of a viewer's request with a key, or None.
 
-    Who may only read writes nothing, and is told nothing of what the same account wrote by other means.
+    A key belongs to a viewer. A caller with read access writes nothing, and may not see the response to a write.
     """
-    given = [value for name, value in request.scope["headers"] if name == HEADER]
-    if not given or ctx.viewer is None or ctx.reads_only:
+    headers = [value for name, value in request.scope["headers"] if name == HEADER]
+    if not headers or ctx.viewer is None or ctx.reads_only:
         return None
-    if len(given) > 1:
+    if len(headers) > 1:
         raise ValidationError.for_fields(**{NAME: "must be given once"})
-    return Claim(ctx.viewer.id, parse_key(given[0].decode("latin-1")), fingerprint(request, asked))
+    return Claim(ctx.viewer.id, parse_key(headers[0].decode("latin-1")), fingerprint(request, body))
 
 
 def parse_key(text: str) -> str:
-    """The name in a header's value."""
-    found = KEY.fullmatch(text.strip(" \t"))
-    if found is None:
-        raise ValidationError.for_fields(**{NAME: WORDS})
-    return ESCAPED.sub(r"\1", found[1]) if found[1] else found[2]
+    """Return the key in a header's value, or raise `ValidationError`."""
+    match = KEY.fullmatch(text.strip(" \t"))
+    if match is None:
+        raise ValidationError.for_fields(**{NAME: INVALID_KEY})
+    return ESCAPED_CHARACTER.sub(r"\1", match[1]) if match[1] else match[2]
 
 
-def reject_idempotency_key(visit: RequestState) -> None:
-    """Refuse a name where it would not keep anything from being done twice."""
-    if HEADER in visit.headers:
-        raise ValidationError.for_fields(**{NAME: "is not known here: what is sent twice is done twice"})
+def reject_idempotency_key(state: RequestState) -> None:
+    """Reject a key at an endpoint where it would have no effect."""
+    if HEADER in state.headers:
+        raise ValidationError.for_fields(**{NAME: "is not supported by this endpoint"})
 
 
-def fingerprint(request: Request, asked: bytes) -> str:
-    """What is asked: its method, its address, what it is sent under condition of, and what its body says."""
-    said = request.method, request.url.path, request.url.query, request.headers.get("if-match", "")
-    return hashlib.sha256("\n".join(said).encode() + b"\n" + asked).hexdigest()
+def fingerprint(request: Request, body: bytes) -> str:
+    """Return a hash of the method, the URL, `If-Match` and the body."""
+    head = request.method, request.url.path, request.url.query, request.headers.get("if-match", "")
+    return hashlib.sha256("\n".join(head).encode() + b"\n" + body).hexdigest()
 
 
 async def wait_for_stored_response(request: Request, ctx: RequestContext, claim: Claim) -> StoredResponse:
-    """The first answer, once there is one. Where there will be none, what the first request changed."""
-    while (known := await idempotency.find(ctx.db, claim)) and known.status is None:
-        if utcnow() - known.created_at > PATIENCE:
-            raise Conflict(NO_STORED_RESPONSE, details={"changed": known.changed})
-        await asyncio.sleep(PAUSE)
-    if known is None:
+    """Return the first response once it is stored. Raises `Conflict` with the changed ids after a timeout."""
+    while (stored := await idempotency.find(ctx.db, claim)) and stored.status is None:
+        if utcnow() - stored.created_at > RESPONSE_TIMEOUT:
+            raise Conflict(NO_STORED_RESPONSE, details={"changed": stored.changed})
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+    if stored is None:
         raise Unavailable
     get_request_state(request.scope).add_header(REPLAYED, "true")
-    return StoredResponse(known.status, known.headers, known.body)
-
-
-async def store_response(ctx: RequestContext, claim: Claim, answer: StoredResponse) -> None:
-    """Keep an answer; one that cannot be kept was given nonetheless."""
-    try:
-        await idempotency.store(ctx.db, claim, *answer)
-    except Unavailable:
-        logger.warning("The answer to request %s was not kept: the database is away", ctx.request_id)
+    return StoredResponse(stored.status, stored.headers, stored.body)

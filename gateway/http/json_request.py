@@ -1,4 +1,4 @@
-"""A request whose body is JSON, read at once and strictly."""
+"""A request with a JSON body, parsed fast and strictly."""
 
 from typing import Any
 
@@ -7,20 +7,22 @@ from starlette.requests import ClientDisconnect, Request
 
 
 class JsonRequest(Request):
-    """What Starlette's has and more strictly: UTF-8, no NaN, no lone surrogates, no nesting without end."""
+    """A request whose `json` is stricter than Starlette's: UTF-8, no NaN, no lone surrogates, bounded nesting."""
+
+    content: bytes | None = None
 
     async def body(self) -> bytes:
-        """Starlette's goes through a generator, which takes three times as long."""
-        if not hasattr(self, "_body"):
-            chunks, goes_on = [], True
-            while goes_on:
-                message = await self._receive()
+        """Return the whole body. Starlette's method uses a generator, which takes three times as long."""
+        if self.content is None:
+            chunks, more_body = [], True
+            while more_body:
+                message = await self.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 chunks.append(message.get("body", b""))
-                goes_on = message.get("more_body", False)
-            self._body = b"".join(chunks)
-        return self._body
+                more_body = message.get("more_body", False)
+            self.content = b"".join(chunks)
+        return self.content
 
     async def json(self) -> Any:
         return orjson.loads(await self.body())

@@ -1,4 +1,4 @@
-"""The way in: our own layers around everything, and a short way past FastAPI's for what is asked most."""
+"""Routing: our middleware around everything, and direct routing for endpoints that do not need FastAPI."""
 
 import re
 from collections.abc import Sequence
@@ -11,53 +11,53 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LAST = re.compile(r"([^{}]*)/\{(\w+)\}")
-"""A path whose last part, and no other, is a parameter; text, as no type is named."""
+PARAMETER_AT_END = re.compile(r"([^{}]*)/\{(\w+)\}")
+"""A path with one parameter, of type `str`, as its last segment."""
 
 
 class FastRoute:
-    """Marks an ASGI application that asks nothing of FastAPI: no dependencies, open files or handlers of errors."""
+    """Marks an endpoint (ASGI) that does not need FastAPI's dependencies, exception handlers or cleanup of files."""
 
 
 class DovetailApp(FastAPI):
-    """FastAPI within our layers, where its own surround only what needs them.
+    """FastAPI with middleware outside its own, which runs only for routes that are no `FastRoute`.
 
-    Its layers for errors, telemetry, bodies and files, and its way to a route, take as long as reading from Postgres.
+    FastAPI's middleware and routing take as long as a read from Postgres.
     """
 
-    def __init__(self, *, around: Sequence[Middleware], routes: Sequence[BaseRoute], **options: Any) -> None:
+    def __init__(
+        self, *, outer_middleware: Sequence[Middleware], routes: Sequence[BaseRoute], is_traced: bool, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self.around, self.is_traced = around, True
-        self.state = SimpleNamespace()  # Starlette's own looks each name up in a dictionary, in Python
+        self.outer_middleware, self.is_traced = outer_middleware, is_traced
+        self.state = SimpleNamespace()  # attribute look-ups in Starlette's `State` are slower
         self.router.routes.extend(routes)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """When the server starts. Whoever has FastAPI trace requests has said so by then: asking costs, too."""
-        self.is_traced = self._native_telemetry.enabled()
         app: ASGIApp = FastRouter(super().build_middleware_stack(), self.routes)
-        for layer, arguments, options in reversed(self.around):
-            app = layer(app, *arguments, **options)
+        for middleware, arguments, options in reversed(self.outer_middleware):
+            app = middleware(app, *arguments, **options)
         return app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.is_traced or scope["type"] == "lifespan":
+        if self.is_traced or scope["type"] == "lifespan":  # FastAPI creates the span of a request here
             return await super().__call__(scope, receive, send)
         scope["app"] = self
         return await self.middleware_stack(scope, receive, send)
 
 
 class FastRouter:
-    """Goes straight to routes that are `Direct`. FastAPI's router finds all others, and refuses what is not allowed."""
+    """Calls each `FastRoute` directly. FastAPI's router finds all others, and rejects other methods."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self.app = app
         plain = [route for route in routes if isinstance(route, Route)]
-        direct = [route for route in plain if isinstance(route.app, FastRoute) and has_precedence(route, plain)]
-        self.of_path = {(method, route.path): route for route in direct for method in route.methods or ()}
-        self.of_folder = {
-            (method, folder[1]): (route, folder[2])
-            for route in direct
-            if (folder := LAST.fullmatch(route.path))
+        fast = [route for route in plain if isinstance(route.app, FastRoute) and has_precedence(route, plain)]
+        self.routes_by_path = {(method, route.path): route for route in fast for method in route.methods or ()}
+        self.routes_by_parent = {
+            (method, match[1]): (route, match[2])
+            for route in fast
+            if (match := PARAMETER_AT_END.fullmatch(route.path))
             for method in route.methods or ()
         }
 
@@ -65,23 +65,24 @@ class FastRouter:
         await self.match(scope)(scope, receive, send)
 
     def match(self, scope: Scope) -> ASGIApp:
+        """Return the endpoint of a request, with its route and path parameters in the scope; else FastAPI."""
         if scope["type"] != "http":
             return self.app
-        if route := self.of_path.get((scope["method"], scope["path"])):
+        if route := self.routes_by_path.get((scope["method"], scope["path"])):
             scope["route"] = route
             return route.app
-        folder, _, last = scope["path"].rpartition("/")
-        if last and (found := self.of_folder.get((scope["method"], folder))):
-            route, name = found
-            scope["route"], scope["path_params"] = route, {name: last}
+        parent, _, value = scope["path"].rpartition("/")
+        if value and (match := self.routes_by_parent.get((scope["method"], parent))):
+            route, name = match
+            scope["route"], scope["path_params"] = route, {name: value}
             return route.app
         return self.app
 
 
 def has_precedence(route: Route, routes: Sequence[Route]) -> bool:
-    """Whether no route before it takes what matches it too."""
-    before = takewhile(lambda other: other is not route, routes)
-    return not any(route.path_regex.match(other.path) and share_method(route, other) for other in before)
+    """Return whether no earlier route matches the same path and method."""
+    earlier = takewhile(lambda other: other is not route, routes)
+    return not any(route.path_regex.match(other.path) and share_method(route, other) for other in earlier)
 
 
 def share_method(one: Route, other: Route) -> bool:

@@ -77,7 +77,6 @@ class Limits:
 
     async def charge_cost(self, visit: RequestState, cost: int) -> None:
         """Deduct an operation's cost from the caller's budget, which all protocols share, or raise `RateLimited`."""
-        visit.points += cost
         try:
             await self._hit(COST, visit.caller, visit, cost)
         except RateLimited as error:

@@ -1,4 +1,4 @@
-"""Overload: a process works on so many requests at once. One more is turned away now, rather than kept waiting."""
+"""Load shedding: a process handles a limited number of requests at once, and rejects more instead of queueing them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,88 +10,88 @@ from gateway.http.request_state import get_request_state, noop
 from models.errors import Unavailable
 
 EXEMPT_PATHS = ("/api/health", "/api/health/live", "/api/health/ready", "/metrics")
-"""Whoever looks after a server that has too much to do must be able to see it."""
+"""Paths for monitoring, which must work under overload."""
 
-BUSY = "Too many requests at once; try again"
 ADMITTED = "gateway.admitted"
-"""In a request's scope, whether there was room for it when it arrived."""
-STATE = "gateway.work"
-"""Where connections find the process's work, in the state that is theirs and the application's."""
+"""The key in a request's scope for whether a slot was free when the request arrived."""
+LIFESPAN_KEY = "gateway.in_flight"
+"""The key in the lifespan state, where the server's connections find the `InFlight`."""
 
 
 class InFlight:
-    """What a process has in hand."""
+    """The requests that a process handles at the moment."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.now, self.refused = most, 0, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.count, self.rejected = limit, 0, 0
         self.waiting = 0
-        """Requests that have arrived, and of which nothing has been done: the event loop has others before them."""
+        """Requests that have arrived, but wait for the event loop."""
 
     def enqueue(self) -> bool:
-        """One more is waiting; whether there is room for it."""
+        """Count a request that waits. Return whether there is a slot for it."""
         self.waiting += 1
-        return self.waiting + self.now <= self.most
+        return self.waiting + self.count <= self.limit
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """One piece of it more. Raises `Unavailable` where that would be too much."""
-        if self.now >= self.most:
-            raise self.overloaded()
-        self.now += 1
+        """Occupy a slot in the scope. Raises `Unavailable` if none is free."""
+        if self.count >= self.limit:
+            raise self.reject()
+        self.count += 1
         try:
             yield
         finally:
-            self.now -= 1
+            self.count -= 1
 
-    def overloaded(self) -> Unavailable:
-        self.refused += 1
-        return Unavailable(BUSY)
+    def reject(self) -> Unavailable:
+        """Count a rejected request, and return its error."""
+        self.rejected += 1
+        return Unavailable("Too many requests at once; try again")
 
 
 class ConcurrencyLimit:
-    """Counts the requests that are worked on: from when all of one has arrived until its answer begins.
+    """Limits the requests that are handled at once: from the end of the request's body to the start of its response.
 
-    Slow senders, slow readers and streams keep nobody busy, and so do not count.
+    Slow senders, slow receivers and streams do not count, because they keep the process no busier.
     """
 
-    def __init__(self, app: ASGIApp, work: InFlight) -> None:
-        self.app, self.work = app, work
+    def __init__(self, app: ASGIApp, in_flight: InFlight) -> None:
+        self.app, self.in_flight = app, in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        work = self.work
+        in_flight = self.in_flight
         if scope["type"] != "http" or scope["path"] in EXEMPT_PATHS:
             return await self.app(scope, receive, send)
-        if not scope.get(ADMITTED, work.now < work.most):
-            return await error_response(scope, work.overloaded())(scope, receive, send)
-        busy, visit = InFlightRequest(work, receive), get_request_state(scope)
-        visit.on_response = busy.end
+        if not scope.get(ADMITTED, in_flight.count < in_flight.limit):
+            return await error_response(scope, in_flight.reject())(scope, receive, send)
+        request, state = InFlightRequest(in_flight, receive), get_request_state(scope)
+        state.on_response = request.end
         try:
-            return await self.app(scope, busy.receive, send)
+            return await self.app(scope, request.receive, send)
         finally:
-            busy.end()
-            visit.on_response = noop  # visits are kept for a while, to be counted
+            request.end()
+            state.on_response = noop  # breaks a reference cycle
 
 
 class InFlightRequest:
-    """A request that is worked on."""
+    """A request that occupies a slot, except while it waits for its sender."""
 
-    __slots__ = "counts", "inner", "work"
+    __slots__ = "in_flight", "inner", "is_counted"
 
-    def __init__(self, work: InFlight, receive: Receive) -> None:
-        self.work, self.inner, self.counts = work, receive, True
-        work.now += 1
+    def __init__(self, in_flight: InFlight, receive: Receive) -> None:
+        self.in_flight, self.inner, self.is_counted = in_flight, receive, True
+        in_flight.count += 1
 
     def end(self) -> None:
-        if self.counts:
-            self.counts = False
-            self.work.now -= 1
+        """Free the slot, once."""
+        if self.is_counted:
+            self.is_counted = False
+            self.in_flight.count -= 1
 
     async def receive(self) -> Message:
-        """While it waits for its sender it is no work."""
-        if not self.counts:
+        if not self.is_counted:
             return await self.inner()
-        self.work.now -= 1
+        self.in_flight.count -= 1
         try:
             return await self.inner()
         finally:
-            self.work.now += 1
+            self.in_flight.count += 1

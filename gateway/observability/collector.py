@@ -35,10 +35,10 @@ class GatewayCollector(Collector):
         """Yield what is open now, and how current the event log is."""
         gateway = self.gateway
         yield gauge("info", "Version of the application", {gateway.settings.app_version: 1}, "version")
-        yield gauge("requests_in_flight", "Requests in progress", gateway.in_flight.now)
+        yield gauge("requests_in_flight", "Requests in progress", gateway.in_flight.count)
         yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
         help = "Requests rejected because too many were in flight"
-        yield counter("requests_turned_away", help, (), [((), gateway.in_flight.refused)])
+        yield counter("requests_turned_away", help, (), [((), gateway.in_flight.rejected)])
         live, subscribers = len(gateway.broadcaster.up_to_date), len(gateway.broadcaster.subscribers)
         by_state = {"live": live, "behind": subscribers - live}
         yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", by_state, "state")

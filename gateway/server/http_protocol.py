@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from gateway.events.feed import ABORT_EXTENSION, SEND_EXTENSION
 from gateway.http.responses import encode_headers
-from gateway.middleware.concurrency import ADMITTED, STATE
+from gateway.middleware.concurrency import ADMITTED, LIFESPAN_KEY
 from gateway.middleware.request_state import WRITE_RESPONSE_EXTENSION
 from gateway.server.http_validation import (
     MAX_HEAD_BYTES,
@@ -56,7 +56,7 @@ class HttpProtocol(asyncio.Protocol):
         self.config, self.server_state, self.app_state = config, server_state, app_state
         self.app = config.loaded_app
         self.loop = _loop or asyncio.get_running_loop()
-        self.in_flight = app_state.get(STATE)
+        self.in_flight = app_state.get(LIFESPAN_KEY)
         self.parser = HttpRequestParser(self)
         self.keep_alive_timer: asyncio.TimerHandle | None = None
         self.writable = asyncio.Event()

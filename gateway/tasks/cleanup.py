@@ -1,6 +1,4 @@
-"""What nobody comes back for is put in order now and then: old facts, stray files, orders that cannot be paid,
-tokens that have expired.
-"""
+"""Cleanup jobs: old events, expired keys and tokens, unpaid orders, orphaned files."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -14,45 +12,44 @@ from resolvers import cleanup, document_usage, idempotency, orders
 from resolvers.cleanup import CleanupResult
 from resolvers.ports import Storage
 
-OFTEN = timedelta(hours=1)
-"""At least this often; events more often where few are kept, so that hardly more are."""
+MAX_INTERVAL = timedelta(hours=1)
+"""Time between two runs. Events are pruned more often if they are kept for less than ten hours."""
 
 logger = logging.getLogger("gateway.housekeeping")
 
 
 @asynccontextmanager
 async def run_cleanup_jobs(db: Database, storage: Storage, retention: timedelta) -> AsyncIterator[None]:
-    """Keep house in the background. Every process does: the second finds nothing left to do."""
-    hourly = OFTEN.total_seconds()
+    """Run the jobs in the background. Each process does; the second one finds nothing to do."""
+    hourly = MAX_INTERVAL.total_seconds()
+    pruning_interval = min(hourly, retention.total_seconds() / 10)
     async with (
-        run_periodically(
-            partial(prune_events, db, retention), min(hourly, retention.total_seconds() / 10), "Pruning events"
-        ),
-        run_periodically(partial(idempotency.delete_expired, db), hourly, "Forgetting idempotency keys"),
-        run_periodically(partial(document_usage.delete_old, db), hourly, "Forgetting old documents"),
-        run_periodically(partial(delete_expired_tokens, db), hourly, "Forgetting refresh tokens"),
-        run_periodically(partial(expire_orders, db), hourly, "Ending orders"),
-        run_periodically(partial(delete_orphaned_files, db, storage), hourly, "Sweeping files"),
+        run_periodically(partial(prune_events, db, retention), pruning_interval, "prune events"),
+        run_periodically(partial(idempotency.delete_expired, db), hourly, "delete expired idempotency keys"),
+        run_periodically(partial(document_usage.delete_old, db), hourly, "delete old document usage"),
+        run_periodically(partial(delete_expired_tokens, db), hourly, "delete expired refresh tokens"),
+        run_periodically(partial(expire_orders, db), hourly, "expire orders"),
+        run_periodically(partial(delete_orphaned_files, db, storage), hourly, "delete orphaned files"),
     ):
         yield
 
 
 async def prune_events(db: Database, retention: timedelta) -> None:
-    if gone := await cleanup.prune_events(db, retention):
-        logger.info("Forgot %d events that were older than %s", gone, retention)
+    if count := await cleanup.prune_events(db, retention):
+        logger.info("Deleted %d events older than %s", count, retention)
 
 
 async def delete_expired_tokens(db: Database) -> None:
-    if gone := await cleanup.delete_expired_tokens(db):
-        logger.info("Forgot %d refresh tokens that had expired", gone)
+    if count := await cleanup.delete_expired_tokens(db):
+        logger.info("Deleted %d expired refresh tokens", count)
 
 
 async def expire_orders(db: Database) -> None:
-    if ended := await orders.expire(db):
-        logger.info("Ended %d orders that had no page to be paid at", ended)
+    if count := await orders.expire(db):
+        logger.info("Expired %d orders without a checkout page", count)
 
 
 async def delete_orphaned_files(db: Database, storage: Storage) -> None:
-    swept = await cleanup.delete_orphans(db, storage)
-    if swept != CleanupResult(0, 0):
-        logger.info("Removed %d uploads and %d stray files", swept.uploads, swept.files)
+    deleted = await cleanup.delete_orphans(db, storage)
+    if deleted != CleanupResult(0, 0):
+        logger.info("Deleted %d uploads and %d orphaned files", deleted.uploads, deleted.files)

@@ -1,4 +1,4 @@
-"""Work that goes on beside everything else."""
+"""Background tasks that end with a scope."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ logger = logging.getLogger("gateway.background")
 
 @asynccontextmanager
 async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Have work done in a task until the scope is left, which waits for it to have ended."""
+    """Run a coroutine in a task. On leaving the scope, cancel it and wait for its end."""
     task = asyncio.create_task(work, name=name)
     try:
         yield
@@ -27,33 +27,28 @@ async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> Async
 def run_periodically(
     work: Callable[[], Awaitable[Any]], seconds: float, name: str
 ) -> AbstractAsyncContextManager[None]:
-    """Have work done again and again in the scope, with so many seconds between at most.
+    """Run a function in the background, every `seconds` at most, while in the scope.
 
-    What fails is tried again the next time, and keeps nothing else from being done.
+    `name`: an imperative for the log, such as "prune events". Failures are logged and retried the next time.
     """
     return run_in_background(_periodic_loop(work, seconds, name), name)
 
 
 async def _periodic_loop(work: Callable[[], Awaitable[Any]], seconds: float, name: str) -> None:
-    put_off = 0
+    failures = 0
     while True:
-        await asyncio.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311 - apart from other processes, no secret
+        await asyncio.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311 - spreads processes, needs no secrecy
         try:
             await work()
-            put_off = 0
+            failures = 0
         except Unavailable:
-            put_off += 1
-            log_postponed(name, put_off)
+            failures += 1
+            log_postponed(name, failures)
         except Exception:
-            logger.exception("%s failed; trying again later", name)
+            logger.exception("Failed to %s; the next run tries again", name)
 
 
-def log_postponed(name: str, times: int) -> None:
-    """Once is no news, as others tell of an outage; what always ends so, nobody else sees. Ever more rarely told."""
-    is_news = times > 1 and times.bit_count() == 1
-    logger.log(
-        logging.WARNING if is_news else logging.DEBUG,
-        "%s waits, as storage or the database is away; %d times in a row now",
-        name,
-        times,
-    )
+def log_postponed(name: str, failures: int) -> None:
+    """Warn on the 2nd, 4th, 8th … failure in a row. A single one is reported elsewhere."""
+    level = logging.WARNING if failures > 1 and failures.bit_count() == 1 else logging.DEBUG
+    logger.log(level, "Postponed: %s. Storage or the database is unavailable; %d times in a row now", name, failures)

@@ -14,8 +14,8 @@ from tests.support.waiting import wait_until
     ("failure", "logged"),
     [
         (None, []),
-        (Unavailable(), ["Tidying waits, as storage or the database is away; 2 times in a row now"]),
-        (OSError("full"), ["Tidying failed; trying again later"] * 2),
+        (Unavailable(), ["Postponed: tidy. Storage or the database is unavailable; 2 times in a row now"]),
+        (OSError("full"), ["Failed to tidy; the next run tries again"] * 2),
     ],
 )
 async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplog: pytest.LogCaptureFixture):
@@ -29,10 +29,10 @@ async def test_work_is_tried_again_whatever_becomes_of_it(failure, logged, caplo
         if failure and times <= 2:
             raise failure
 
-    async with run_periodically(tidy, 0.001, "Tidying"):
+    async with run_periodically(tidy, 0.001, "tidy"):
         await wait_until(lambda: times > 3)
     assert [record.message for record in caplog.records if record.name == "gateway.background"] == logged
-    assert "Tidying" not in {task.get_name() for task in asyncio.all_tasks()}
+    assert "tidy" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_what_is_always_put_off_is_told_of_ever_more_rarely(caplog: pytest.LogCaptureFixture):
@@ -46,7 +46,7 @@ async def test_what_is_always_put_off_is_told_of_ever_more_rarely(caplog: pytest
         if times != 10:
             raise Unavailable
 
-    async with run_periodically(tidy, 0.001, "Tidying"):
+    async with run_periodically(tidy, 0.001, "tidy"):
         await wait_until(lambda: times > 13)
     told = [record.args for record in caplog.records if record.name == "gateway.background"]
-    assert told[:4] == [("Tidying", 2), ("Tidying", 4), ("Tidying", 8), ("Tidying", 2)]
+    assert told[:4] == [("tidy", 2), ("tidy", 4), ("tidy", 8), ("tidy", 2)]

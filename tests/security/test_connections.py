@@ -223,7 +223,7 @@ async def test_a_stream_ends_when_its_client_leaves_with_a_request_in_the_queue(
 
 async def test_all_bodies_together_are_bounded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is below the limit for one. A request for which there is no memory gets 503, and the others go on."""
-    monkeypatch.setattr(body_limit, "MOST_BODIES", 2)
+    monkeypatch.setattr(body_limit, "MAX_BUFFERED_BODIES", 2)
     head = START + b"Connection: close\r\nContent-Length: 900\r\n\r\n"
     async with (
         listening(sqlite_url, max_body_bytes=1000) as live,

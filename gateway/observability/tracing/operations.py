@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from gateway.graphql.engine import Engine, GraphQLResponse
 from gateway.graphql.request import GraphQLRequest
 from gateway.graphql.response import truncate_name
-from gateway.http.errors import OF_CODE
+from gateway.http.errors import ERRORS_BY_CODE
 from gateway.observability.metrics.recorder import SUBSCRIPTION
 
 UNNAMED_OPERATION = "GraphQL Operation"
@@ -58,7 +58,7 @@ def set_error(span: Span, codes: Sequence[str]) -> None:
     """Add the error codes to the span. Only server errors (status 500 and above) mark it as failed."""
     if codes:
         span.set_attribute("dovetail.codes", list(codes))
-    server_errors = [code for code in codes if OF_CODE[code].status >= 500]
+    server_errors = [code for code in codes if ERRORS_BY_CODE[code].status >= 500]
     if server_errors:
         span.set_attribute("error.type", server_errors[0])
         span.set_status(StatusCode.ERROR)

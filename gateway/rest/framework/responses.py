@@ -9,7 +9,14 @@ from starlette.types import Scope
 
 from gateway.graphql.response import digest
 from gateway.http import responses
-from gateway.http.conditional import REVALIDATED, VARY, CacheControl, cache_control, conditional_response, parse_etags
+from gateway.http.conditional import (
+    PRIVATE_HEADERS,
+    VARY,
+    CacheControl,
+    cache_control,
+    conditional_response,
+    parse_etags,
+)
 from gateway.http.idempotency import ResponseCodec, StoredResponse
 from gateway.http.request_state import get_request_state
 
@@ -57,7 +64,7 @@ def wrap_data(text: bytes) -> bytes:
     return b"%b%b}" % (DATA_PREFIX, text)
 
 
-def json_response(text: bytes, status: int = 200, headers: dict[str, str] = REVALIDATED) -> Response:
+def json_response(text: bytes, status: int = 200, headers: dict[str, str] = PRIVATE_HEADERS) -> Response:
     return Response(text, status, headers, JSON)
 
 
@@ -71,7 +78,7 @@ def get_response(scope: Scope, body: JsonBody) -> Response:
 
 def write_response(body: JsonBody, status: int = 200, **headers: str) -> Response:
     """Return the response to a write: the changed entity with its new ETag."""
-    return json_response(body.text, status, {**REVALIDATED, "ETag": body.etag, **headers})
+    return json_response(body.text, status, {**PRIVATE_HEADERS, "ETag": body.etag, **headers})
 
 
 def encode_response(response: Response) -> StoredResponse | None:

@@ -20,11 +20,10 @@ from gateway.http.content_negotiation import (
     expects_legacy_json,
     is_json,
     negotiate,
-    negotiate_media_type,
     negotiate_stream,
     prefers_html,
 )
-from gateway.http.errors import OF_CODE
+from gateway.http.errors import ERRORS_BY_CODE
 from gateway.http.idempotency import HEADER, run_idempotent
 from gateway.http.json_request import JsonRequest
 from gateway.http.request_state import RequestState, get_request_state
@@ -59,10 +58,10 @@ class GraphQLEndpoint(FastRoute):
 
 async def handle(request: Request) -> ASGIApp:
     app_state, state, accept = get_state(request), get_request_state(request.scope), accept_header(request.scope)
-    if app_state.settings.introspection_enabled and is_browser(request):
+    if app_state.settings.introspection_enabled and is_browser(request, accept):
         return graphiql_page()
     ctx = await authenticate_and_limit(request, API)
-    media_type, stream = negotiate_media_type(accept), negotiate_stream(accept)
+    media_type, stream = negotiate(accept), negotiate_stream(accept)
     if media_type is None and stream is None:
         raise NotAcceptable
     body = await parse_body(request, app_state.settings.graphql_max_batch)
@@ -71,11 +70,11 @@ async def handle(request: Request) -> ASGIApp:
     if body.reference or app_state.persisted.inspects_documents:
         body = await resolve_document(request, body, ctx)
         if isinstance(body, GraphQLResponse):
-            return error_response(request, body, stream)
+            return error_response(request, body, media_type, stream)
     if (cost_report := state.header(COST_HEADER)) is not None:
         body = replace(body, cost=parse_cost_header(cost_report))
     if stream and await app_state.engine.is_subscription(body):
-        return await subscribe_response(request, body, ctx, stream)
+        return await subscribe_response(request, body, ctx, media_type, stream)
     if media_type is None and stream != EVENT_STREAM:
         raise NotAcceptable
     return await execute_response(request, body, ctx, media_type or EVENT_STREAM)
@@ -116,14 +115,14 @@ async def execute_response(
 
 
 async def subscribe_response(
-    request: Request, graphql_request: GraphQLRequest, ctx: RequestContext, stream: str
+    request: Request, graphql_request: GraphQLRequest, ctx: RequestContext, media_type: str | None, stream: str
 ) -> ASGIApp:
     """Start a subscription. An error before it starts gets a response of its own instead of a stream."""
     app_state, state = get_state(request), get_request_state(request.scope)
     last_event_id = parse_event_id("Last-Event-ID", state.header(b"last-event-id"))
     subscription = await app_state.engine.subscribe(graphql_request, ctx, app_state.log, last_event_id)
     if isinstance(subscription, GraphQLResponse):
-        return error_response(request, subscription, stream)
+        return error_response(request, subscription, media_type, stream)
     state.operation = subscription.name
     return SubscriptionResponse(subscription, STREAM_FORMATS[stream], ctx, app_state.session_monitor, app_state.streams)
 
@@ -143,18 +142,18 @@ async def resolve_document(
         return build_response(None, [error], graphql_request.operation_name, ctx.request_id)
 
 
-def error_response(request: Request, result: GraphQLResponse, stream: str | None) -> Response:
+def error_response(request: Request, result: GraphQLResponse, media_type: str | None, stream: str | None) -> Response:
     """Return the response to a request that was rejected before it was known to be a query or a subscription."""
     record(get_request_state(request.scope), result)
-    media_type = negotiate(request.scope) or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
+    media_type = media_type or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
     return to_response(result, media_type, request.scope)
 
 
-def is_browser(request: Request) -> bool:
+def is_browser(request: Request, accept: str) -> bool:
     """Return whether a browser opens the page, without a query."""
     if request.method != "GET" or any(name in request.scope["query_string"] for name in (b"query=", b"documentId=")):
         return False
-    return prefers_html(request.headers.get("accept", ""))
+    return prefers_html(accept)
 
 
 async def parse_body(request: Request, max_batch: int) -> GraphQLRequest | list[GraphQLRequest]:
@@ -186,12 +185,12 @@ def to_response(result: GraphQLResponse, media_type: str, scope: Scope) -> Respo
     Two exceptions: clients of SSE would reconnect on any status but 200, and clients that only accept
     `application/json` expect 200 for an invalid document.
     """
-    error = None if result.has_data else OF_CODE[result.errors[0]]
+    error = None if result.has_data else ERRORS_BY_CODE[result.errors[0]]
     if error is MethodNotAllowed:
         json_type = JSON if media_type == EVENT_STREAM else media_type
         return RawResponse(error.status, HEADERS + b"allow: POST\r\n", result.body, json_type.encode())
     if media_type == EVENT_STREAM:
         sse_type = STREAM_FORMATS[EVENT_STREAM].media_type
         return RawResponse(200, HEADERS, single_response(result.body), sse_type.encode())
-    is_ok = error is None or (error is ValidationError and expects_legacy_json(scope))
+    is_ok = error is None or (error is ValidationError and expects_legacy_json(accept_header(scope)))
     return RawResponse(200 if is_ok else error.status, HEADERS, result.body, media_type.encode())

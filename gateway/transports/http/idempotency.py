@@ -8,7 +8,7 @@ import orjson
 from gateway.graphql.documents.limits import fields_of
 from gateway.graphql.engine import Engine, GraphQLRequest, GraphQLResponse
 from gateway.graphql.request import CostReport
-from gateway.http.errors import OF_CODE
+from gateway.http.errors import ERRORS_BY_CODE
 from gateway.http.idempotency import NAME, ResponseCodec, StoredResponse
 from gateway.transports.login_attempts import LOGIN_FIELDS
 from models.errors import ValidationError
@@ -61,7 +61,7 @@ def to_json(request: GraphQLRequest | GraphQLResponse) -> Any:
 
 def encode_response(response: GraphQLResponse) -> StoredResponse | None:
     """Return the JSON to store: each repetition negotiates its own media type. None for a server error."""
-    if any(OF_CODE[code].status >= 500 for code in response.errors):
+    if any(ERRORS_BY_CODE[code].status >= 500 for code in response.errors):
         return None
     return StoredResponse(200, {}, response.body)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.graphql.engine import GraphQLRequest, GraphQLResponse
 from gateway.graphql.response import build_response
-from gateway.http.errors import OF_CODE
+from gateway.http.errors import ERRORS_BY_CODE
 from gateway.http.request_state import RequestState, current
 from gateway.limits import API
 from gateway.limits.open_streams import RETRY_AFTER_SECONDS
@@ -87,4 +87,4 @@ class SocketOperation:
         self.state.operation, self.state.codes = response.operation, tuple(response.errors)
         if self.connection.release_id(self):
             await self.connection.send(self.encoder.error(response.body))
-        return OF_CODE[response.errors[0]].status
+        return ERRORS_BY_CODE[response.errors[0]].status

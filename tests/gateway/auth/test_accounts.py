@@ -336,7 +336,7 @@ async def test_expired_refresh_tokens_are_deleted(rest, server, monkeypatch):
 
 async def test_expired_refresh_tokens_are_deleted_in_the_background(server, author, monkeypatch, tmp_path):
     """By any of the servers."""
-    monkeypatch.setattr("gateway.tasks.cleanup.OFTEN", timedelta(milliseconds=20))
+    monkeypatch.setattr("gateway.tasks.cleanup.MAX_INTERVAL", timedelta(milliseconds=20))
     async with server.db.writing() as session:
         session.add(family(UUID(author.id), new_id(), "old", timedelta(days=-2)))
     async with run_cleanup_jobs(server.db, create_storage(f"file://{tmp_path}"), timedelta(days=7)), within(5):

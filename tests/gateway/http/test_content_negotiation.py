@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.http.content_negotiation import is_json, negotiate_media_type, prefers_html
+from gateway.http.content_negotiation import is_json, negotiate, prefers_html
 
 JSON, RESPONSE = "application/json", "application/graphql-response+json"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -32,7 +32,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
 )
 def test_what_a_client_likes_best_is_given(accept: str, chosen: str | None) -> None:
     """By weight, and among equals the newer type."""
-    assert negotiate_media_type(accept) == chosen
+    assert negotiate(accept) == chosen
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def test_a_client_may_disconnect_at_any_point(server: Server, author: Acco
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             await asyncio.wait([leaving])
             assert (await staying).status_code in (200, 201)
-    await wait_until(lambda: not gateway.db.connections_in_use and not gateway.in_flight.now)
+    await wait_until(lambda: not gateway.db.connections_in_use and not gateway.in_flight.count)
     async with server.db.reading() as session:
         posts = await session.scalar(select(func.count()).select_from(Post))
         facts = await session.scalar(select(func.count()).where(Event.type == EventType.POST_CREATED))

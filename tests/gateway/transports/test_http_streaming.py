@@ -196,7 +196,7 @@ async def test_streams_are_counted(sqlite_url: str, listen: Any) -> None:
 
 async def test_a_client_that_does_not_read_is_disconnected(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come back and resume; others hear everything meanwhile."""
-    monkeypatch.setattr(eager_send, "SEND_TIMEOUT", 0.2)
+    monkeypatch.setattr(eager_send, "SEND_TIMEOUT_SECONDS", 0.2)
     author = await live.account()
     query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
     silent = live.http.stream("POST", "/graphql", json={"query": query}, headers={"Accept": EVENT_STREAM})

@@ -394,7 +394,7 @@ async def test_who_does_not_read_is_disconnected_and_slows_nobody(
     sqlite: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it was sent stays in its socket's buffers, which are bounded."""
-    monkeypatch.setattr(eager_send, "SEND_TIMEOUT", 0.2)
+    monkeypatch.setattr(eager_send, "SEND_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(module, "CLOSE_TIMEOUT_SECONDS", 0.2)
     author = await sqlite.account("Ann")
     query = "subscription { postEvents { type post { a: content b: content c: content d: content e: content } } }"
