@@ -22,6 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
+from resolvers.inputs import DEFAULT_PAGE_SIZE
 from schema.cache_control import Cache
 from schema.descriptions import ARGUMENT_DESCRIPTIONS, attribute_docstrings
 from schema.inputs import optional_type, to_graphql_type
@@ -40,14 +41,14 @@ COUNTING = 10
 Arguments = dict[str, tuple[Any, Any]]
 """Arguments by name: each with its type and its default."""
 
-FORWARD_PAGING: Arguments = {"first": (int, 20), "after": (str, None)}
+FORWARD_PAGING: Arguments = {"first": (int, DEFAULT_PAGE_SIZE), "after": (str, None)}
 BIDIRECTIONAL_PAGING: Arguments = {
     "first": (int, None),
     "after": (str, None),
     "last": (int, None),
     "before": (str, None),
 }
-PAGE_NUMBER: Arguments = {"page": (int, 1), "limit": (int, 20)}
+PAGE_NUMBER: Arguments = {"page": (int, 1), "limit": (int, DEFAULT_PAGE_SIZE)}
 FIRST_ONLY: Arguments = {"first": (int, 50)}
 """The first rows of a list, without a cursor."""
 SINCE: Arguments = {"since": (UUID, None)}
@@ -111,8 +112,8 @@ def field(
 ) -> Any:
     """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
 
-    `points`: what it costs by itself. `assumed`: how long a list is taken to be. `rows_of_page`: it is as long as the
-    page that it is on. `looks`: it looks at a list's rows, and pays what it takes to find them.
+    `points`: its own cost. `assumed_size`: assumed length of a list. `rows_of_page`: the list is as long as the page
+    that has it. `scans_rows`: it reads the rows of a list, which adds the cost of the filter.
     """
     metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
     return DatabaseField(metadata=metadata, description=resolver and inspect.getdoc(resolver))
@@ -187,13 +188,13 @@ def paging_of(type_: Any) -> Arguments:
 class PageInfo:
     """Where a page stands among the others."""
 
-    has_next_page: bool = field(looks=True)
+    has_next_page: bool = field(scans_rows=True)
     """Whether there is more after this page."""
-    has_previous_page: bool = field(looks=True)
+    has_previous_page: bool = field(scans_rows=True)
     """Whether there is more before this page."""
-    start_cursor: str | None = field(looks=True)
+    start_cursor: str | None = field(scans_rows=True)
     """The cursor of the first row; null on an empty page."""
-    end_cursor: str | None = field(looks=True)
+    end_cursor: str | None = field(scans_rows=True)
     """The cursor of the last row; null on an empty page."""
 
 
@@ -211,13 +212,13 @@ class Edge(Generic[Row]):
 class Connection(Generic[Row]):
     """Rows in an order, a page at a time, from one cursor to the next."""
 
-    edges: list[Edge[Row]] = field(points=0, rows_of_page=True, looks=True)
+    edges: list[Edge[Row]] = field(points=0, rows_of_page=True, scans_rows=True)
     """The page's rows, each with its cursor."""
-    nodes: list[Row] = field(rows_of_page=True, looks=True)
+    nodes: list[Row] = field(rows_of_page=True, scans_rows=True)
     """The page's rows."""
     page_info: PageInfo = field(points=0)
     """Whether there is more, and from where."""
-    total_count: int = field(points=COUNTING, looks=True)
+    total_count: int = field(points=COUNTING, scans_rows=True)
     """How many rows there are on all pages; counted only when asked for."""
 
 
@@ -225,13 +226,13 @@ class Connection(Generic[Row]):
 class Page(Generic[Row]):
     """Rows in an order, by numbered pages."""
 
-    data: list[Row] = field(rows_of_page=True, looks=True)
+    data: list[Row] = field(rows_of_page=True, scans_rows=True)
     """The page's rows."""
     page: int
     """Which page this is, from 1."""
     limit: int
     """How many rows a page holds."""
-    total: int = field(points=COUNTING, looks=True)
+    total: int = field(points=COUNTING, scans_rows=True)
     """How many rows there are on all pages."""
-    pages: int = field(points=COUNTING, looks=True)
+    pages: int = field(points=COUNTING, scans_rows=True)
     """How many pages there are."""

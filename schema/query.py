@@ -16,7 +16,7 @@ class Query:
     post: Post | None = field(resolvers.posts.post)
     posts: Connection[Post] = field(resolvers.posts.posts, paging=BIDIRECTIONAL_PAGING)
     post_page: Page[Post] = field(resolvers.posts.posts)
-    categories: list[Category] = field(resolvers.taxonomy.categories, assumed=20)
+    categories: list[Category] = field(resolvers.taxonomy.categories, assumed_size=20)
     tags: list[Tag] = field(resolvers.taxonomy.tags, paging=FIRST_ONLY)
     orders: Connection[Order] = field(resolvers.orders.orders)
     webhook_events: Connection[WebhookEvent] = field(resolvers.webhooks.webhook_events)

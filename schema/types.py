@@ -146,9 +146,9 @@ class Post(Node):
     """Who wrote it."""
     category: Category | None
     """What it is filed under."""
-    tags: list[Tag] = field(assumed=5)
+    tags: list[Tag] = field(assumed_size=5)
     """By name."""
-    uploads: list[Upload] = field(resolvers.uploads.attached_to, assumed=2)
+    uploads: list[Upload] = field(resolvers.uploads.attached_to, assumed_size=2)
     comments: Connection[Comment] = field(resolvers.comments.for_post)
     comment_count: int
     """How many comments there are."""

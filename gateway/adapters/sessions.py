@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import String, bindparam, select
 
 from gateway.graphql.database import ReadDatabase
-from gateway.graphql.database.prepared import Prepared, row_or_nulls
+from gateway.graphql.database.prepared import PreparedQuery, row_or_nulls
 from models import RefreshToken, Role, User, Viewer
 from resolvers import api_keys, identities
 from resolvers.accounts import active_session_role
@@ -28,8 +28,8 @@ class SessionLookup:
     """Implements `resolvers.ports.Sessions`. Queries on each request, so a logout or a new role applies at once."""
 
     def __init__(self, reads: ReadDatabase) -> None:
-        self.role_query = Prepared(reads, ROLE)
-        self.identity_query, self.key_query = Prepared(reads, IDENTITY), Prepared(reads, API_KEY)
+        self.role_query = PreparedQuery(reads, ROLE)
+        self.identity_query, self.key_query = PreparedQuery(reads, IDENTITY), PreparedQuery(reads, API_KEY)
 
     async def role(self, user_id: UUID, session_id: UUID) -> Role | None:
         (role,) = await self.role_query.fetch_row(user_id=user_id, session_id=session_id)

@@ -114,7 +114,7 @@ class Engine:
                 await ctx.charge(cached.cost)
                 return cached
             variables = operation.coerce_variables(request.variables)
-            cost = operation.points(variables)
+            cost = operation.compute_cost(variables)
             if request.cost is not CostReport.VALIDATE:
                 await ctx.charge(cost)
         except Exception as error:
@@ -170,7 +170,7 @@ class Engine:
             operation = await self.get_operation(request)
             name = operation.name
             variables = operation.coerce_variables(request.variables)
-            await ctx.charge(operation.points(variables))
+            await ctx.charge(operation.compute_cost(variables))
             return await self.subscriptions.subscribe(request, operation, variables, ctx, log, resume_after)
         except Exception as error:
             return request_error_response(error, name, ctx)
@@ -202,7 +202,7 @@ class Engine:
             values = operation.coerce_variables(variables)
         except RequestError as error:
             raise to_api_error(error.errors[0]) from error
-        cost = operation.points(values)
+        cost = operation.compute_cost(values)
         await charge(cost)
         result, ticket = await self._execute_query(operation, values, viewer)
         for error in result.errors:

@@ -78,7 +78,7 @@ class GatewayCollector(Collector):
 def pool_stats(reads: ReadDatabase) -> dict[str, int]:
     """Return how many of the read engine's connections there are and are busy, and how many reads wait or share one."""
     if isinstance(reads, Postgres):
-        it = reads.coalescing
+        it = reads.batcher
         return {"busy": reads.size - it.free, "size": reads.size, "waiting": len(it.queue), "joined": it.coalesced}
     size = len(reads.connections)
     return {"busy": size - reads.idle.qsize(), "size": size, "waiting": 0, "joined": 0}

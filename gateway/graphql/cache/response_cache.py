@@ -101,9 +101,9 @@ class ResponseCache:
     def create_ticket(self, plan: Plan, values: Values, viewer: Viewer | None) -> CacheTicket:
         """Create the ticket of a read. Call it before the statement is sent."""
         dependencies = plan.dependencies.for_request(values) if self.is_enabled else None
-        if plan.is_personal and not plan.hint.per_viewer:
+        if plan.is_personal and not plan.cache_policy.per_viewer:
             dependencies = None
-        cache_control = CacheControl(plan.hint.max_age, plan.hint.is_private or plan.is_personal)
+        cache_control = CacheControl(plan.cache_policy.max_age, plan.cache_policy.is_private or plan.is_personal)
         valid_for = viewer if plan.is_personal else viewer and viewer.role
         return CacheTicket(self.version, dependencies, valid_for, cache_control)
 

@@ -1,4 +1,4 @@
-"""The two databases, as plans need them: a dialect, and one row for one statement."""
+"""Read-only access to Postgres and SQLite for the engine: a SQL dialect, and one row for each statement."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,29 +19,28 @@ from gateway.graphql.planning.visibility import CheckedCompiler
 from models.database import STATEMENT_TIMEOUT, postgres, sqlite
 from models.errors import Unavailable, ValidationError
 
-READING = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
+SERVER_SETTINGS = {"default_transaction_read_only": "on", "application_name": "dovetail reads"}
 
-AGAIN = 0.01
-"""Seconds after which a statement is interrupted once more."""
-TOO_MUCH = "The query asks for too much at once"
+INTERRUPT_INTERVAL_SECONDS = 0.01
+TOO_LARGE = "The query is too large for the database; request fewer fields or fewer rows"
 
 
 class ReadDatabase(Protocol):
-    """A database as the engine reads it."""
+    """A read-only database."""
 
     dialect: Dialect
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
-        """The one row of a statement."""
+        """Execute a statement and return its row. Raises `Unavailable`, or `ValidationError` if it is too large."""
 
     async def close(self) -> None:
-        """Let its connections go."""
+        """Close the connections."""
 
 
 async def open_reads(
     url: str | URL, *, size: int = 4, query_timeout: float = STATEMENT_TIMEOUT, **settings: str
 ) -> ReadDatabase:
-    """The database at a URL as SQLAlchemy spells it; `settings` are further settings of Postgres' sessions."""
+    """Open the database at a SQLAlchemy URL. `query_timeout`: in seconds. `settings`: for Postgres sessions."""
     url = make_url(url)
     if url.get_backend_name() == "sqlite":
         return await Sqlite.open(url.database or "data/gateway.db", min(size, 2), query_timeout)
@@ -49,9 +48,9 @@ async def open_reads(
 
 
 class LiteralConstants(CheckedCompiler):
-    """Writes what a plan fixes (a status, a limit) into its text: planners see it, partial indexes match it.
+    """Compiles constants of a plan, such as a status or a limit, to literals: partial indexes need them.
 
-    Only words and numbers of our own; text from a document stays a parameter.
+    Only enums, numbers and booleans. Text stays a parameter, as it may be from a document.
     """
 
     def visit_bindparam(self, bind: Any, **kw: Any) -> str:
@@ -60,51 +59,51 @@ class LiteralConstants(CheckedCompiler):
         return super().visit_bindparam(bind, **kw)
 
 
-def dialect_of(kind: type[Dialect]) -> Dialect:
-    """A dialect whose statements are sound and carry their constants."""
+def create_dialect(kind: type[Dialect]) -> Dialect:
+    """Create a dialect whose compiler verifies visibility rules and compiles constants to literals."""
     dialect = kind()
     dialect.statement_compiler = type("Compiler", (LiteralConstants, kind.statement_compiler), {})
     return dialect
 
 
 class Postgres:
-    """A few connections, over which requests that wait with the same plan travel together."""
+    """Reads from Postgres over a few connections, and batches requests that wait with the same plan."""
 
-    dialect = dialect_of(postgres_dialect)
+    dialect = create_dialect(postgres_dialect)
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]], size: int, query_timeout: float) -> None:
         self.size = size
-        self.coalescing = QueryBatcher(connect, size, query_timeout)
+        self.batcher = QueryBatcher(connect, size, query_timeout)
 
     @classmethod
     async def open(cls, url: URL, size: int = 4, query_timeout: float = STATEMENT_TIMEOUT, **settings: str) -> Self:
-        return cls(partial(postgres.connect, url, query_timeout, **READING, **settings), size, query_timeout)
+        return cls(partial(postgres.connect, url, query_timeout, **SERVER_SETTINGS, **settings), size, query_timeout)
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         try:
-            return await self.coalescing.fetch_row(sql, parameters)
+            return await self.batcher.fetch_row(sql, parameters)
         except asyncpg.PostgresError as error:
-            raise (ValidationError(TOO_MUCH) if postgres.exceeds_limits(error) else error) from error
+            raise (ValidationError(TOO_LARGE) if postgres.exceeds_limits(error) else error) from error
 
     async def close(self) -> None:
-        await self.coalescing.close()
+        await self.batcher.close()
 
 
 class Sqlite:
-    """A connection for what is short, and a few more for what is not, each in a thread of its own."""
+    """Reads from SQLite: short statements on the event loop, long ones in threads, one for each connection."""
 
-    dialect = dialect_of(sqlite_dialect)
+    dialect = create_dialect(sqlite_dialect)
 
     def __init__(self, inline: InlineConnection, connections: list[aiosqlite.Connection], query_timeout: float) -> None:
         self.inline, self.connections, self.query_timeout = inline, connections, query_timeout
         self.idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
             self.idle.put_nowait(connection)
-        self.ending: set[asyncio.Future[None]] = set()
-        """Of statements that nobody waits for any more."""
+        self.cancelling: set[asyncio.Future[None]] = set()
+        """Tasks that interrupt statements whose request has ended."""
         self.statements = 0
         self.threaded = 0
-        """How many of them were asked of a thread."""
+        """Number of statements that ran in a thread."""
 
     @classmethod
     async def open(cls, path: Path | str, size: int = 2, query_timeout: float = STATEMENT_TIMEOUT) -> Self:
@@ -116,41 +115,40 @@ class Sqlite:
         row = self.inline.fetch_row(sql, parameters)
         if row is None:
             return await self.fetch_row_in_thread(sql, parameters)
-        await asyncio.sleep(0)  # who reads on and on must let others have their turn, as with any other database
+        await asyncio.sleep(0)  # a task that reads in a loop must not block the others
         return row
 
     async def fetch_row_in_thread(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None]:
         connection = await self._acquire() if self.idle.empty() else self.idle.get_nowait()
         self.threaded += 1
-        asked = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
-        asked.add_done_callback(partial(self._on_done, connection))
+        query = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
+        query.add_done_callback(partial(self._on_done, connection))
         try:
             # not wait_for, which on Python 3.11 can lose a cancellation
             async with asyncio.timeout(self.query_timeout):
-                (row,) = await asyncio.shield(asked)
+                (row,) = await asyncio.shield(query)
         except TimeoutError as error:
             raise Unavailable from error
         except sqlite.sqlite.Error as error:
             raise translate_error(error) from error
         finally:
-            if not asked.done():
-                self._cancel(connection, asked)
+            if not query.done():
+                self._cancel(connection, query)
         return row
 
-    def _on_done(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
-        """Its thread is free again, whether or not anybody still wants to know what came of it."""
-        if not asked.cancelled():
-            asked.exception()
+    def _on_done(self, connection: aiosqlite.Connection, query: asyncio.Future[Any]) -> None:
+        """Release the connection, and retrieve the exception, because the request may have ended."""
+        if not query.cancelled():
+            query.exception()
         self.idle.put_nowait(connection)
 
-    def _cancel(self, connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
-        """Nobody waits any more. A statement that has not begun yet cannot be interrupted, hence again and again."""
-        ending = asyncio.ensure_future(_interrupt_until_done(connection, asked))
-        self.ending.add(ending)
-        ending.add_done_callback(self.ending.discard)
+    def _cancel(self, connection: aiosqlite.Connection, query: asyncio.Future[Any]) -> None:
+        task = asyncio.ensure_future(_interrupt_until_done(connection, query))
+        self.cancelling.add(task)
+        task.add_done_callback(self.cancelling.discard)
 
     async def _acquire(self) -> aiosqlite.Connection:
-        """A connection, once one is free."""
+        """Wait for an idle connection. Raises `Unavailable` after the timeout."""
         try:
             async with asyncio.timeout(self.query_timeout):
                 return await self.idle.get()
@@ -159,19 +157,20 @@ class Sqlite:
 
     async def close(self) -> None:
         self.inline.close()
-        await asyncio.gather(*self.ending)
+        await asyncio.gather(*self.cancelling)
         for connection in self.connections:
             await connection.close()
 
 
-async def _interrupt_until_done(connection: aiosqlite.Connection, asked: asyncio.Future[Any]) -> None:
-    while not asked.done():
+async def _interrupt_until_done(connection: aiosqlite.Connection, query: asyncio.Future[Any]) -> None:
+    """Interrupt a statement repeatedly, as it may not have begun yet, when an interrupt has no effect."""
+    while not query.done():
         await connection.interrupt()
-        await asyncio.wait([asked], timeout=AGAIN)
+        await asyncio.wait([query], timeout=INTERRUPT_INTERVAL_SECONDS)
 
 
 def translate_error(error: Exception) -> Exception:
-    """What SQLite's error means to a client: too deep or too long a statement, or a file that cannot be read now."""
+    """Return the API error for a SQLite error: the statement exceeds a limit, or the file cannot be read now."""
     if sqlite.exceeds_limits(error):
-        return ValidationError(TOO_MUCH)
+        return ValidationError(TOO_LARGE)
     return Unavailable() if sqlite.is_unavailable(error) else error

@@ -1,7 +1,7 @@
-"""Requests that wait with the same plan go to Postgres as one statement.
+"""Batch reads from Postgres: requests that wait with the same plan are sent as one statement.
 
-Nobody waits on purpose: while a connection is free a request leaves at once and alone. While all are busy, requests
-queue, and the next free connection takes the oldest with every other one of its plan.
+No request waits for a batch to fill. While a connection is idle, a request is sent alone and at once. While all are
+busy, requests queue, and the next idle connection takes the oldest together with the others of the same plan.
 """
 
 import asyncio
@@ -17,165 +17,165 @@ import asyncpg
 from models.database.postgres import CONNECT_ERRORS, is_unavailable
 from models.errors import Unavailable
 
-MOST = 16
+MAX_BATCH_SIZE = 16
 
 
 class PendingQuery(NamedTuple):
     sql: str
     parameters: Sequence[Any]
-    answer: asyncio.Future[Any]
-    until: float
-    """When it has waited too long, on the clock that never goes back."""
+    result: asyncio.Future[Any]
+    deadline: float
+    """Monotonic time, in seconds, after which it is rejected instead of sent."""
 
 
 class QueryBatcher:
-    """Runs statements that read, over so many connections at once.
+    """Runs reads over a fixed number of connections.
 
-    They are kept here, since to take one from a pool and to give it back costs more than to ask it for a row.
+    It keeps its connections itself: to acquire one from asyncpg's pool and release it takes longer than to read a row.
     """
 
     def __init__(self, open_connection: Callable[[], Awaitable[asyncpg.Connection]], size: int, timeout: float) -> None:
-        """`timeout`: the seconds that a request waits for its turn at most."""
+        """`timeout`: the seconds that a request may wait in the queue."""
         self.open_connection, self.free, self.timeout = open_connection, size, timeout
-        self.resting: list[asyncpg.Connection] = []
-        """Connections that nobody uses now; those used last are last, and used first."""
+        self.idle: list[asyncpg.Connection] = []
+        """Idle connections. The most recently used is last, and is taken first."""
         self.queue: deque[PendingQuery] = deque()
         self.running: set[asyncio.Task[None]] = set()
         self.statements = 0
-        """How many statements were sent."""
+        """Number of statements that were sent."""
         self.coalesced = 0
-        """How many requests travelled in the statement of another."""
+        """Number of requests that were sent in the statement of another."""
         self.splits = 0
-        """How many groups failed and were sent again one by one; a sound plan is never split."""
+        """Number of batches that failed and were repeated one by one."""
 
     async def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Any:
-        answer = asyncio.get_running_loop().create_future()
-        self.queue.append(PendingQuery(sql, parameters, answer, time.monotonic() + self.timeout))
+        result = asyncio.get_running_loop().create_future()
+        self.queue.append(PendingQuery(sql, parameters, result, time.monotonic() + self.timeout))
         if self.free:
             self.free -= 1
             task = asyncio.create_task(self.worker())
             self.running.add(task)
             task.add_done_callback(self.running.discard)
-        return await answer
+        return await result
 
     async def worker(self) -> None:
-        """Answer everything that waits, then rest."""
+        """Run everything in the queue over one connection."""
         try:
             while self.queue:
                 connection = self.take_idle() or await self.connect()
                 try:
                     await self.run_batches(connection)
                 finally:
-                    self.resting.append(connection)
+                    self.idle.append(connection)
         except Exception as error:
-            self.give_up(error)
+            self.reject_all(error)
         finally:
             self.free += 1
 
     async def connect(self) -> asyncpg.Connection:
-        """A new one. Why there is none, in whatever words, is the database's affair: clients come again."""
+        """Open a connection. Raises `Unavailable` for any error, so that clients try again."""
         try:
             return await self.open_connection()
         except CONNECT_ERRORS as error:
             raise unavailable(error) from error
 
     def take_idle(self) -> asyncpg.Connection | None:
-        """One that is still connected. A server that went away has closed them all."""
-        while self.resting:
-            if not (connection := self.resting.pop()).is_closed():
+        """Return an idle connection that the server has not closed."""
+        while self.idle:
+            if not (connection := self.idle.pop()).is_closed():
                 return connection
         return None
 
     async def run_batches(self, connection: asyncpg.Connection) -> None:
-        while group := self.next_batch():
+        while batch := self.next_batch():
             try:
-                resolve(group, await self.rows(connection, group))
+                resolve(batch, await self.fetch_batch(connection, batch))
             except asyncpg.InternalClientError:
-                # The server has said that it ends the connection, and is about to: nothing was sent, another will do.
-                self.queue.extendleft(reversed(group))
+                # The server has announced that it ends the connection. Nothing was sent: another connection will do.
+                self.queue.extendleft(reversed(batch))
                 connection.terminate()
                 return
             except Exception as error:
                 if not is_unavailable(error):
-                    await self.retry_individually(connection, group, error)
+                    await self.retry_individually(connection, batch, error)
                     continue
-                reject(group, error)
-                if isinstance(error, TimeoutError):  # a server that is there ends a statement earlier, by itself
+                reject(batch, error)
+                if isinstance(error, TimeoutError):  # a reachable server would have cancelled the statement earlier
                     connection.terminate()
-                    self.give_up(error)
+                    self.reject_all(error)
                 if connection.is_closed():
                     return
 
     def next_batch(self) -> list[PendingQuery]:
-        """The oldest that waits, with others of its plan. Nobody, if nobody waits any more."""
+        """Take the oldest query and others of the same plan from the queue. Rejects those past their deadline."""
         now = time.monotonic()
-        while self.queue and self.queue[0].until < now:
+        while self.queue and self.queue[0].deadline < now:
             reject([self.queue.popleft()], TimeoutError())
         if not self.queue:
             return []
         first = self.queue.popleft()
-        alike = [other for other in self.queue if other.sql == first.sql and first.parameters][: MOST - 1]
-        for other in alike:
-            self.queue.remove(other)
-        return [first, *alike]
+        others = [query for query in self.queue if query.sql == first.sql and first.parameters][: MAX_BATCH_SIZE - 1]
+        for query in others:
+            self.queue.remove(query)
+        return [first, *others]
 
     async def retry_individually(
-        self, connection: asyncpg.Connection, group: list[PendingQuery], error: Exception
+        self, connection: asyncpg.Connection, batch: list[PendingQuery], error: Exception
     ) -> None:
-        """One request's bad parameter must not fail its neighbours."""
-        if len(group) == 1:
-            reject(group, error)
+        """Repeat a failed batch one by one, so that an invalid parameter fails only its own request."""
+        if len(batch) == 1:
+            reject(batch, error)
             return
         self.splits += 1
-        for waiting in group:
+        for query in batch:
             try:
-                resolve([waiting], await self.rows(connection, [waiting]))
-            except Exception as own:
-                reject([waiting], own)
+                resolve([query], await self.fetch_batch(connection, [query]))
+            except Exception as own_error:
+                reject([query], own_error)
 
-    async def rows(self, connection: asyncpg.Connection, group: list[PendingQuery]) -> list[Any]:
+    async def fetch_batch(self, connection: asyncpg.Connection, batch: list[PendingQuery]) -> list[Any]:
         self.statements += 1
-        if len(group) == 1:
-            return [await connection.fetchrow(group[0].sql, *group[0].parameters)]
-        self.coalesced += len(group) - 1
-        columns = map(list, zip(*(waiting.parameters for waiting in group), strict=True))
-        return await connection.fetch(batched_sql(group[0].sql), *columns)
+        if len(batch) == 1:
+            return [await connection.fetchrow(batch[0].sql, *batch[0].parameters)]
+        self.coalesced += len(batch) - 1
+        columns = map(list, zip(*(query.parameters for query in batch), strict=True))
+        return await connection.fetch(batched_sql(batch[0].sql), *columns)
 
     async def close(self) -> None:
-        """Once everything that waits has been answered."""
+        """Wait until the queue is empty, then close the connections."""
         while self.running:
             await asyncio.wait(self.running)
-        while self.resting:
-            await self.resting.pop().close()
+        while self.idle:
+            await self.idle.pop().close()
 
-    def give_up(self, error: Exception) -> None:
-        """No connection can be had: whoever waits is told so now."""
+    def reject_all(self, error: Exception) -> None:
+        """Reject every query in the queue, because no connection can be opened."""
         reject(self.queue, error)
         self.queue.clear()
 
 
-def resolve(group: list[PendingQuery], found: list[Any]) -> None:
-    for waiting, row in zip(group, found, strict=True):
-        if not waiting.answer.done():
-            waiting.answer.set_result(row)
+def resolve(batch: list[PendingQuery], rows: list[Any]) -> None:
+    for query, row in zip(batch, rows, strict=True):
+        if not query.result.done():
+            query.result.set_result(row)
 
 
-def reject(group: Sequence[PendingQuery], error: Exception) -> None:
-    for waiting in group:
-        if not waiting.answer.done():
-            is_refused = is_unavailable(error) or isinstance(error, Unavailable)
-            waiting.answer.set_exception(unavailable(error) if is_refused else error)
+def reject(batch: Sequence[PendingQuery], error: Exception) -> None:
+    for query in batch:
+        if not query.result.done():
+            is_lost = is_unavailable(error) or isinstance(error, Unavailable)
+            query.result.set_exception(unavailable(error) if is_lost else error)
 
 
-def unavailable(error: Exception) -> Unavailable:
-    refusal = Unavailable()
-    refusal.__cause__ = error
-    return refusal
+def unavailable(cause: Exception) -> Unavailable:
+    error = Unavailable()
+    error.__cause__ = cause
+    return error
 
 
 @lru_cache(1000)
 def batched_sql(sql: str) -> str:
-    """The same statement over arrays of parameters: one row of answers for each place in them."""
+    """Return the statement over arrays of parameters: one row for each position in the arrays."""
     types = dict(re.findall(r"\$(\d+)::(\w+(?: WITH TIME ZONE)?)", sql))
     numbers = sorted(set(re.findall(r"\$(\d+)", sql)), key=int)
     arrays = ", ".join(f"${number}::{types.get(number, 'text')}[]" for number in numbers)

@@ -1,4 +1,4 @@
-"""Statements of our own that travel as the engine's do: prepared once, and together with others that wait."""
+"""Fixed statements that run on the read connections: prepared once and batched."""
 
 from typing import Any
 
@@ -8,11 +8,8 @@ from gateway.graphql.database import ReadDatabase
 from models.database.prepared import PreparedStatement
 
 
-class Prepared:
-    """A statement that has one row, whatever its parameters are.
-
-    Through SQLAlchemy it would cost three journeys to Postgres, and several times as much here as there.
-    """
+class PreparedQuery:
+    """A compiled statement that always returns one row. It takes one round trip; a SQLAlchemy session takes three."""
 
     def __init__(self, reads: ReadDatabase, statement: Select[Any]) -> None:
         self.reads, self.statement = reads, PreparedStatement(statement, reads.dialect)
@@ -21,11 +18,11 @@ class Prepared:
         return await self.reads.fetch_row(self.statement.sql, self.statement.bind(values))
 
     async def fetch(self, **values: Any) -> list[Any]:
-        """The same row as Python has it: ids, moments and roles."""
+        """Return the row with each value converted to its Python type."""
         return list(self.statement.read(await self.fetch_row(**values)))
 
 
-def row_or_nulls(found: Select[Any]) -> Select[Any]:
-    """The row that is found, or one of nulls where there is none."""
-    nothing, found = select(literal(1)).subquery(), found.subquery()
-    return select(*found.c).select_from(nothing.outerjoin(found, true()))
+def row_or_nulls(statement: Select[Any]) -> Select[Any]:
+    """Return a SELECT of the statement's row, or of one row of nulls if it has none."""
+    one, row = select(literal(1)).subquery(), statement.subquery()
+    return select(*row.c).select_from(one.outerjoin(row, true()))

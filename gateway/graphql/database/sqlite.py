@@ -1,7 +1,7 @@
-"""SQLite's short reads, answered on the event loop: to go to a thread and back takes longer than most of them do.
+"""Run short SQLite statements on the event loop, because a thread takes longer than most of them do.
 
-One post with its tags and comments takes SQLite 30 µs, and the thread 100 more. What turns out to be long is given up
-after a millisecond, and asked again in a thread, where it keeps nobody waiting.
+A post with its tags and comments takes 30 µs, and 100 µs more in a thread. A statement that takes more than a
+millisecond is interrupted and repeated in a thread.
 """
 
 import time
@@ -11,37 +11,36 @@ from typing import Any
 
 from models.database import sqlite
 
-BUDGET = 0.001
-"""Seconds that a statement may take here. It is the processor's time: on a busy machine nothing becomes longer."""
-STEPS = 1_000
-"""Of SQLite's machine between two looks at the clock: 0.01 to 0.12 ms. A look takes 0.3 µs."""
+TIME_BUDGET_SECONDS = 0.001
+"""CPU time of a statement on the event loop."""
+PROGRESS_STEPS = 1_000
+"""Virtual machine instructions between two checks of the clock: 0.01 to 0.12 ms. A check takes 0.3 µs."""
 SKIP_COUNT = 50
-"""How often a long statement goes to a thread at once until it is tried here again: with other parameters, or once its
-total is known, it may be short, and to have tried in vain adds a fiftieth to what it takes."""
-MOST = 200
-"""Long statements that are remembered."""
-LONGEST_TEXT = 16_000
-"""Characters of a statement that comes here at all: to prepare it takes 60 µs for each thousand."""
+"""Executions for which a long statement goes directly to a thread. Then it is tried here again, as it may be short with
+other parameters or with a cached count."""
+MAX_SKIPPED_STATEMENTS = 200
+MAX_STATEMENT_LENGTH = 16_000
+"""Characters of a statement that is tried here. To prepare a thousand takes 60 µs."""
 
 
 class InlineConnection:
-    """A connection of its own that only reads, and never waits for anybody."""
+    """A read-only connection that never waits for a lock."""
 
     def __init__(self, path: Path | str) -> None:
         self.connection = sqlite.connect_sync(path, read_only=True, busy_timeout_ms=0)
-        self.connection.set_progress_handler(self.is_over_budget, STEPS)
-        self.until = 0.0
-        """When the statement that runs has had its time, by the clock of this thread."""
+        self.connection.set_progress_handler(self.is_over_budget, PROGRESS_STEPS)
+        self.deadline = 0.0
+        """End of the running statement's budget, in this thread's CPU time."""
         self.skipped: dict[str, int] = {}
-        """How many turns each statement that was too long is left out for."""
+        """Long statements, and how many further executions of each go directly to a thread."""
 
     def fetch_row(self, sql: str, parameters: Sequence[Any]) -> Sequence[str | None] | None:
-        """The one row of a statement; None of what a thread has to be asked: what is long, locked, or goes wrong."""
-        if len(sql) > LONGEST_TEXT or self.is_skipped(sql):
+        """Return the only row of a statement, or None if it has to run in a thread: it is long, locked or fails."""
+        if len(sql) > MAX_STATEMENT_LENGTH or self.is_skipped(sql):
             return None
-        self.until = time.thread_time() + BUDGET
+        self.deadline = time.thread_time() + TIME_BUDGET_SECONDS
         try:
-            (row,) = self.connection.execute(sql, parameters).fetchall()  # to its end, which lets go of its snapshot
+            (row,) = self.connection.execute(sql, parameters).fetchall()  # fetchall ends the read transaction
         except sqlite.sqlite.Error:
             if self.is_over_budget():
                 self.skip(sql)
@@ -49,17 +48,17 @@ class InlineConnection:
         return row
 
     def is_over_budget(self) -> bool:
-        """Asked by SQLite too, which interrupts the statement that runs if so."""
-        return time.thread_time() > self.until
+        """Return true after the deadline. SQLite calls this too, and interrupts the running statement."""
+        return time.thread_time() > self.deadline
 
     def is_skipped(self, sql: str) -> bool:
-        turns = self.skipped.pop(sql, 0)
-        if turns > 1:
-            self.skipped[sql] = turns - 1
-        return turns > 0
+        remaining = self.skipped.pop(sql, 0)
+        if remaining > 1:
+            self.skipped[sql] = remaining - 1
+        return remaining > 0
 
     def skip(self, sql: str) -> None:
-        if len(self.skipped) >= MOST:
+        if len(self.skipped) >= MAX_SKIPPED_STATEMENTS:
             del self.skipped[next(iter(self.skipped))]
         self.skipped[sql] = SKIP_COUNT
 

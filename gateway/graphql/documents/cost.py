@@ -1,8 +1,7 @@
-"""What an operation costs, known before it runs: a point for each object that may be answered, more for what is dear.
+"""Compute the cost of an operation before it runs: one point for each object of the result, more for expensive work.
 
-A field that is written twice under one key is counted once, as it is answered once. What may be of
-several types is of one of them in the end, and counts as the dearest. What fields cost, and how long lists are assumed
-to be, is declared where the fields are (`schema/reading.py`).
+Fields that share a response key are counted once, because the result has them once. An abstract type costs as much as
+its most expensive possible type. Costs of fields and assumed list lengths are declared in `schema/fields.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from typing import Any
 
 from graphql import (
     FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLField,
     GraphQLInputField,
     GraphQLNamedType,
@@ -34,34 +31,33 @@ from graphql import (
     is_input_object_type,
 )
 
+from gateway.graphql.documents.limits import Fragments, fields_of
 from gateway.graphql.documents.selection import is_many
+from resolvers.inputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
-SLICING = "first", "last", "limit"
-USUAL, MOST = 20, 100
-"""Rows of a page that is not told its size, and of any page."""
-ASSUMED = 10
-"""Rows of a list that says nothing of itself."""
-ACTION = 10
-"""What doing something costs, unless it says."""
-INTROSPECTION = 10
+SIZE_ARGUMENTS = "first", "last", "limit"
+ASSUMED_LIST_SIZE = 10
+"""Rows of a list that declares no length."""
+OPERATION_COST = 10
+"""Points of a mutation or subscription field that declares none."""
+INTROSPECTION_COST = 10
 
-Fragments = Mapping[str, FragmentDefinitionNode]
-Selections = tuple[SelectionSetNode, ...]
-"""All that is selected of one thing: what stands under one key in several places is answered as one."""
+SelectionSets = tuple[SelectionSetNode, ...]
+"""All selection sets of one response key, which the result merges."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowCount:
-    """How many rows a page has: as many as it is asked for, by numbers or by variables, or as it has unasked."""
+    """Number of rows of a page: the largest size that a literal or a variable gives, else the default."""
 
-    default_size: int = USUAL
-    fields_by_key: int | None = None
+    default: int = DEFAULT_PAGE_SIZE
+    literal: int | None = None
     variables: tuple[str, ...] = ()
 
-    def of(self, variables: Mapping[str, Any]) -> int:
-        told = [variables.get(name) for name in self.variables]
-        asked = max([number for number in (self.fields_by_key, *told) if number is not None], default=self.default_size)
-        return min(max(asked, 0), MOST)
+    def evaluate(self, variables: Mapping[str, Any]) -> int:
+        sizes = (self.literal, *[variables.get(name) for name in self.variables])
+        size = max([size for size in sizes if size is not None], default=self.default)
+        return min(max(size, 0), MAX_PAGE_SIZE)
 
 
 ONE = RowCount(1)
@@ -69,47 +65,47 @@ ONE = RowCount(1)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A field's own points and those of what is below it, for each of its rows."""
+    """The points of a field and of the selection below it, for each of its rows."""
 
     points: int
     rows: RowCount = ONE
-    cost_of_selection: tuple[Cost | MaxCost | CostIfPresent, ...] = ()
+    children: tuple[Cost | MaxCost | CostIfPresent, ...] = ()
 
-    def of(self, variables: Mapping[str, Any]) -> int:
-        """The points, for a request's coerced variables."""
-        return self.rows.of(variables) * (self.points + sum([cost.of(variables) for cost in self.cost_of_selection]))
+    def evaluate(self, variables: Mapping[str, Any]) -> int:
+        """Return the points for a request's coerced variables."""
+        return self.rows.evaluate(variables) * (self.points + sum([cost.evaluate(variables) for cost in self.children]))
 
     @property
-    def varies(self) -> bool:
-        return bool(self.rows.variables) or bool(self.cost_of_selection)
+    def is_variable(self) -> bool:
+        return bool(self.rows.variables) or bool(self.children)
 
-    def folded(self) -> Cost:
-        """The same with what no variable changes added up."""
-        fixed = sum(cost.of({}) for cost in self.cost_of_selection if not cost.varies)
-        cost = Cost(self.points + fixed, self.rows, tuple(cost for cost in self.cost_of_selection if cost.varies))
-        return cost if cost.varies else Cost(cost.of({}))
+    def fold(self) -> Cost:
+        """Return an equal cost in which everything that is independent of variables is added up."""
+        fixed = sum(cost.evaluate({}) for cost in self.children if not cost.is_variable)
+        cost = Cost(self.points + fixed, self.rows, tuple(cost for cost in self.children if cost.is_variable))
+        return cost if cost.is_variable else Cost(cost.evaluate({}))
 
 
 @dataclass(frozen=True, slots=True)
 class MaxCost:
-    """What costs as much as the dearest of several, of which variables say which that is."""
+    """The highest of several costs that depend on variables."""
 
-    among: tuple[Cost, ...]
-    varies = True
+    costs: tuple[Cost, ...]
+    is_variable = True
 
-    def of(self, variables: Mapping[str, Any]) -> int:
-        return max([cost.of(variables) for cost in self.among])
+    def evaluate(self, variables: Mapping[str, Any]) -> int:
+        return max([cost.evaluate(variables) for cost in self.costs])
 
 
 @dataclass(frozen=True, slots=True)
 class CostIfPresent:
-    """What costs something where a variable, or a field of one, is not null."""
+    """Points that apply if a variable, or a field of one, is not null."""
 
     points: int
     path: tuple[str, ...]
-    varies = True
+    is_variable = True
 
-    def of(self, variables: Mapping[str, Any]) -> int:
+    def evaluate(self, variables: Mapping[str, Any]) -> int:
         value: Any = variables
         for name in self.path:
             value = None if value is None else value.get(name)
@@ -117,103 +113,85 @@ class CostIfPresent:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What fields are told of the list whose page they are on: its length, and what each look at its rows costs."""
+class ListContext:
+    """The size of the list that encloses a field, and the cost of its filter for each field that scans its rows."""
 
     rows: RowCount = ONE
     filter_cost: tuple[Cost | CostIfPresent, ...] = ()
 
 
-NO_PAGE = Page()
+NO_LIST = ListContext()
 
 
-def dearest(costs: Iterable[Cost]) -> Cost | MaxCost:
-    """One of several, but nobody knows yet which."""
-    among = set(costs)
-    fixed = Cost(max((cost.of({}) for cost in among if not cost.varies), default=0))
-    varying = tuple(cost for cost in among if cost.varies)
-    return MaxCost((fixed, *varying)) if varying else fixed
+def max_cost(costs: Iterable[Cost]) -> Cost | MaxCost:
+    """Return the highest of several costs, which may depend on variables."""
+    distinct = set(costs)
+    fixed = Cost(max((cost.evaluate({}) for cost in distinct if not cost.is_variable), default=0))
+    variable = tuple(cost for cost in distinct if cost.is_variable)
+    return MaxCost((fixed, *variable)) if variable else fixed
 
 
 def cost_of(schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Fragments) -> Cost:
-    """What an operation costs; at least a point."""
+    """Return the cost of an operation, which is at least one point."""
     root = schema.get_root_type(operation.operation)
-    below = CostVisitor(schema, fragments).cost_of_selection(root, (operation.selection_set,), NO_PAGE)
-    return Cost(1, ONE, (below,)).folded()
+    selection = CostVisitor(schema, fragments).cost_of_selection(root, (operation.selection_set,), NO_LIST)
+    return Cost(1, ONE, (selection,)).fold()
 
 
 @dataclass(frozen=True, slots=True)
 class CostVisitor:
-    """Adds up one document."""
+    """Adds up the costs of one document."""
 
     schema: GraphQLSchema
     fragments: Fragments
-    known: dict[Any, Cost] = field(default_factory=dict)
-    """What has been reckoned: where types have fields of each other's types, the ways through them have no end."""
+    cache: dict[Any, Cost] = field(default_factory=dict)
+    """Costs by type and selection. Without it, recursive types with many possible types take exponential time."""
 
-    def cost_of_selection(self, type_: GraphQLNamedType, selected: Selections, page: Page) -> Cost | MaxCost:
-        """What is selected of a thing; of one that may be of several types, the dearest."""
+    def cost_of_selection(self, type_: GraphQLNamedType, selected: SelectionSets, context: ListContext) -> Any:
+        """Return the cost of a selection; on an abstract type, that of its most expensive possible type."""
         if not is_abstract_type(type_):
-            return self.object(type_, selected, page)
-        return dearest(self.object(each, selected, page) for each in self.schema.get_possible_types(type_))
+            return self.cost_of_object(type_, selected, context)
+        return max_cost(self.cost_of_object(each, selected, context) for each in self.schema.get_possible_types(type_))
 
-    def object(self, type_: GraphQLObjectType, selected: Selections, page: Page) -> Cost:
-        """What is selected of an object of this very type."""
-        key = type_.name, tuple(map(id, selected)), page
-        if key not in self.known:
-            asked = self.fields_by_key(type_, selected).values()
-            self.known[key] = Cost(0, ONE, tuple(self.cost_of_field(type_, nodes, page) for nodes in asked)).folded()
-        return self.known[key]
+    def cost_of_object(self, type_: GraphQLObjectType, selected: SelectionSets, context: ListContext) -> Cost:
+        key = type_.name, tuple(map(id, selected)), context
+        if key not in self.cache:
+            fields = self.fields_by_key(type_, selected).values()
+            self.cache[key] = Cost(0, ONE, tuple(self.cost_of_field(type_, nodes, context) for nodes in fields)).fold()
+        return self.cache[key]
 
-    def fields_by_key(self, type_: GraphQLObjectType, selected: Selections) -> dict[str, list[FieldNode]]:
-        """The fields by their keys."""
-        asked: dict[str, list[FieldNode]] = {}
+    def fields_by_key(self, type_: GraphQLObjectType, selected: SelectionSets) -> dict[str, list[FieldNode]]:
+        fields: dict[str, list[FieldNode]] = {}
         for selections in selected:
-            for node in self.fields(type_, selections):
-                asked.setdefault((node.alias or node.name).value, []).append(node)
-        return asked
+            for node in fields_of(selections, self.fragments, lambda name: self.fragment_applies(name, type_)):
+                fields.setdefault((node.alias or node.name).value, []).append(node)
+        return fields
 
-    def cost_of_field(self, parent: GraphQLObjectType, nodes: list[FieldNode], page: Page) -> Cost:
-        """What one key costs: of one type, all that stands under it is the same field with the same arguments."""
+    def cost_of_field(self, parent: GraphQLObjectType, nodes: list[FieldNode], context: ListContext) -> Cost:
+        """Return the cost of one response key. Validation ensures that all its nodes have the same arguments."""
         node = nodes[0]
         definition = parent.fields.get(node.name.value)
         if definition is None:
-            return Cost(0 if node.name.value == "__typename" else INTROSPECTION)
-        paid, page_below = self.filter_cost(definition, node, page)
+            return Cost(0 if node.name.value == "__typename" else INTROSPECTION_COST)
+        filter_cost, inner = self.filter_cost(definition, node, context)
         selected = tuple(each.selection_set for each in nodes if each.selection_set)
-        below = (self.cost_of_selection(get_named_type(definition.type), selected, page_below),) if selected else ()
-        cost = Cost(points_of(definition), rows_of(definition, node, page.rows), below).folded()
-        return Cost(0, ONE, (cost, *paid)).folded() if paid else cost
+        children = (self.cost_of_selection(get_named_type(definition.type), selected, inner),) if selected else ()
+        cost = Cost(points_of(definition), rows_of(definition, node, context.rows), children).fold()
+        return Cost(0, ONE, (cost, *filter_cost)).fold() if filter_cost else cost
 
     def filter_cost(
-        self, definition: GraphQLField, node: FieldNode, page: Page
-    ) -> tuple[tuple[Cost | CostIfPresent, ...], Page]:
-        """What a field pays for looking at rows, once for all of them, and the page that the fields below are on."""
-        looks = metadata_of(definition).get("looks")
-        left = () if looks else page.filter_cost
-        asked = tuple(filter_costs(definition, node))
-        if asked and not is_page(get_named_type(definition.type)):
-            return asked, Page(page_of(definition, node), left)
-        return page.filter_cost if looks else (), Page(page_of(definition, node), left + asked)
-
-    def fields(self, type_: GraphQLObjectType, selections: SelectionSetNode) -> Iterator[FieldNode]:
-        """The fields of a selection and of those of its fragments that are for such an object."""
-        waiting, spread = list(reversed(selections.selections)), set()
-        while waiting:
-            node: Any = waiting.pop()
-            if isinstance(node, FieldNode):
-                yield node
-                continue
-            if isinstance(node, FragmentSpreadNode):
-                if node.name.value in spread:
-                    continue
-                spread.add(node.name.value)
-                node = self.fragments[node.name.value]
-            if self.fragment_applies(node.type_condition, type_):
-                waiting.extend(reversed(node.selection_set.selections))
+        self, definition: GraphQLField, node: FieldNode, context: ListContext
+    ) -> tuple[tuple[Cost | CostIfPresent, ...], ListContext]:
+        """Return the filter costs that a field adds once for all its rows, and the context of the fields below it."""
+        scans_rows = metadata_of(definition).get("scans_rows")
+        inherited = () if scans_rows else context.filter_cost
+        own = tuple(filter_costs(definition, node))
+        if own and not has_row_scans(get_named_type(definition.type)):
+            return own, ListContext(page_size(definition, node), inherited)
+        return context.filter_cost if scans_rows else (), ListContext(page_size(definition, node), inherited + own)
 
     def fragment_applies(self, condition: NamedTypeNode | None, type_: GraphQLObjectType) -> bool:
-        """Whether a fragment says something of an object of this type."""
+        """Return true if a fragment with this type condition selects fields of an object of this type."""
         if condition is None or condition.name.value == type_.name:
             return True
         named = self.schema.get_type(condition.name.value)
@@ -225,51 +203,55 @@ def metadata_of(definition: GraphQLField | GraphQLInputField) -> Mapping[str, An
 
 
 def points_of(definition: GraphQLField) -> int:
-    """What a field costs by itself: as it is declared, else a point for an object and none for a value."""
+    """Return a field's own cost: as declared, else one for an object and zero for a scalar."""
     points = metadata_of(definition).get("points")
     if points is not None:
         return points
     own = int(is_composite_type(get_named_type(definition.type)))
-    return own + (ACTION if "operation" in metadata_of(definition) else 0)
+    return own + (OPERATION_COST if "operation" in metadata_of(definition) else 0)
 
 
 def rows_of(definition: GraphQLField, node: FieldNode, page: RowCount) -> RowCount:
-    """How often a field is answered: the rows of a list, once else."""
+    """Return the number of rows of a list field; of any other field, one."""
     if not is_many(definition.type):
         return ONE
     if metadata_of(definition).get("rows_of_page"):
         return page
-    assumed = metadata_of(definition).get("assumed") or ASSUMED
-    return page_of(definition, node) if "first" in definition.args else RowCount(assumed)
+    assumed = metadata_of(definition).get("assumed_size") or ASSUMED_LIST_SIZE
+    return page_size(definition, node) if "first" in definition.args else RowCount(assumed)
 
 
-def page_of(definition: GraphQLField, node: FieldNode) -> RowCount:
-    """The size of the page that a field is asked for. What is null is not asked for; of several sizes the largest."""
-    sizes = [argument.value for argument in node.arguments or () if argument.name.value in SLICING]
-    unasked = max((default_of(definition, name) for name in SLICING if name in definition.args), default=USUAL)
-    asked = max((int(size.value) for size in sizes if isinstance(size, IntValueNode)), default=None)
-    return RowCount(unasked, asked, tuple(size.name.value for size in sizes if isinstance(size, VariableNode)))
+def page_size(definition: GraphQLField, node: FieldNode) -> RowCount:
+    """Return the page size that a field's arguments ask for: of several the largest; a null counts as absent."""
+    sizes = [argument.value for argument in node.arguments or () if argument.name.value in SIZE_ARGUMENTS]
+    defaults = [definition.args[name].default_value for name in SIZE_ARGUMENTS if name in definition.args]
+    default = max(
+        (each if isinstance(each, int) else DEFAULT_PAGE_SIZE for each in defaults), default=DEFAULT_PAGE_SIZE
+    )
+    literal = max((int(size.value) for size in sizes if isinstance(size, IntValueNode)), default=None)
+    return RowCount(default, literal, tuple(size.name.value for size in sizes if isinstance(size, VariableNode)))
 
 
-def is_page(type_: GraphQLNamedType) -> bool:
-    """Whether it is no row, but has fields that look at rows."""
-    return any(metadata_of(field).get("looks") for field in getattr(type_, "fields", {}).values())
+def has_row_scans(type_: GraphQLNamedType) -> bool:
+    """Return true for connections and pages: containers whose fields scan the rows of a list."""
+    return any(metadata_of(field).get("scans_rows") for field in getattr(type_, "fields", {}).values())
 
 
 def filter_costs(definition: GraphQLField, node: FieldNode) -> Iterator[Cost | CostIfPresent]:
-    """What it costs to look for rows by what the arguments say: declared where the fields of inputs are."""
+    """Yield the costs that input fields declare for the filters which a field's arguments use."""
     for argument in node.arguments or ():
-        dear = costly_input_fields(get_named_type(definition.args[argument.name.value].type))
+        points_by_name = costly_input_fields(get_named_type(definition.args[argument.name.value].type))
         match argument.value:
             case VariableNode(name=variable):
-                yield from (CostIfPresent(points, (variable.value, name)) for name, points in dear.items())
-            case ObjectValueNode(fields=given):
-                told = [(field.value, dear[field.name.value]) for field in given if field.name.value in dear]
-                yield from (cost_if_present(value, points) for value, points in told)
+                yield from (CostIfPresent(points, (variable.value, name)) for name, points in points_by_name.items())
+            case ObjectValueNode(fields=fields):
+                for field in fields:
+                    if points := points_by_name.get(field.name.value):
+                        yield cost_if_present(field.value, points)
 
 
 def costly_input_fields(type_: GraphQLNamedType) -> dict[str, int]:
-    """The fields of an input that cost something, with their points."""
+    """Return the points of an input type's fields that declare some."""
     fields = type_.fields if is_input_object_type(type_) else {}
     return {name: points for name, field in fields.items() if (points := metadata_of(field).get("points"))}
 
@@ -278,8 +260,3 @@ def cost_if_present(value: ValueNode, points: int) -> Cost | CostIfPresent:
     if isinstance(value, VariableNode):
         return CostIfPresent(points, (value.name.value,))
     return Cost(0 if isinstance(value, NullValueNode) else points)
-
-
-def default_of(definition: GraphQLField, name: str) -> int:
-    default = definition.args[name].default_value
-    return default if isinstance(default, int) else USUAL

@@ -1,4 +1,4 @@
-"""From a document's text to an operation that is valid and within bounds, once; then kept."""
+"""Parse, validate and limit a document, and build the operation that a request names."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,12 +37,12 @@ from gateway.graphql.documents.selection import FieldCollector
 from gateway.graphql.errors import RequestError
 
 NO_VARIABLES = VariableValues({}, {})
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 overlapping.MAX_COMPLEXITY_BUDGET = 100_000
-"""Steps of the one rule that takes longer the more fields there are squared: a tenth of a second, not half of one."""
+"""Steps of the one validation rule whose time grows with the square of the number of fields. This many take 0.1 s."""
 TOO_COMPLEX = "The document repeats too many fields, or nests its fragments too deeply"
-MORE_ERRORS = f"There are more errors than these {MOST_ERRORS}"
-TOO_EXPENSIVE = "The operation costs {:,} points, and one may cost {:,}; ask for fewer rows, or for less of each"
+MORE_ERRORS = f"The document has more errors than these {MAX_ERRORS}"
+TOO_EXPENSIVE = "The operation costs {:,} points, more than the limit of {:,}; request fewer rows or fewer fields"
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class Operation:
 
     @cached_property
     def token_count(self) -> int:
-        """How many the document has."""
+        """Number of lexical tokens of the document."""
         token, count = self.document.loc.start_token, 0
         while token is not None:
             token, count = token.next, count + 1
@@ -82,49 +82,47 @@ class Operation:
 
     @cached_property
     def is_introspection(self) -> bool:
-        """Whether it asks about the schema alone, which is the same for everybody."""
+        """True if it selects only introspection fields and has no variables, so that its result never changes."""
         roots = fields_of(self.definition.selection_set, self.fragments)
         return not self.definition.variable_definitions and all(node.name.value.startswith("__") for node in roots)
 
     @cached_property
     def shaping_variables(self) -> frozenset[str]:
-        """The variables that a field's plan depends on: what only its own function is told changes no plan."""
-        found, root = Variables(), self.schema.get_root_type(self.definition.operation)
+        """Names of the variables that a plan depends on, which excludes arguments of the operation's own fields."""
+        collector, root = VariableCollector(), self.schema.get_root_type(self.definition.operation)
         for fragment in self.fragments.values():
             if fragment.type_condition.name.value != root.name:
-                visit(fragment, found)
+                visit(fragment, collector)
         for node in fields_of(self.definition.selection_set, self.fragments):
             for part in (*(node.directives or ()), *([node.selection_set] if node.selection_set else ())):
-                visit(part, found)
-        return frozenset(found.names)
+                visit(part, collector)
+        return frozenset(collector.names)
 
     def coerce_variables(self, variables: dict[str, Any] | None) -> VariableValues:
-        """A request's variables as their types have them."""
+        """Return a request's variables, coerced to their types. Raises `RequestError`."""
         definitions = self.definition.variable_definitions
         if not definitions:
             return NO_VARIABLES
-        values = get_variable_values(
-            self.schema, definitions, variables or {}, MOST_ERRORS, not self.limits.suggestions
-        )
+        values = get_variable_values(self.schema, definitions, variables or {}, MAX_ERRORS, not self.limits.suggestions)
         if isinstance(values, list):
             raise RequestError(values)
-        for place in find_nul(values.coerced):
-            raise RequestError([nul_error(place[1:] or place)])
+        for path in find_nul(values.coerced):
+            raise RequestError([nul_error(path[1:] or path)])
         return values
 
-    def points(self, variables: VariableValues) -> int:
-        """What it costs with these variables, if that is not too much."""
-        points = self.cost.of(variables.coerced)
-        if points > self.limits.cost:
-            raise RequestError([GraphQLError(TOO_EXPENSIVE.format(points, self.limits.cost), self.definition)])
-        return points
+    def compute_cost(self, variables: VariableValues) -> int:
+        """Return the points for these variables. Raises `RequestError` if they exceed the limit."""
+        cost = self.cost.evaluate(variables.coerced)
+        if cost > self.limits.cost:
+            raise RequestError([GraphQLError(TOO_EXPENSIVE.format(cost, self.limits.cost), self.definition)])
+        return cost
 
-    def selector(self, variables: VariableValues) -> FieldCollector:
+    def field_collector(self, variables: VariableValues) -> FieldCollector:
         return FieldCollector(self.schema, self.fragments, self.definition, variables)
 
 
 def parse_operation(schema: GraphQLSchema, limits: DocumentLimits, source: str, name: str | None = None) -> Operation:
-    """The operation that a request names, or a refusal."""
+    """Return the operation that a request names. Raises `RequestError`."""
     document = parse_and_validate(schema, limits, source)
     definition = get_operation_ast(document, name)
     if definition is None:
@@ -134,32 +132,32 @@ def parse_operation(schema: GraphQLSchema, limits: DocumentLimits, source: str, 
 
 
 def parse_and_validate(schema: GraphQLSchema, limits: DocumentLimits, source: str) -> DocumentNode:
-    """A valid document within bounds, or a refusal: what is cheap to see is refused first."""
+    """Return a valid document within the limits. Cheap checks run first. Raises `RequestError`."""
     try:
         document = parse(source, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
     except GraphQLError as error:
         raise RequestError([error]) from error
-    for refused in chain(invalid_values(source, document), check_limits(limits, document)):
-        raise RequestError([refused])
-    if errors := validate(schema, document, max_errors=MOST_ERRORS, hide_suggestions=not limits.suggestions):
+    for error in chain(invalid_values(source, document), check_limits(limits, document)):
+        raise RequestError([error])
+    if errors := validate(schema, document, max_errors=MAX_ERRORS, hide_suggestions=not limits.suggestions):
         raise RequestError(explain_abort(errors))
     return document
 
 
 def explain_abort(errors: list[GraphQLError]) -> list[GraphQLError]:
-    """What is wrong with a document; where looking for it was given up, why, which graphql-core does not say."""
-    *found, last = errors
+    """Replace graphql-core's last error, if it aborted the validation, by one that says why."""
+    *others, last = errors
     if not isinstance(last, ValidationAbortedError):
         return errors
-    return [*found, GraphQLError(MORE_ERRORS if len(found) == MOST_ERRORS else TOO_COMPLEX)]
+    return [*others, GraphQLError(MORE_ERRORS if len(others) == MAX_ERRORS else TOO_COMPLEX)]
 
 
 def unknown_operation_message(name: str | None) -> str:
     return f'There is no operation "{name}"' if name else "The document has several operations: name the one to run"
 
 
-class Variables(Visitor):
-    """Collects the variables that are used."""
+class VariableCollector(Visitor):
+    """Collects the names of the variables that are used."""
 
     def __init__(self) -> None:
         super().__init__()

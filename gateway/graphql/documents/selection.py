@@ -1,4 +1,4 @@
-"""GraphQL's side of a plan: which fields were asked for, once fragments, aliases, @skip and @include are resolved."""
+"""Collect the fields of an operation, with fragments, aliases, `@skip` and `@include` resolved."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,29 +32,29 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Field:
-    """One entry of the answer."""
+    """One entry of the result."""
 
     key: str
     name: str
     parent: str
     path: Path
-    """Where it stands in the answer; of a list, in its first row."""
+    """Its path in the result. In a list, the path in the first row."""
     nodes: list[FieldNode]
     type: Any = None
     arguments: Mapping[str, Any] | None = None
     fields: Mapping[str, list["Field"]] | None = None
-    """The entries below, by the name of the concrete type that they are asked of."""
+    """The entries below it, by the name of the concrete type."""
     resolver: Callable[..., Any] | None = None
     operation: Callable[..., Any] | None = None
-    """What is done before the field is read."""
+    """The function of a mutation or subscription, which runs before the field is read."""
     columns: tuple[str, ...] | None = None
-    """The columns that Python makes the value of."""
+    """The columns from which Python computes the value."""
     cache: Cache | None = None
-    """What is declared of how its answers may be kept."""
+    """The declared cache control."""
 
     @cached_property
     def children(self) -> list["Field"]:
-        """The entries below a field of exactly one type."""
+        """The entries below a field of exactly one concrete type."""
         (fields,) = self.fields.values()
         return fields
 
@@ -64,19 +64,19 @@ class Field:
 
     @property
     def wrapper_type(self) -> str | None:
-        """`Connection` or `Page`, where rows come in one."""
+        """`Connection` or `Page` for a list that is paginated."""
         definition = self.named_type.extensions.get("strawberry-definition")
         generic = getattr(definition, "concrete_of", None)
         return generic and generic.name
 
     @property
     def is_container(self) -> bool:
-        """Whether it is no row itself, but holds some, or says something of those that another holds."""
+        """True for objects that are no entity: connections, pages, edges and payloads."""
         definition = self.named_type.extensions.get("strawberry-definition")
         return is_object_type(self.named_type) and not hasattr(definition.origin, "entity")
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         return is_non_null_type(self.type)
 
     @property
@@ -85,14 +85,14 @@ class Field:
 
     @property
     def is_computed(self) -> bool:
-        """Whether Python has a part in it."""
-        inner = [field for fields in (self.fields or {}).values() for field in fields]
-        return self.columns is not None or any(field.is_computed for field in inner)
+        """True if Python computes it or a field below it."""
+        children = [field for fields in (self.fields or {}).values() for field in fields]
+        return self.columns is not None or any(field.is_computed for field in children)
 
 
 @dataclass(frozen=True)
 class FieldCollector:
-    """Reads the fields off one operation, given its variables (or stand-ins for them)."""
+    """Collects the fields of one operation. The variables are values or `RequestParameter`s."""
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
@@ -109,25 +109,22 @@ class FieldCollector:
         return self.schema.get_root_type(self.operation.operation)
 
     def root_fields(self) -> dict[str, list[FieldDetails]]:
-        """What the operation asks of its root type, by response key."""
+        """Return the root fields of the operation by response key."""
         return collect_fields(*self.context, self.root, self.operation).grouped_field_set
 
     def fields(self) -> list[Field]:
-        """Those of the root's fields that the database has a part in."""
-        readable = {
-            key: details for key, details in self.root_fields().items() if is_database_field(self.root, details)
-        }
-        return self.build_fields(self.root, readable, ())
+        """Return the root fields that the database resolves."""
+        fields = {key: details for key, details in self.root_fields().items() if is_database_field(self.root, details)}
+        return self.build_fields(self.root, fields, ())
 
     def build_fields(
         self, parent: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], path: Path
     ) -> list[Field]:
-        return [self.field(parent, key, [d.node for d in details], details, path) for key, details in grouped.items()]
+        return [self.build_field(parent, key, details, path) for key, details in grouped.items()]
 
-    def field(
-        self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], details: list[FieldDetails], path: Path
-    ) -> Field:
-        name, path = nodes[0].name.value, (*path, key)
+    def build_field(self, parent: GraphQLObjectType, key: str, details: list[FieldDetails], path: Path) -> Field:
+        nodes, path = [detail.node for detail in details], (*path, key)
+        name = nodes[0].name.value
         if name == "__typename":
             return Field(key, name, parent.name, path, nodes)
         definition = parent.fields[name]
@@ -149,11 +146,10 @@ class FieldCollector:
         )
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        """The arguments by the names that resolvers know; null means the default."""
-        given = get_argument_values(definition, node, self.variables)
-        kinds = {name: kind.type for name, kind in definition.args.items()}
-        named = {python_name(definition.args[name]): to_python(value, kinds[name]) for name, value in given.items()}
-        return {name: value for name, value in named.items() if value is not None}
+        """Return the arguments by their Python names, without nulls, which stand for the default."""
+        values = get_argument_values(definition, node, self.variables).items()
+        arguments = {python_name(definition.args[name]): (value, definition.args[name].type) for name, value in values}
+        return {name: to_python(*argument) for name, argument in arguments.items() if argument[0] is not None}
 
     def children(self, type_: Any, details: list[FieldDetails], path: Path) -> dict[str, list[Field]] | None:
         named = get_named_type(type_)
@@ -167,14 +163,14 @@ class FieldCollector:
 
 
 def is_database_field(root: GraphQLObjectType, details: list[FieldDetails]) -> bool:
-    """Whether the database answers a field; introspection and plain Python are left to graphql-core."""
+    """Return true if the database resolves a field; graphql-core executes introspection and plain Python fields."""
     name = details[0].node.name.value
     declared = root.fields[name].extensions.get("strawberry-definition") if name in root.fields else None
     return isinstance(declared, DatabaseField) or name == "__typename"
 
 
 def cache_of(type_: Any) -> Cache | None:
-    """What a type declares."""
+    """Return the cache control that a type declares."""
     definition = get_named_type(type_).extensions.get("strawberry-definition")
     return getattr(getattr(definition, "origin", None), "cache", None)
 
@@ -188,7 +184,7 @@ def python_name(declared: Any) -> str:
 
 
 def to_python(value: Any, type_: GraphQLInputType) -> Any:
-    """An input as the dataclass that resolvers know; everything else as it is."""
+    """Return an input object as its dataclass, and any other value unchanged."""
     if isinstance(value, list):
         return [to_python(inner, get_named_type(type_)) for inner in value]
     if not isinstance(value, dict):

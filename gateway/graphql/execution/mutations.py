@@ -69,7 +69,7 @@ class Mutations:
         """Return the plan that reads what the operation returned, and its parameters. Raises the first error."""
         plan = await self.planner.result_plan(operation, field, variables, ctx.viewer)
         parameters, errors = plan.bind(request_values(variables, ctx.viewer, returned))
-        for error in [*(root.refused for root in plan.roots if root.refused), *errors]:
+        for error in [*(root.error for root in plan.roots if root.error), *errors]:
             raise error.with_traceback(None)
         return plan, parameters
 

@@ -44,7 +44,7 @@ class ExecutionResult:
         self.texts[field.key] = NULL
         self.errors.append(error)
         self.error_by_key.setdefault(field.key, error)
-        self.data_is_null = self.data_is_null or field.required
+        self.data_is_null = self.data_is_null or field.is_required
 
     def to_bytes(self) -> bytes:
         if self.data_is_null:
@@ -63,9 +63,9 @@ def from_row(plan: Plan, row: Sequence[str | None], errors: Sequence[GraphQLErro
     result = ExecutionResult(plan.complete)
     error_by_key = {error.path[0]: error for error in reversed(errors)}
     for root in plan.roots:
-        error = root.refused or error_by_key.get(root.field.key)
+        error = root.error or error_by_key.get(root.field.key)
         text = None if root.column is None else row[root.column]
-        if error is None and text is None and root.field.required:
+        if error is None and text is None and root.field.is_required:
             error = not_found_error(root)
         if error is None:
             result.set_field(root.field, text)
@@ -100,7 +100,7 @@ def serialize_field(field: Field, plan: Plan, returned: Any, row: Sequence[str |
 
 
 def entity_text(root: RootField, row: Sequence[str | None]) -> str:
-    if row[root.column] is None and root.field.required:
+    if row[root.column] is None and root.field.is_required:
         raise not_found_error(root)
     return row[root.column] or NULL
 

@@ -1,53 +1,49 @@
-"""From the fields asked for to one SELECT that answers them as JSON.
+"""Compile the fields of an operation to one SELECT that returns them as JSON.
 
-Rows are always read the same way: a resolver's SELECT becomes a derived table, and the JSON is built over that. So the
-page comes first and its decoration after, and each table is met in exactly one place, where its rule is added.
+Each resolver's SELECT becomes a derived table, and the JSON is built over that. So a page is cut before its rows are
+decorated, and each table occurs in exactly one place, where its visibility rule is added.
 """
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, String, func, literal, literal_column, null, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, null, select
 from sqlalchemy import inspect as mapped
 from sqlalchemy.orm import aliased, with_loader_criteria
-from sqlalchemy.types import TypeEngine
 
 from gateway.graphql.documents.selection import Field
-from gateway.graphql.planning.json_sql import JsonArray, JsonObject, to_wire
-from gateway.graphql.planning.pagination import Connection, Page, Paginator, limited
-from gateway.graphql.planning.parameters import RequestParameter
+from gateway.graphql.planning.json_sql import JsonArray, JsonObject, to_wire, typename
+from gateway.graphql.planning.pagination import Connection, Page, limit_rows
+from gateway.graphql.planning.parameters import RequestParameter, StatementParameters
 from gateway.graphql.planning.visibility import VisibilityRule, has_visibility_rule, iter_entities
 from models import Viewer
 from models.base import Entity
 from schema.fields import COLUMN_KEY, TYPENAME_KEY
 
-PAGED = {"Connection": Connection, "Page": Page}
+PAGINATORS = {"Connection": Connection, "Page": Page}
 
 Row = Any
 """An entity, aliased to a derived table of some of its rows."""
 
 
 class Compiler:
-    """Compiles fields as a viewer may read them."""
+    """Compiles the fields of one statement with the visibility rules of one viewer."""
 
-    def __init__(self, viewer: Viewer | None, names: dict[type[Entity], str], *, hinted: bool = False) -> None:
+    def __init__(self, viewer: Viewer | None, names: dict[type[Entity], str], *, with_typenames: bool = False) -> None:
         self.viewer, self.names = viewer, names
-        self.with_typenames = hinted
-        """Whether rows of several types say which they are, for graphql-core to tell them apart."""
+        self.with_typenames = with_typenames
+        """True if rows of abstract types need their type's name, from which graphql-core resolves the type."""
         self.current_field: Field | None = None
-        """The field being compiled: the one to blame if it is refused."""
-        self.checked: list[RequestParameter] = []
-        """What requests give that may be refused, whether or not the statement needs it."""
-        self.counted_lists: list[Paginator] = []
-        """The root's lists of which a total is asked."""
+        """The field that is being compiled, which gets the error if that fails."""
+        self.parameters = StatementParameters()
 
     def statement(self, columns: list[ColumnElement]) -> Select:
-        """One row, with one column of JSON per field of the operation."""
+        """Return a SELECT of one row, with one column of JSON for each root field."""
         return select(*columns or [null()]).options(*self.rules())
 
     def rules(self) -> list[Any]:
-        """Every entity's own rule, wherever its table appears: SQLAlchemy adds it, so nobody can forget it."""
+        """Return options by which SQLAlchemy adds each entity's rule wherever its table occurs."""
         rules = [
             VisibilityRule(entity, entity.visible_to(self.viewer))
             for entity in iter_entities(Entity)
@@ -56,11 +52,11 @@ class Compiler:
         return [with_loader_criteria(rule.entity, rule) for rule in rules]
 
     def column(self, field: Field) -> ColumnElement:
-        """A field of the operation's root."""
+        """Compile a root field to a column of the statement."""
         return literal_column(f"'\"{field.parent}\"'") if field.name == "__typename" else self.compile_field(field)
 
     def compile_field(self, field: Field, row: Row = None) -> ColumnElement:
-        """What one field says, of a row or of the operation's root."""
+        """Compile a field of a row, or a root field if there is no row."""
         self.current_field = field
         if field.name == "__typename":
             return typename(field.parent)
@@ -69,43 +65,27 @@ class Compiler:
             return func.coalesce(*(self.compile_single(field, rows) for rows in selected))
         if not isinstance(selected, Select):
             return to_wire(selected)
-        if field.wrapper_type in PAGED:
-            return PAGED[field.wrapper_type](self, field, selected, is_root=row is None).answer()
-        return (
-            self.compile_list(field, limited(self, field, selected))
-            if field.is_list
-            else self.compile_single(field, selected)
-        )
+        if field.wrapper_type in PAGINATORS:
+            paginator = PAGINATORS[field.wrapper_type]
+            return paginator(field, selected, self.parameters, self.compile_object, is_root=row is None).compile()
+        if field.is_list:
+            return self.compile_list(field, limit_rows(field, selected, self.parameters))
+        return self.compile_single(field, selected)
 
     def resolve_field(self, field: Field, row: Row) -> ColumnElement | Select | list[Select]:
-        """A column, the rows of a relationship, or whatever the resolver makes of the row."""
+        """Return a column, the rows of a relationship, or the result of the resolver."""
         if field.resolver is None:
             attribute = getattr(row, field.name)
             return relationship_select(attribute, row) if hasattr(attribute.property, "mapper") else attribute
         selected = field.resolver(self.viewer, **row_argument(field.resolver, row), **resolver_arguments(field))
-        return correlated(selected, row) if row is not None and isinstance(selected, Select) else selected
+        return correlate(selected, row) if row is not None and isinstance(selected, Select) else selected
 
-    def compile_result(self, field: Field, *place: str) -> ColumnElement:
-        """The entity whose id an operation returned, by itself or under a name."""
+    def compile_result(self, field: Field, *path: str) -> ColumnElement:
+        """Compile the entity whose id is at a path of a mutation's result."""
         self.current_field = field
         entity = next(entity for entity, name in self.names.items() if name == field.named_type.name)
-        return self.compile_single(
-            field, select(entity).where(entity.id == RequestParameter(("result", *place), entity.__table__.c.id.type))
-        )
-
-    def bind_value(
-        self, value: Any, type_: TypeEngine, read: Callable[[Any], Any], field: Field, instead: Any = None
-    ) -> Any:
-        """A value read by a function: at once if it stands in the document, per request if it is given."""
-        if not isinstance(value, RequestParameter):
-            return literal(read(value), type_)
-        self.checked.append(RequestParameter(value.path, type_, read, field, instead))
-        return self.checked[-1]
-
-    def bind_count(self, list: Paginator) -> RequestParameter:
-        """The total of a list of the root's, as a request may give it."""
-        self.counted_lists.append(list)
-        return RequestParameter(("counts", len(self.counted_lists) - 1), BigInteger())
+        id = RequestParameter(("result", *path), entity.__table__.c.id.type)
+        return self.compile_single(field, select(entity).where(entity.id == id))
 
     def compile_single(self, field: Field, rows: Select) -> ColumnElement:
         row = aliased(entity_of(rows), rows.subquery())
@@ -116,35 +96,31 @@ class Compiler:
         return select(JsonArray(self.compile_object(field, row))).select_from(row).scalar_subquery()
 
     def compile_object(self, field: Field, row: Row) -> JsonObject:
-        """A row as the fields below describe rows of its type."""
+        """Compile the selection of a row, given as an aliased entity."""
         name = self.names[mapped(row).mapper.class_]
         entries = {TYPENAME_KEY: typename(name)} if self.with_typenames and len(field.fields) > 1 else {}
-        for below in field.fields[name]:
-            if below.columns is None:
-                entries[below.key] = self.compile_field(below, row)
+        for child in field.fields[name]:
+            if child.columns is None:
+                entries[child.key] = self.compile_field(child, row)
             else:
-                entries |= {COLUMN_KEY + column: to_wire(getattr(row, column)) for column in below.columns}
+                entries |= {COLUMN_KEY + column: to_wire(getattr(row, column)) for column in child.columns}
         return JsonObject(entries)
-
-
-def typename(name: str) -> ColumnElement[str]:
-    return literal_column(f"'{name}'", String)
 
 
 def relationship_select(attribute: Any, row: Row) -> Select:
     relationship = attribute.property
     target = relationship.mapper.class_
     rows = select(target).where(attribute.of_type(target)).order_by(*(relationship.order_by or ()))
-    return correlated(rows, row)
+    return correlate(rows, row)
 
 
-def correlated(rows: Select, row: Row) -> Select:
-    """Rows that belong to a row of the query around them."""
+def correlate(rows: Select, row: Row) -> Select:
+    """Let a SELECT refer to a row of the enclosing query."""
     return rows.correlate(mapped(row).selectable)
 
 
 def row_argument(resolver: Callable[..., Any], row: Row) -> dict[str, Row]:
-    """The row as the resolver calls it: its second parameter."""
+    """Return the row under the name of the resolver's second parameter."""
     if row is None:
         return {}
     _, name, *_ = inspect.signature(resolver).parameters
@@ -152,8 +128,8 @@ def row_argument(resolver: Callable[..., Any], row: Row) -> dict[str, Row]:
 
 
 def resolver_arguments(field: Field) -> dict[str, Any]:
-    wanted = inspect.signature(field.resolver).parameters
-    return {name: value for name, value in field.arguments.items() if name in wanted}
+    parameters = inspect.signature(field.resolver).parameters
+    return {name: value for name, value in field.arguments.items() if name in parameters}
 
 
 def entity_of(rows: Select) -> type[Entity]:

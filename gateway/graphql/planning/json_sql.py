@@ -1,23 +1,22 @@
-"""JSON as the two databases write it: one construct, two spellings, the same text."""
+"""SQL constructs that build JSON, compiled for Postgres and for SQLite to the same text."""
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, String, Uuid
+from sqlalchemy import JSON, Boolean, ColumnElement, String, Uuid, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from models.base import UTCDateTime
 
-MOST_PAIRS = 50
-"""How many entries one call may make: Postgres takes a hundred arguments."""
+MAX_ENTRIES_PER_CALL = 50
+"""Postgres limits a function call to 100 arguments."""
 
-
-PATH = "'$.\"{}\"'"
-"""Where SQLite puts an entry into an object that is there already."""
+INSERT_PATH = "'$.\"{}\"'"
+"""The path at which `json_insert` of SQLite adds an entry to an object."""
 
 
 class JsonObject(FunctionElement):
-    """An object of the given entries."""
+    """A JSON object."""
 
     type, inherit_cache = JSON(), False
 
@@ -27,13 +26,13 @@ class JsonObject(FunctionElement):
 
 
 class JsonArray(FunctionElement):
-    """An array of one value per row."""
+    """An aggregate: a JSON array of one value for each row."""
 
     type, inherit_cache = JSON(), True
 
 
 class WireText(FunctionElement):
-    """A value as the wire spells it, where the database's own spelling differs."""
+    """A value in the format of the API, where that of the database differs."""
 
     inherit_cache = True
 
@@ -43,7 +42,7 @@ class WireText(FunctionElement):
 
 
 class Cursor(FunctionElement):
-    """Several values as one word that may travel in an address: base64url, unit separators between them."""
+    """A pagination cursor: several values, joined by unit separators and encoded as base64url."""
 
     type, inherit_cache = String(), True
 
@@ -52,14 +51,18 @@ def to_wire(value: ColumnElement) -> ColumnElement:
     return WireText(value) if isinstance(value.type, UTCDateTime | Uuid | Boolean) else value
 
 
+def typename(name: str) -> ColumnElement[str]:
+    return literal_column(f"'{name}'", String)
+
+
 def arguments(element: FunctionElement, compiler: Any, **kw: Any) -> list[str]:
     return [compiler.process(clause, **kw) for clause in element.clauses]
 
 
 def entries(element: JsonObject, compiler: Any, **kw: Any) -> list[list[tuple[str, str]]]:
-    """The object's entries, in groups that fit into one call."""
+    """Return the entries of an object in groups that fit into one function call."""
     pairs = list(zip(element.keys, arguments(element, compiler, **kw), strict=True))
-    return [pairs[start : start + MOST_PAIRS] for start in range(0, len(pairs) or 1, MOST_PAIRS)]
+    return [pairs[start : start + MAX_ENTRIES_PER_CALL] for start in range(0, len(pairs) or 1, MAX_ENTRIES_PER_CALL)]
 
 
 def join_pairs(group: list[tuple[str, str]], key: str = "'{}'") -> str:
@@ -79,7 +82,7 @@ def _(element: JsonObject, compiler: Any, **kw: Any) -> str:
     first, *others = entries(element, compiler, **kw)
     text = f"json_object({join_pairs(first)})"
     for other in others:
-        text = f"json_insert({text}, {join_pairs(other, PATH)})"
+        text = f"json_insert({text}, {join_pairs(other, INSERT_PATH)})"
     return text
 
 
@@ -121,5 +124,5 @@ def _(element: Cursor, compiler: Any, **kw: Any) -> str:
 
 @compiles(Cursor, "sqlite")
 def _(element: Cursor, compiler: Any, **kw: Any) -> str:
-    """`base64url` is a function that our connections define."""
+    """Call `base64url`, which `models.database.sqlite` defines on each connection."""
     return f"base64url({' || char(31) || '.join(arguments(element, compiler, **kw))})"

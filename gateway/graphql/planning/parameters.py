@@ -1,7 +1,7 @@
-"""Values that each request gives, while a plan is made once.
+"""SQL parameters whose values come from the request.
 
-A plan is made from a document, the *shape* of its variables and the *kind* of its viewer. Whatever a resolver may
-branch on is shape (null or not, booleans, enums, lists' lengths); every other value is `Given`: a SQL parameter.
+A plan depends on a document, the *shape* of its variables and the role of the viewer. The shape is all that resolvers
+may branch on: nulls, booleans, enums and the lengths of lists. Any other value is a `RequestParameter`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,10 @@ from functools import reduce
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Integer, String, Uuid
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Integer, String, Uuid, literal
 from sqlalchemy.types import Float, TypeEngine
 
+from gateway.graphql.documents.selection import Field
 from models import Viewer
 from models.base import UTCDateTime
 from resolvers.inputs import ExternalId
@@ -29,16 +30,16 @@ TYPES: dict[type, TypeEngine] = {
 }
 
 Values = dict[str, Any]
-"""What a request gives: its coerced variables, the viewer's id, and what an operation returned."""
+"""The values of a request: its coerced variables, the viewer's id, and the result of a mutation."""
 
 Path = tuple[str | int, ...]
 
 VIEWER: Path = ("viewer",)
-"""Where a request's values say who asks."""
+"""Path of the viewer's id."""
 
 
 class RequestParameter(BindParameter):
-    """A parameter found at a path of the request's values, and read on the way into the statement."""
+    """A SQL parameter that is taken from a path of the request's values and parsed when it is bound."""
 
     inherit_cache = False
 
@@ -46,16 +47,39 @@ class RequestParameter(BindParameter):
         self,
         path: Path,
         type_: TypeEngine,
-        read: Callable[[Any], Any] | None = None,
-        field: Any = None,
-        instead: Any = None,
+        parse: Callable[[Any], Any] | None = None,
+        field: Field | None = None,
+        fallback: Any = None,
     ) -> None:
-        super().__init__("given", required=True, unique=True, type_=type_)
-        self.path, self.read = path, read
+        super().__init__("request", required=True, unique=True, type_=type_)
+        self.path, self.parse = path, parse
         self.field = field
-        """The field that is refused if reading fails."""
-        self.fallback = instead
-        """What the statement is given then, so that it answers the other fields and reads nothing for this one."""
+        """The field that gets the error if `parse` raises one."""
+        self.fallback = fallback
+        """The value that the statement gets then, so that the other fields still have results."""
+
+
+class StatementParameters:
+    """The parsed parameters of one statement, and the lists whose counts a request may supply from the cache."""
+
+    def __init__(self) -> None:
+        self.parsed: list[RequestParameter] = []
+        """Parameters that may be invalid, even if the statement does not contain them."""
+        self.counted_lists: list[Any] = []
+
+    def bind(
+        self, value: Any, type_: TypeEngine, parse: Callable[[Any], Any], field: Field, fallback: Any = None
+    ) -> ColumnElement:
+        """Parse a literal now, or a request parameter whenever a request binds it."""
+        if not isinstance(value, RequestParameter):
+            return literal(parse(value), type_)
+        self.parsed.append(RequestParameter(value.path, type_, parse, field, fallback))
+        return self.parsed[-1]
+
+    def bind_count(self, counted: Any) -> RequestParameter:
+        """Return the parameter for the cached count of a list at the root; null if it is not cached."""
+        self.counted_lists.append(counted)
+        return RequestParameter(("counts", len(self.counted_lists) - 1), BigInteger())
 
 
 def get_path(values: Values, path: Sequence[str | int]) -> Any:
@@ -63,7 +87,7 @@ def get_path(values: Values, path: Sequence[str | int]) -> Any:
 
 
 def to_parameters(value: Any, path: Path) -> Any:
-    """The same value with parameters in place of what does not belong to its shape."""
+    """Replace everything that is not part of a value's shape by parameters."""
     match value:
         case None | bool() | Enum():
             return value
@@ -75,7 +99,7 @@ def to_parameters(value: Any, path: Path) -> Any:
 
 
 def variables_shape(value: Any) -> Any:
-    """What a plan depends on; two values of one shape share their plans."""
+    """Return the hashable shape of a value. Requests with the same shape share a plan."""
     match value:
         case None | bool() | Enum():
             return value
@@ -87,5 +111,5 @@ def variables_shape(value: Any) -> Any:
 
 
 def generic_viewer(viewer: Viewer | None) -> Viewer | None:
-    """A viewer of the same kind, whoever it is."""
+    """Return a viewer of the same role whose id is a parameter."""
     return viewer and replace(viewer, id=RequestParameter(VIEWER, Uuid()))

@@ -1,4 +1,4 @@
-"""A plan: one statement that answers some fields, for variables of one shape and one kind of viewer."""
+"""A plan: one statement for some fields, for variables of one shape and viewers of one role."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,58 +19,59 @@ from models.errors import APIError, NotFound
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """How one parameter is found among a request's values and made ready for the driver."""
+    """One parameter of the statement: how to take it from a request's values and convert it for the driver."""
 
     extract: Callable[[Values], Any]
     field: Field | None = None
-    """The field that is refused if the value is."""
+    """The field that gets the error if the value is invalid."""
     fallback: Any = None
-    """What the statement is given then."""
+    """The value that the statement gets then."""
     is_viewer: bool = False
-    """Whether it is who asks."""
+    """True for the viewer's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class RootField:
-    """One entry of the answer: a column of the statement, or why there is none."""
+    """One entry of the result: a column of the statement, or an error."""
 
     field: Field
     column: int | None
-    refused: GraphQLError | None = None
+    error: GraphQLError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A total that a statement takes, unless it is given: where it stands in the answer, and how to take it alone."""
+    """A count that a statement takes unless it is cached: its place in the result, and a plan that takes it alone."""
 
     column: int | None
     key: str | None
-    """None where it stands nowhere, as of a list that was refused, or of which only the number of pages is asked."""
+    """None if the result does not have it: the list has an error, or only its number of pages is selected."""
     plan: "Plan"
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """One statement, how to find its parameters among a request's values, and what its columns answer."""
+    """One statement, its parameters, and the fields that its columns are the results of."""
 
     sql: str
-    """Empty if there is nothing to ask."""
+    """Empty if there is nothing to read."""
     parameters: list[Parameter]
     checks: list[Parameter]
-    """What may be refused though the statement does not need it: the size of a page of which only a count is asked."""
+    """Parameters to validate that are not in the statement, such as a page size if only the count is selected."""
     roots: list[RootField]
     complete: bool
+    """False if graphql-core has to execute further fields."""
     dependencies: Dependencies
-    hint: CachePolicy
+    cache_policy: CachePolicy
     counts: tuple[Count, ...] = ()
 
     @cached_property
     def is_personal(self) -> bool:
-        """Whether the answer depends on who asks, and not just on their role."""
+        """True if the result depends on the viewer, and not only on their role."""
         return any(parameter.is_viewer for parameter in self.parameters)
 
     def bind(self, values: Values) -> tuple[list[Any], list[GraphQLError]]:
-        """The parameters, and the fields that are refused for theirs."""
+        """Return the parameters, and an error for each field whose parameters are invalid."""
         try:
             for check in self.checks:
                 check.extract(values)
@@ -79,18 +80,15 @@ class Plan:
             return self._bind_partially(values)
 
     def _bind_partially(self, values: Values) -> tuple[list[Any], list[GraphQLError]]:
-        refused: dict[Any, GraphQLError] = {}
-        bound = [_extract_or_fallback(parameter, values, refused) for parameter in [*self.checks, *self.parameters]]
-        return bound[len(self.checks) :], list(refused.values())
-
-
-def _extract_or_fallback(parameter: Parameter, values: Values, refused: dict[Any, GraphQLError]) -> Any:
-    """A parameter's value, or what stands in for a refused one."""
-    try:
-        return parameter.extract(values)
-    except APIError as refusal:
-        refused.setdefault(parameter.field.path, field_error(refusal, parameter.field))
-        return parameter.fallback
+        errors: dict[Any, GraphQLError] = {}
+        bound = []
+        for parameter in [*self.checks, *self.parameters]:
+            try:
+                bound.append(parameter.extract(values))
+            except APIError as error:
+                errors.setdefault(parameter.field.path, field_error(error, parameter.field))
+                bound.append(parameter.fallback)
+        return bound[len(self.checks) :], list(errors.values())
 
 
 def request_values(variables: VariableValues, viewer: Viewer | None, result: Any = None) -> Values:
@@ -98,5 +96,5 @@ def request_values(variables: VariableValues, viewer: Viewer | None, result: Any
 
 
 def not_found_error(root: RootField) -> GraphQLError:
-    """A row that must be there, and is not, or not for this viewer."""
+    """Return the error for a required row that does not exist or that the viewer may not see."""
     return field_error(NotFound.for_entity(root.field.named_type.name), root.field)

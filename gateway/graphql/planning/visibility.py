@@ -1,4 +1,4 @@
-"""What a plan must not do, checked while it is made: mistakes that would otherwise leak rows or read the wrong ones."""
+"""Add visibility rules to statements, and reject statements that would leak rows or read the wrong ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,16 +14,16 @@ from models.base import Entity
 
 
 class UnsafeStatement(TypeError):
-    """A resolver whose SELECT the engine cannot vouch for."""
+    """The SELECT of a resolver that the engine cannot prove to be safe."""
 
 
 def has_visibility_rule(entity: type[Entity]) -> bool:
-    """Whether not everybody sees every row of it."""
+    """Return true if the visibility of an entity's rows depends on the viewer."""
     return entity.visible_to.__func__ is not Entity.visible_to.__func__
 
 
 class VisibilityRule(FunctionElement):
-    """An entity's rule, which says that it was written into a statement."""
+    """An entity's visibility rule, which the compiler counts when it compiles it."""
 
     inherit_cache = False
 
@@ -32,12 +32,12 @@ class VisibilityRule(FunctionElement):
         super().__init__(rule)
 
     def simplified_beside(self, others: Iterable[ColumnElement[bool]]) -> "VisibilityRule":
-        """The same, as it is written beside other conditions."""
+        """Return the rule without what the other conditions imply."""
         (rule,) = self.clauses
         return VisibilityRule(self.entity, simplify(rule, others))
 
     def self_group(self, against: Any = None) -> Self:
-        """Stands as it is among other conditions: a database without booleans would compare it with one."""
+        """Return the rule ungrouped: SQLite, which has no booleans, would get `rule = 1`."""
         return self
 
 
@@ -49,7 +49,7 @@ def _(element: VisibilityRule, compiler: Any, **kw: Any) -> str:
 
 
 class CheckedCompiler:
-    """A compiler of statements that refuses those it cannot vouch for."""
+    """A mixin for SQL compilers that rejects unsafe statements."""
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         self.rules: Counter[Any] = Counter()
@@ -67,7 +67,7 @@ class CheckedCompiler:
         return super().visit_subquery(alias, **kw)
 
     def _generate_delimited_and_list(self, clauses: Any, **kw: Any) -> str:
-        """Beside a condition that is false the others are not written; a rule among them was heeded all the same."""
+        """Simplify rules by the conditions beside them; count those beside `false`, which SQLAlchemy omits."""
         if any(isinstance(clause, False_) for clause in clauses):
             self.rules.update(clause.entity.__table__ for clause in clauses if isinstance(clause, VisibilityRule))
         others = [clause for clause in clauses if not isinstance(clause, VisibilityRule)]
@@ -77,41 +77,39 @@ class CheckedCompiler:
         return super()._generate_delimited_and_list(clauses, **kw)
 
     def verify(self) -> None:
-        """Every table that has a rule was read under it, and every derived table stands in one FROM."""
+        """Check that each table with a rule is read under it, and that each derived table is in only one FROM."""
         for table in {entity.__table__ for entity in iter_entities(Entity) if has_visibility_rule(entity)}:
             if self.tables[table] != self.rules[table]:
                 raise UnsafeStatement(
-                    f"{table.name}: its rule reaches neither its bare table nor an alias; select the entity"
+                    f"{table.name}: the rule does not apply to a bare table or an alias; select the entity"
                 )
         for table, times in self.derived.items():
             if times > 1:
-                raise UnsafeStatement(
-                    f"{table}: a sub-select two levels below its row does not see it; join to reach it"
-                )
+                raise UnsafeStatement(f"{table}: a subquery two levels below a row cannot refer to it; use a join")
 
 
 def iter_entities(entity: type[Entity]) -> Iterator[type[Entity]]:
-    for below in entity.__subclasses__():
-        if hasattr(below, "__table__"):
-            yield below
-        yield from iter_entities(below)
+    for subclass in entity.__subclasses__():
+        if hasattr(subclass, "__table__"):
+            yield subclass
+        yield from iter_entities(subclass)
 
 
 def cursor_columns(rows: Select) -> tuple[list[ColumnElement], bool]:
-    """The columns that rows are ordered by, and whether they descend.
+    """Return the columns that rows are ordered by, and true if they descend.
 
-    A cursor remembers a row by them, so none may be null, all must go in one direction, and the last must be unique.
+    Cursors consist of them, so none may be null, all must have one direction, and the last must be unique.
     """
     clauses = rows._order_by_clauses
     keys = [clause.element if isinstance(clause, UnaryExpression) else clause for clause in clauses]
     directions = {getattr(clause, "modifier", asc_op) or asc_op for clause in clauses}
     columns = [column_of(key) for key in keys]
     if not columns or any(column is None or column.nullable for column in columns):
-        raise UnsafeStatement("Pages are ordered by columns that are never null")
+        raise UnsafeStatement("Order pages by columns that are never null")
     if len(directions) > 1:
-        raise UnsafeStatement("The columns that pages are ordered by go in one direction")
+        raise UnsafeStatement("Order pages by columns in one direction")
     if not (columns[-1].primary_key or columns[-1].unique):
-        raise UnsafeStatement("The last of the columns that pages are ordered by is unique")
+        raise UnsafeStatement("Order pages by columns of which the last is unique")
     return keys, directions == {desc_op}
 
 

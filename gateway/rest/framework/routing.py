@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.auth.cookies import SAFE_METHODS
 from gateway.auth.request import attach_session_cookies, authenticate_and_limit, identify_client
-from gateway.graphql.documents.cost import ACTION
+from gateway.graphql.documents.cost import OPERATION_COST
 from gateway.http.content_negotiation import is_json
 from gateway.http.idempotency import HEADER, reject_idempotency_key, run_idempotent
 from gateway.http.json_request import JsonRequest
@@ -46,7 +46,7 @@ from models.errors import (
     ValidationError,
 )
 
-WRITE_COST = 2 + ACTION
+WRITE_COST = 2 + OPERATION_COST
 """Cost points of a write: those of a GraphQL mutation that returns one object. A read is charged by its query."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -58,7 +58,7 @@ class Asking:
 
     @property
     def statements(self) -> int:
-        counter = getattr(self.reads, "coalescing", self.reads)
+        counter = getattr(self.reads, "batcher", self.reads)
         return counter.statements
 
 

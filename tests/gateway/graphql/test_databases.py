@@ -61,12 +61,12 @@ async def test_waiting_requests_of_one_plan_travel_together(postgres: Asking) ->
         for n in range(60)
     ]
     alone = [await postgres.data(LIST, each, world.SOMEBODY) for each in asked]
-    coalescing = postgres.reads.coalescing
-    sent = coalescing.statements
+    batcher = postgres.reads.batcher
+    sent = batcher.statements
     assert await asyncio.gather(*(postgres.data(LIST, each, world.SOMEBODY) for each in asked)) == alone
-    assert coalescing.statements - sent < len(asked) / 2
-    assert coalescing.coalesced > len(asked) / 2
-    assert coalescing.splits == 0
+    assert batcher.statements - sent < len(asked) / 2
+    assert batcher.coalesced > len(asked) / 2
+    assert batcher.splits == 0
 
 
 async def test_every_kind_of_parameter_travels_in_groups(postgres: Asking) -> None:
@@ -79,7 +79,7 @@ async def test_every_kind_of_parameter_travels_in_groups(postgres: Asking) -> No
         given = [{"n": n, "c": cursor, "o": order, "p": n} for n in range(1, 12)]
         alone = [await postgres.data(source, each, world.ADMIN) for each in given]
         assert await asyncio.gather(*(postgres.data(source, each, world.ADMIN) for each in given)) == alone
-    assert postgres.reads.coalescing.splits == 0
+    assert postgres.reads.batcher.splits == 0
 
 
 async def test_a_group_with_a_bad_parameter_is_split(postgres: Asking) -> None:
@@ -90,7 +90,7 @@ async def test_a_group_with_a_bad_parameter_is_split(postgres: Asking) -> None:
     assert [row if isinstance(row, Exception) else row[0] for row in told[:2]] == ["1000", "500"]
     assert isinstance(told[2], asyncpg.DivisionByZeroError)
     assert [row[0] for row in told[3:]] == ["250", "200", "100"]
-    assert postgres.reads.coalescing.splits == 1
+    assert postgres.reads.batcher.splits == 1
 
 
 async def test_a_caller_that_goes_away_leaves_the_others(postgres: Asking) -> None:
@@ -103,25 +103,25 @@ async def test_a_caller_that_goes_away_leaves_the_others(postgres: Asking) -> No
     answers = [each for each in told if not isinstance(each, BaseException)]
     assert len(answers) >= 13
     assert all(each == answers[0] for each in answers)
-    await asyncio.wait(postgres.reads.coalescing.running or {asyncio.create_task(asyncio.sleep(0))})
-    assert postgres.reads.coalescing.free == 2
+    await asyncio.wait(postgres.reads.batcher.running or {asyncio.create_task(asyncio.sleep(0))})
+    assert postgres.reads.batcher.free == 2
 
 
 async def test_connections_are_kept_and_lost_ones_replaced(postgres: Asking) -> None:
     """One is made when all others are in use, and there are never more than may be."""
-    coalescing = postgres.reads.coalescing
+    batcher = postgres.reads.batcher
     for n in range(5):
-        assert tuple(await coalescing.fetch_row("select $1", [str(n)])) == (str(n),)
-    (first,) = coalescing.resting
+        assert tuple(await batcher.fetch_row("select $1", [str(n)])) == (str(n),)
+    (first,) = batcher.idle
     first.terminate()
-    assert tuple(await coalescing.fetch_row("select 'x'", [])) == ("x",)
-    (second,) = coalescing.resting
+    assert tuple(await batcher.fetch_row("select 'x'", [])) == ("x",)
+    (second,) = batcher.idle
     assert (second is first, second.is_closed()) == (False, False)
-    await asyncio.gather(*(coalescing.fetch_row(f"select {n}", []) for n in range(20)))
-    while coalescing.running:
-        await asyncio.wait(coalescing.running)
-    assert len(coalescing.resting) == postgres.reads.size == 2
-    assert second in coalescing.resting
+    await asyncio.gather(*(batcher.fetch_row(f"select {n}", []) for n in range(20)))
+    while batcher.running:
+        await asyncio.wait(batcher.running)
+    assert len(batcher.idle) == postgres.reads.size == 2
+    assert second in batcher.idle
 
 
 async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
@@ -129,13 +129,13 @@ async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
     opened = []
 
     async def connect() -> asyncpg.Connection:
-        opened.append(await postgres.reads.coalescing.connect())
+        opened.append(await postgres.reads.batcher.connect())
         return opened[-1]
 
-    coalescing = QueryBatcher(connect, 2, 10.0)
-    asked = [asyncio.create_task(coalescing.fetch_row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
+    batcher = QueryBatcher(connect, 2, 10.0)
+    asked = [asyncio.create_task(batcher.fetch_row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
     await asyncio.sleep(0)
-    await coalescing.close()
+    await batcher.close()
     assert [tuple(await each) for each in asked] == [(n,) for n in range(6)]
     assert [each.is_closed() for each in opened] == [True, True]
 
@@ -158,11 +158,11 @@ async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> No
     async def fail() -> asyncpg.Connection:
         raise ConnectionRefusedError
 
-    coalescing = QueryBatcher(fail, 2, 10.0)
-    asked = [coalescing.fetch_row("select 1", []) for _ in range(5)]
+    batcher = QueryBatcher(fail, 2, 10.0)
+    asked = [batcher.fetch_row("select 1", []) for _ in range(5)]
     told = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable] * 5
-    assert (coalescing.free, len(coalescing.queue)) == (2, 0)
+    assert (batcher.free, len(batcher.queue)) == (2, 0)
 
 
 async def test_long_statements_are_cut_short(
@@ -183,7 +183,7 @@ async def test_long_statements_are_cut_short(
 async def test_what_a_database_cannot_hold_is_refused(ask: Asking) -> None:
     """Statements and values beyond its bounds are the client's doing, and not a 500."""
     limits = {"sqlite": "select zeroblob(2000000000)", "postgresql": "select repeat('x', 1200000000)"}
-    with pytest.raises(ValidationError, match="too much"):
+    with pytest.raises(ValidationError, match="too large"):
         await ask.reads.fetch_row(limits[ask.reads.dialect.name], [])
 
 

@@ -57,7 +57,7 @@ async def test_a_document_beyond_its_limits_is_a_request_error(ask: Asking, sour
 
 async def test_of_many_errors_the_first_are_told(ask: Asking) -> None:
     """And that there are more."""
-    for wrong, told in ((20, ""), (21, "There are more errors than these 20")):
+    for wrong, told in ((20, ""), (21, "The document has more errors than these 20")):
         errors = (await ask("{ viewer { " + "x " * wrong + "} }"))["errors"]
         unknown = "Cannot query field 'x' on type 'User'."
         assert [error["message"] for error in errors] == [unknown] * 20 + [told] * (wrong - 20)
@@ -76,7 +76,7 @@ async def test_without_introspection_nobody_learns_the_schema(ask: Asking) -> No
     closed = Asking(
         ask.db, ask.reads, Engine(schema, ask.reads, DocumentLimits(introspection=False, suggestions=False))
     )
-    assert (await closed.error("{ __schema { types { name } } }"))["message"] == "Introspection is switched off"
+    assert (await closed.error("{ __schema { types { name } } }"))["message"] == "Introspection is disabled"
     assert (await closed.error('{ viewer { id } x: __type(name: "Post") { name } }'))["locations"] == [
         {"line": 1, "column": 17}
     ]

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.graphql.database import Sqlite
-from gateway.graphql.database.sqlite import BUDGET, LONGEST_TEXT, MOST, SKIP_COUNT
+from gateway.graphql.database.sqlite import (
+    MAX_SKIPPED_STATEMENTS,
+    MAX_STATEMENT_LENGTH,
+    SKIP_COUNT,
+    TIME_BUDGET_SECONDS,
+)
 from models.database import sqlite
 from models.errors import Unavailable
 from tests.support.waiting import wait_until
@@ -64,15 +69,15 @@ async def test_a_long_read_is_asked_again_in_a_thread(reads: Sqlite) -> None:
 
 async def test_a_long_text_is_prepared_in_a_thread(reads: Sqlite) -> None:
     """That takes its time before there is anything to interrupt."""
-    assert await reads.fetch_row(f"select 'x' -- {'.' * LONGEST_TEXT}", []) == ("x",)
+    assert await reads.fetch_row(f"select 'x' -- {'.' * MAX_STATEMENT_LENGTH}", []) == ("x",)
     assert (reads.threaded, reads.inline.skipped) == (1, {})
 
 
 async def test_long_reads_are_remembered_up_to_a_bound(reads: Sqlite) -> None:
     """The oldest is forgotten."""
-    for number in range(MOST + 5):
+    for number in range(MAX_SKIPPED_STATEMENTS + 5):
         reads.inline.skip(f"select {number}")
-    assert [*reads.inline.skipped] == [f"select {number}" for number in range(5, MOST + 5)]
+    assert [*reads.inline.skipped] == [f"select {number}" for number in range(5, MAX_SKIPPED_STATEMENTS + 5)]
 
 
 async def test_no_read_holds_the_event_loop(reads: Sqlite) -> None:
@@ -87,8 +92,8 @@ async def test_no_read_holds_the_event_loop(reads: Sqlite) -> None:
         with pytest.raises(asyncio.CancelledError):
             await asked
     assert reads.threaded == 5
-    assert min(spent) > BUDGET
-    assert max(spent) < SLOW_MACHINE * BUDGET
+    assert min(spent) > TIME_BUDGET_SECONDS
+    assert max(spent) < SLOW_MACHINE * TIME_BUDGET_SECONDS
 
 
 async def test_short_reads_are_answered_while_a_long_one_runs(reads: Sqlite) -> None:
@@ -110,7 +115,7 @@ async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads:
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-    await wait_until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.ending)
+    await wait_until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.cancelling)
 
 
 async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) -> None:
@@ -137,7 +142,7 @@ async def test_a_locked_file_is_waited_for_in_a_thread(path: Path) -> None:
     before = time.thread_time()
     asked = asyncio.create_task(reads.fetch_row(SUM, []))
     await asyncio.sleep(0.1)
-    assert time.thread_time() - before < SLOW_MACHINE * BUDGET
+    assert time.thread_time() - before < SLOW_MACHINE * TIME_BUDGET_SECONDS
     assert (asked.done(), reads.threaded, reads.inline.skipped) == (False, 1, {})
     writer.execute("commit")
     assert await asked == (3,)

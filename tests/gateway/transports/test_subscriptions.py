@@ -235,7 +235,7 @@ async def test_aliases_fragments_and_typenames_are_as_in_queries(live: Listening
 async def test_subscribers_with_the_same_rights_share_one_reading(live: Listening, ann: Account) -> None:
     """However many they are, an event costs one statement; who asks about themselves is answered by themselves."""
     reads = live.gateway.engine.reads
-    counter = getattr(reads, "coalescing", reads)
+    counter = getattr(reads, "batcher", reads)
     id = await published(live, ann)
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(following(live)) for _ in range(20)]
@@ -296,7 +296,7 @@ async def hear_all(live: Listening, ann: Account, streams: list[Stream]) -> None
     assert live.gateway.streams.count == 100
     if not live.gateway.db.is_sqlite:
         assert live.gateway.db.connections_in_use == 0
-        assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
+        assert live.gateway.engine.reads.batcher.free == live.gateway.engine.reads.size
     await published(live, ann)
     for stream in streams:
         assert await events(stream, 2) == [("CREATED", "A post"), ("PUBLISHED", "A post")]

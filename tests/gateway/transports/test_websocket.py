@@ -420,7 +420,7 @@ async def test_many_idle_subscriptions_hold_no_connection_to_the_database(live: 
         await live.subscribed(500)
         if not live.gateway.db.is_sqlite:
             assert live.gateway.db.connections_in_use == 0
-            assert live.gateway.engine.reads.coalescing.free == live.gateway.engine.reads.size
+            assert live.gateway.engine.reads.batcher.free == live.gateway.engine.reads.size
         await live.graphql.create(ann, **POST)
         for client in clients:
             heard = [await client.heard() for _ in range(100)]
