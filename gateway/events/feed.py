@@ -19,9 +19,9 @@ from models.errors import CursorExpired
 from resolvers.context import RequestContext
 
 HEADERS = {"Cache-Control": "no-store", "Connection": "keep-alive", "X-Accel-Buffering": "no"}
-ABORT_EXTENSION = "gateway.cut"
+ABORT_EXTENSION = "gateway.abort"
 """ASGI extension of `gateway.server`: a function that closes the request's connection at once."""
-SEND_EXTENSION = "gateway.direct"
+SEND_EXTENSION = "gateway.send"
 """Likewise: a function that returns a `send` past the middleware, which has nothing to do after the response start."""
 
 

@@ -97,7 +97,7 @@ class EventLog:
 
     @property
     def has_gap(self) -> bool:
-        """Whether events wait for an id that may still be committed."""
+        """True while events wait for an id that may still be committed."""
         return self.commit_order.gap is not None
 
     def wake(self) -> None:

@@ -87,7 +87,7 @@ def ids_may_commit_late(session: AsyncSession) -> bool:
 
 
 async def fetch_last_allocated_id(session: AsyncSession) -> int:
-    """Return the highest id that a transaction was given, whether it committed or not."""
+    """Return the highest id that was allocated to a transaction, whether it committed or not."""
     return await session.scalar(select(LAST_ALLOCATED_ID)) or 0
 
 

@@ -63,7 +63,7 @@ def parse_types(text: str) -> Types:
     unknown = [part for part, types in matches.items() if not types]
     if unknown:
         raise ValidationError.for_fields(
-            types=f"{unknown[0]!r} is no event type or prefix of one: {', '.join(EVENT_TYPES)}"
+            types=f"{unknown[0]!r} is not an event type or a prefix of one: {', '.join(EVENT_TYPES)}"
         )
     return frozenset().union(*matches.values()) or None
 

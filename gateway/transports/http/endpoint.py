@@ -143,7 +143,7 @@ async def resolve_document(
 
 
 def error_response(request: Request, result: GraphQLResponse, media_type: str | None, stream: str | None) -> Response:
-    """Return the response to a request that was rejected before it was known to be a query or a subscription."""
+    """Return the response to a request of which nothing was executed."""
     record(get_request_state(request.scope), result)
     media_type = media_type or (EVENT_STREAM if stream == EVENT_STREAM else JSON)
     return to_response(result, media_type, request.scope)

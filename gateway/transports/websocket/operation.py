@@ -29,7 +29,7 @@ class SocketOperation:
         self.encoder = MessageEncoder(id)
         self.is_subscription = False
         self.is_executing = False
-        """Whether a query or mutation is running, which must not be cancelled: it may be writing."""
+        """True while a query or mutation runs. It must not be cancelled, because it may be writing."""
 
     async def run(self) -> None:
         started_at, self.state.status = time.perf_counter(), 200
