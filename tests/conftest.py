@@ -5,9 +5,9 @@
     redis_url         a Redis; keys in it may be anybody's, so tell callers apart by their address
     server            the application in this process, on either database in turn, empty (support/servers.py: `Server`)
     make_server       `await make_server(rate_limit_auth="3/minute", …)`: another on the same database, set up otherwise
-    live              a server on a socket, on either database in turn, empty (support/listening.py: `Listening`)
+    live              a server on a socket, on either database in turn, empty (support/live_server.py: `LiveServer`)
     listen            `await listen(url, max_streams_per_viewer=2, …)`: others, stopped when the test ends
-    live_server       the address of a real `gateway serve` in a process of its own, on SQLite
+    gateway_url       the address of a real `gateway serve` in a process of its own, on SQLite
     graphql, rest     callers over one protocol (support/callers.py)
     api               a caller over GraphQL and over REST in turn
     author, stranger, admin     accounts, signed in (support/accounts.py: `Account`)
@@ -36,19 +36,18 @@ from gateway.settings import Settings
 from models import Database, Role
 from resolvers import passwords
 from tests.support import databases, stores
-from tests.support.accounts import CHEAP, Account
+from tests.support.accounts import FAST_HASHER, Account
 from tests.support.callers import Caller, GraphQL, Rest
-from tests.support.hanging import watched
-from tests.support.listening import Listening, listening
-from tests.support.servers import Server, forget, serving
-from tests.support.servers import live as run_server
+from tests.support.hanging import report_if_hanging
+from tests.support.live_server import LiveServer, open_live_server
+from tests.support.servers import Server, clear_caches, open_server, run_gateway
 from tests.support.writing import CONTENT
 
 DATABASES = ["sqlite", "postgres"]
 PROTOCOLS = {"graphql": GraphQL, "rest": Rest}
 
 RUN = pytest.StashKey["Run"]()
-SLOW = 300.0
+HANG_TIMEOUT_SECONDS = 300.0
 """Seconds after which a test is said to hang; `faulthandler_timeout` ends it later."""
 
 
@@ -69,7 +68,7 @@ class Run:
 def pytest_configure(config: pytest.Config) -> None:
     for name in Settings.model_fields:  # what is set on this machine must not change what is tested
         os.environ.pop(name.upper(), None)
-    passwords.HASHER = CHEAP
+    passwords.HASHER = FAST_HASHER
     given = getattr(config, "workerinput", None)
     if given:
         config.stash[RUN] = Run(given["run"], Path(given["folder"]), given["workerid"])
@@ -88,13 +87,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if run and not hasattr(config, "workerinput"):
         if run.postgres_seen.exists():
             with suppress(OSError):  # one that the wheel started has ended with its last worker
-                asyncio.run(databases.drop(make_url(run.postgres_seen.read_text()), databases.template_name(run.id)))
+                asyncio.run(
+                    databases.drop_database(make_url(run.postgres_seen.read_text()), databases.template_name(run.id))
+                )
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    with watched(item, SLOW):
+    with report_if_hanging(item, HANG_TIMEOUT_SECONDS):
         return (yield)
 
 
@@ -105,7 +106,7 @@ def anyio_backend() -> str:
 
 
 @dataclass
-class Sources:
+class DatabaseFactory:
     """This worker's databases, made when first asked for."""
 
     run: Run
@@ -123,31 +124,33 @@ class Sources:
     async def create(self, dialect: str, name: str) -> str:
         """The URL of a new migrated database."""
         if dialect == "sqlite":
-            return await databases.sqlite_copy(self.folder, name)
+            return await databases.create_sqlite_database(self.folder, name)
         server = await self.postgres_server()
-        self.made.append(await databases.postgres_copy(server, self.run.id, f"{self.run.worker or 'only'}_{name}"))
+        self.made.append(
+            await databases.create_postgres_database(server, self.run.id, f"{self.run.worker or 'only'}_{name}")
+        )
         return self.made[-1].render_as_string(hide_password=False)
 
     async def drop(self) -> None:
         for url in self.made:
-            await databases.drop(await self.postgres_server(), str(url.database))
+            await databases.drop_database(await self.postgres_server(), str(url.database))
 
 
 @pytest.fixture(scope="session")
-async def sources(
+async def database_factory(
     anyio_backend: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Sources]:
+) -> AsyncIterator[DatabaseFactory]:
     async with AsyncExitStack() as stack:
-        sources = Sources(pytestconfig.stash[RUN], tmp_path_factory.mktemp("databases"), stack)
-        yield sources
-        await sources.drop()
+        database_factory = DatabaseFactory(pytestconfig.stash[RUN], tmp_path_factory.mktemp("databases"), stack)
+        yield database_factory
+        await database_factory.drop()
 
 
 @dataclass
 class Servers:
     """This worker's databases and the applications on them: kept for all its tests, emptied before each."""
 
-    sources: Sources
+    database_factory: DatabaseFactory
     stack: AsyncExitStack
     urls: dict[str, str] = field(default_factory=dict)
     databases: dict[str, Database] = field(default_factory=dict)
@@ -156,23 +159,23 @@ class Servers:
     async def database(self, dialect: str) -> str:
         """The URL of this worker's database of that kind, empty."""
         if dialect not in self.urls:
-            self.urls[dialect] = await self.sources.create(dialect, "shared")
+            self.urls[dialect] = await self.database_factory.create(dialect, "shared")
             self.databases[dialect] = Database(self.urls[dialect], pool_size=1)
             self.stack.push_async_callback(self.databases[dialect].close)
-        await databases.empty(self.databases[dialect])
+        await databases.delete_all_rows(self.databases[dialect])
         return self.urls[dialect]
 
     async def on(self, url: str) -> Server:
         if url not in self.running:
-            self.running[url] = await self.stack.enter_async_context(serving(url))
-        forget(self.running[url].app)
+            self.running[url] = await self.stack.enter_async_context(open_server(url))
+        clear_caches(self.running[url].app)
         return self.running[url]
 
 
 @pytest.fixture(scope="session")
-async def servers(anyio_backend: str, sources: Sources) -> AsyncIterator[Servers]:
+async def servers(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIterator[Servers]:
     async with AsyncExitStack() as stack:
-        yield Servers(sources, stack)
+        yield Servers(database_factory, stack)
 
 
 @pytest.fixture(params=DATABASES)
@@ -191,11 +194,11 @@ async def sqlite_url(anyio_backend: str, servers: Servers) -> str:
 
 
 @pytest.fixture
-def unused_database(sources: Sources) -> Callable[[str], Awaitable[str]]:
+def unused_database(database_factory: DatabaseFactory) -> Callable[[str], Awaitable[str]]:
     """Makes migrated databases that no other test sees."""
 
     async def create(dialect: str) -> str:
-        return await sources.create(dialect, uuid.uuid4().hex[:8])
+        return await database_factory.create(dialect, uuid.uuid4().hex[:8])
 
     return create
 
@@ -203,12 +206,12 @@ def unused_database(sources: Sources) -> Callable[[str], Awaitable[str]]:
 @pytest.fixture(scope="session")
 async def redis_url(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     named = os.environ.get("TEST_REDIS_URL")
-    if await stores.answers(named or stores.LOCAL_REDIS):
+    if await stores.is_redis_available(named or stores.LOCAL_REDIS):
         yield named or stores.LOCAL_REDIS
     elif named:
         stores.unavailable("Redis", "TEST_REDIS_URL does not answer")
     else:
-        with stores.started_redis(tmp_path_factory.mktemp("redis")) as url:
+        with stores.start_redis(tmp_path_factory.mktemp("redis")) as url:
             yield url
 
 
@@ -223,32 +226,32 @@ async def make_server(anyio_backend: str, database_url: str) -> AsyncIterator[Ca
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Server:
-            return await stack.enter_async_context(serving(database_url, **settings))
+            return await stack.enter_async_context(open_server(database_url, **settings))
 
         yield start
 
 
 @pytest.fixture
-async def listen(anyio_backend: str) -> AsyncIterator[Callable[..., Awaitable[Listening]]]:
+async def make_live_server(anyio_backend: str) -> AsyncIterator[Callable[..., Awaitable[LiveServer]]]:
     async with AsyncExitStack() as stack:
 
-        async def start(database_url: str, **settings: Any) -> Listening:
-            return await stack.enter_async_context(listening(database_url, **settings))
+        async def start(database_url: str, **settings: Any) -> LiveServer:
+            return await stack.enter_async_context(open_live_server(database_url, **settings))
 
         yield start
 
 
 @pytest.fixture
-async def live(database_url: str, listen: Callable[..., Awaitable[Listening]]) -> Listening:
-    return await listen(database_url)
+async def live(database_url: str, make_live_server: Callable[..., Awaitable[LiveServer]]) -> LiveServer:
+    return await make_live_server(database_url)
 
 
 @pytest.fixture(scope="session")
-async def live_server(
-    anyio_backend: str, sources: Sources, tmp_path_factory: pytest.TempPathFactory
+async def gateway_url(
+    anyio_backend: str, database_factory: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
-    url = await sources.create("sqlite", "live")
-    with run_server(tmp_path_factory.mktemp("live"), url, STRIPE_WEBHOOK_SECRET="whsec_live") as address:
+    url = await database_factory.create("sqlite", "live")
+    with run_gateway(tmp_path_factory.mktemp("live"), url, STRIPE_WEBHOOK_SECRET="whsec_live") as address:
         yield address
 
 

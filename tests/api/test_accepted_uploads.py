@@ -13,7 +13,7 @@ from PIL import Image
 
 from gateway.server import timeouts
 from models import Upload
-from tests.support.listening import listening
+from tests.support.live_server import open_live_server
 from tests.support.uploads import (
     PDF,
     XMP,
@@ -26,7 +26,7 @@ from tests.support.uploads import (
     srgb_profile,
     upload_file,
 )
-from tests.support.writing import sizes
+from tests.support.writing import count_rows
 
 NAME = r"/uploads/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -107,7 +107,7 @@ async def test_each_of_several_files_is_accepted_or_rejected_separately(make_ser
     assert second == {"filename": "b.txt", "error": ANY, "code": "UNSUPPORTED_MEDIA_TYPE"}
     assert third == {"filename": "c.pdf", "error": "A file may have at most 2,000 bytes", "code": "PAYLOAD_TOO_LARGE"}
     assert (fourth["filename"], fourth["type"]) == ("d.pdf", "application/pdf")
-    assert await sizes(server.db, [Upload]) == {"uploads": 2}
+    assert await count_rows(server.db, [Upload]) == {"uploads": 2}
 
 
 PRIVATE = (b"GPS", b"52,31.1N", b"13,24.3E", b"2026:01:0", b"Camera", b"Ann", b"Berlin", b"x:xmpmeta")
@@ -246,7 +246,7 @@ async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypat
     """Nothing is stored, and no task keeps waiting for the rest."""
     monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.3)
     part = b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + make_image()
-    async with listening(sqlite_url) as live:
+    async with open_live_server(sqlite_url) as live:
         ann = await live.account()
         content_type, begun = (
             ("multipart/form-data; boundary=limit", part) if "upload" in path else ("application/json", b"{")
@@ -262,4 +262,4 @@ async def test_a_client_that_stalls_midway_is_disconnected(sqlite_url, monkeypat
         async with asyncio.timeout(10):
             while live.server.server_state.tasks:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
-        assert await sizes(live.db, [Upload]) == {"uploads": 0}
+        assert await count_rows(live.db, [Upload]) == {"uploads": 0}

@@ -8,7 +8,7 @@ import pytest
 from models import PostUpload, Upload
 from tests.support.callers import ErrorResponse
 from tests.support.uploads import make_image, upload_file
-from tests.support.writing import CONTENT, NOBODY, facts, sizes
+from tests.support.writing import CONTENT, UNKNOWN_ID, count_rows, get_event_types
 
 UNKNOWN = ErrorResponse(
     "VALIDATION_ERROR",
@@ -56,7 +56,7 @@ async def test_changing_the_uploads_is_an_edit_of_the_post(server, api, author, 
         versions.append((await api.update(author, post["id"], uploadIds=ids))["version"])
         assert await attached_ids(api, author, post) == (ids or [])
     assert versions == [1, 2, 3, 4, 5, 6]
-    assert await facts(server.db) == ["post.created", *["post.updated"] * 5]
+    assert await get_event_types(server.db) == ["post.created", *["post.updated"] * 5]
     await api.update(author, post["id"], title="Another title", uploadIds=[files[0]])
     await api.update(author, post["id"], excerpt="Short")
     assert await attached_ids(api, author, post) == [files[0]]
@@ -71,11 +71,11 @@ async def test_users_can_attach_only_their_own_uploads(server, api, author, stra
     """An upload of another user is rejected like an unknown id, and nothing changes."""
     post = await api.create(stranger, title="Theirs", content=CONTENT)
     theirs = (await upload_file(server.anonymous, stranger, make_image()))["id"]
-    for ids in ([files[0]], [theirs, files[0]], [NOBODY], ["not an id"], [theirs, post["id"]]):
+    for ids in ([files[0]], [theirs, files[0]], [UNKNOWN_ID], ["not an id"], [theirs, post["id"]]):
         assert await api.update(stranger, post["id"], uploadIds=ids) == UNKNOWN
         assert await api.create(stranger, title="Another", content=CONTENT, uploadIds=ids) == UNKNOWN
     assert await attached_ids(api, stranger, post) == []
-    assert await sizes(server.db, [PostUpload]) == {"post_uploads": 0}
+    assert await count_rows(server.db, [PostUpload]) == {"post_uploads": 0}
 
 
 async def test_admins_can_attach_any_upload_and_the_author_can_keep_it(server, api, author, stranger, admin, files):
@@ -90,8 +90,8 @@ async def test_admins_can_attach_any_upload_and_the_author_can_keep_it(server, a
 
 
 async def test_a_post_has_at_most_twenty_uploads(api, author, files):
-    refused = await api.create(author, title="Many", content=CONTENT, uploadIds=[NOBODY] * 21)
-    assert (refused.code, list(refused.details)) == ("VALIDATION_ERROR", ["uploadIds"])
+    rejected = await api.create(author, title="Many", content=CONTENT, uploadIds=[UNKNOWN_ID] * 21)
+    assert (rejected.code, list(rejected.details)) == ("VALIDATION_ERROR", ["uploadIds"])
 
 
 async def test_an_upload_can_be_attached_to_several_posts(server, api, author, files):

@@ -8,19 +8,19 @@ import pytest
 
 from models import Event, Post, Tag, User
 from tests.support.callers import POST
-from tests.support.writing import CONTENT, NOBODY, sizes
+from tests.support.writing import CONTENT, UNKNOWN_ID, count_rows
 
 CREATE = f"mutation($input: CreatePostInput!) {{ createPost(input: $input) {{ {POST} }} }}"
 WRITTEN = [Post, Tag, Event, User]
 
 
-def code_of(answer: httpx.Response) -> str | None:
+def code_of(response: httpx.Response) -> str | None:
     """The code an answer was refused with, in either protocol's form; None for an answer that was not."""
-    assert answer.status_code < 500, answer.text
-    said = answer.json()
-    if "errors" in said:
-        return said["errors"][0]["extensions"]["code"]
-    return said.get("code")
+    assert response.status_code < 500, response.text
+    output = response.json()
+    if "errors" in output:
+        return output["errors"][0]["extensions"]["code"]
+    return output.get("code")
 
 
 def as_graphql(input: str) -> bytes:
@@ -50,7 +50,7 @@ BODIES = {
     "a status in lower case": rf'{{"title": "Fine", "content": "{CONTENT}", "status": "draft"}}',
     "a number for an id": rf'{{"title": "Fine", "content": "{CONTENT}", "categoryId": 1.5}}',
     "a huge number for an id": rf'{{"title": "Fine", "content": "{CONTENT}", "categoryId": 18446744073709551617}}',
-    "an id of another table": rf'{{"title": "Fine", "content": "{CONTENT}", "categoryId": "{NOBODY}"}}',
+    "an id of another table": rf'{{"title": "Fine", "content": "{CONTENT}", "categoryId": "{UNKNOWN_ID}"}}',
     "a list for the input": r"[]",
     "a text for the input": r'"text"',
     "nothing for the input": r"null",
@@ -64,10 +64,10 @@ async def test_a_post_that_cannot_be_is_refused_and_leaves_nothing(server, autho
     """VALIDATION_ERROR, no row, no event, no tag, no slug."""
     path, content = ("/graphql", as_graphql(body)) if protocol == "graphql" else ("/api/posts", body.encode())
     headers = {**author.headers, "Content-Type": "application/json"}
-    answer = await server.anonymous.post(path, content=content, headers=headers)
-    assert code_of(answer) == "VALIDATION_ERROR"
-    assert answer.status_code == 400 or protocol == "graphql"
-    assert await sizes(server.db, WRITTEN) == {"posts": 0, "tags": 0, "events": 0, "users": 1}
+    response = await server.anonymous.post(path, content=content, headers=headers)
+    assert code_of(response) == "VALIDATION_ERROR"
+    assert response.status_code == 400 or protocol == "graphql"
+    assert await count_rows(server.db, WRITTEN) == {"posts": 0, "tags": 0, "events": 0, "users": 1}
 
 
 BYTES = {
@@ -97,8 +97,8 @@ NO_JSON = {
 async def test_a_body_that_is_no_json_is_a_validation_error(server, author, path, body):
     """Wherever it is sent."""
     headers = {**author.headers, "Content-Type": "application/json"}
-    answer = await server.anonymous.post(path, content=body, headers=headers)
-    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
+    response = await server.anonymous.post(path, content=body, headers=headers)
+    assert (response.status_code, code_of(response)) == (400, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/api/posts", "/api/auth/login"])
@@ -111,8 +111,8 @@ async def test_a_body_over_a_mebibyte_is_refused(server, author, path):
             yield b" " * 1024
 
     for content in (b" " * (1024 * 1024 + 1), chunks()):
-        answer = await server.anonymous.post(path, content=content, headers=headers)
-        assert (answer.status_code, code_of(answer)) == (413, "PAYLOAD_TOO_LARGE")
+        response = await server.anonymous.post(path, content=content, headers=headers)
+        assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
     largest = b'{"title": "' + b"x" * (1024 * 1024 - 13) + b'"}'
     assert len(largest) == 1024 * 1024
     assert code_of(await server.anonymous.post(path, content=largest, headers=headers)) == "VALIDATION_ERROR"
@@ -136,17 +136,17 @@ async def test_numbers_too_large_are_refused_or_lead_nowhere(server, author, dra
         (f"{{ postPage(page: {number}) {{ total }} }}", {}),
         (f"{{ posts(first: {number}) {{ totalCount }} }}", {}),
     ]
-    answers = [
+    responses = [
         await server.anonymous.post("/graphql", json={"query": query, "variables": variables}, headers=author.headers)
         for query, variables in requests
     ]
     allowed = {"VALIDATION_ERROR", "PRECONDITION_FAILED", None}
-    assert {code_of(answer) for answer in answers} <= allowed
+    assert {code_of(response) for response in responses} <= allowed
     for path in (f"/api/posts?page={number}", f"/api/posts?limit={number}"):
         assert code_of(await server.anonymous.get(path)) in allowed
     stale = {**author.headers, "If-Match": f'"{number}.x"'}
-    answer = await server.anonymous.patch(f"/api/posts/{draft['id']}", json={"title": "New"}, headers=stale)
-    assert answer.status_code in (400, 412)
+    response = await server.anonymous.patch(f"/api/posts/{draft['id']}", json={"title": "New"}, headers=stale)
+    assert response.status_code in (400, 412)
 
 
 QUERIES = [
@@ -159,15 +159,15 @@ QUERIES = [
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query[:12])
 async def test_a_query_string_that_makes_no_sense_is_never_a_fault(server, query):
     """It is refused by name, or means nothing."""
-    answer = await server.anonymous.get(f"/api/posts?{query}")
-    assert (answer.status_code, code_of(answer)) in [(400, "VALIDATION_ERROR"), (200, None)]
+    response = await server.anonymous.get(f"/api/posts?{query}")
+    assert (response.status_code, code_of(response)) in [(400, "VALIDATION_ERROR"), (200, None)]
 
 
 @pytest.mark.parametrize("query", ["page=one", "limit=0", "status=sold", "q=%00"])
 async def test_a_query_string_names_what_is_wrong(server, query):
     """By the parameter's name."""
-    answer = await server.anonymous.get(f"/api/posts?{query}")
-    assert (answer.status_code, list(answer.json()["details"])) == (400, [query.partition("=")[0]])
+    response = await server.anonymous.get(f"/api/posts?{query}")
+    assert (response.status_code, list(response.json()["details"])) == (400, [query.partition("=")[0]])
 
 
 TEXTS = {"NUL": r"a\u0000b", "a lone surrogate": r"\ud800", "two in the wrong order": r"\udc00\ud800"}
@@ -190,18 +190,18 @@ async def test_text_that_no_database_keeps_is_refused_as_a_variable_and_in_a_doc
     as_literal = json.dumps({"query": "{ " + field.replace("$t", f'"{text}"') + " }"})
     for body in (as_variable, as_literal):
         headers = {"Content-Type": "application/json"}
-        answer = await server.anonymous.post("/graphql", content=body.encode(), headers=headers)
-        assert code_of(answer) == "VALIDATION_ERROR"
+        response = await server.anonymous.post("/graphql", content=body.encode(), headers=headers)
+        assert code_of(response) == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_an_id_with_such_text_is_refused_or_names_nothing(server, text):
     """Never a fault."""
     body = f'{{"query": "query($id: ID!) {{ node(id: $id) {{ id }} }}", "variables": {{"id": "{text}"}}}}'
-    answer = await server.anonymous.post(
+    response = await server.anonymous.post(
         "/graphql", content=body.encode(), headers={"Content-Type": "application/json"}
     )
-    assert code_of(answer) in ("VALIDATION_ERROR", None)
+    assert code_of(response) in ("VALIDATION_ERROR", None)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ async def test_an_id_with_such_text_is_refused_or_names_nothing(server, text):
 )  # fmt: skip
 async def test_a_graphql_request_of_the_wrong_shape_is_refused(server, request_body):
     """400: it is no GraphQL request."""
-    answer = await server.anonymous.post("/graphql", json=request_body)
-    assert code_of(answer) == "VALIDATION_ERROR"
+    response = await server.anonymous.post("/graphql", json=request_body)
+    assert code_of(response) == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize(
@@ -238,9 +238,9 @@ async def test_a_graphql_request_of_the_wrong_shape_is_refused(server, request_b
 )
 async def test_variables_of_the_wrong_type_are_refused(server, query, variables):
     """Before anything is read."""
-    answer = await server.anonymous.post("/graphql", json={"query": query, "variables": variables})
-    assert code_of(answer) == "VALIDATION_ERROR"
-    assert "data" not in answer.json()
+    response = await server.anonymous.post("/graphql", json={"query": query, "variables": variables})
+    assert code_of(response) == "VALIDATION_ERROR"
+    assert "data" not in response.json()
 
 
 async def test_variables_that_no_operation_knows_are_ignored(graphql):
@@ -263,8 +263,8 @@ async def test_a_document_over_its_limits_is_refused(server, operation):
         "cycle": "{ viewer { ...a } } fragment a on User { ...b } fragment b on User { ...a }",
         "comments": "{ a" + "(" * 3000 + " }",
     }
-    answer = await server.anonymous.post("/graphql", json={"query": documents[operation]})
-    assert code_of(answer) == "VALIDATION_ERROR"
+    response = await server.anonymous.post("/graphql", json={"query": documents[operation]})
+    assert code_of(response) == "VALIDATION_ERROR"
 
 
 HEADERS = {
@@ -283,5 +283,5 @@ HEADERS = {
 async def test_no_header_is_a_fault(server, published, name, value):
     """Whatever bytes it holds."""
     for path in ("/api/posts", f"/api/posts/{published['id']}", "/graphql?query={__typename}", "/api/health"):
-        answer = await server.anonymous.get(path, headers={name: value})
-        assert answer.status_code in (200, 304, 400, 401, 406), (path, answer.text)
+        response = await server.anonymous.get(path, headers={name: value})
+        assert response.status_code in (200, 304, 400, 401, 406), (path, response.text)

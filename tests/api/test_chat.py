@@ -92,20 +92,20 @@ async def test_conversations_that_cannot_be_are_refused(on_sqlite: Server) -> No
     headers = {**account.headers, "Content-Type": "application/json"}
     assert len(ASIDE) >= 50
     for name, (body, fields) in ASIDE.items():
-        answer = await on_sqlite.anonymous.post("/api/chat", content=body, headers=headers)
-        told = answer.json()
-        assert (name, answer.status_code, told["code"]) == (name, 400, "VALIDATION_ERROR")
-        assert (name, sorted(told["details"])) == (name, sorted(fields))
+        response = await on_sqlite.anonymous.post("/api/chat", content=body, headers=headers)
+        result = response.json()
+        assert (name, response.status_code, result["code"]) == (name, 400, "VALIDATION_ERROR")
+        assert (name, sorted(result["details"])) == (name, sorted(fields))
 
 
 async def test_the_largest_conversations_are_taken(on_sqlite: Server) -> None:
     """Characters are counted, not bytes; here there is no model to answer them."""
     account = await on_sqlite.account()
     for messages in ([HELLO] * 50, [{**HELLO, "content": "𝄞" * 32_000}], [{**HELLO, "content": "x" * 640}] * 50):
-        answer = await on_sqlite.anonymous.post("/api/chat", json={"messages": messages}, headers=account.headers)
-        told = answer.json()
-        assert (answer.status_code, told["code"]) == (503, "NOT_CONFIGURED")
-        assert told["error"] == "Chat is not configured here"
+        response = await on_sqlite.anonymous.post("/api/chat", json={"messages": messages}, headers=account.headers)
+        result = response.json()
+        assert (response.status_code, result["code"]) == (503, "NOT_CONFIGURED")
+        assert result["error"] == "Chat is not configured here"
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ async def test_the_largest_conversations_are_taken(on_sqlite: Server) -> None:
 async def test_nothing_but_posted_json_is_taken(on_sqlite: Server, method: str, content_type: str, status: int) -> None:
     """The answer to another method names the one there is."""
     headers = {**(await on_sqlite.account()).headers, "Content-Type": content_type}
-    answer = await on_sqlite.anonymous.request(method, "/api/chat", content=said([HELLO]), headers=headers)
-    assert (answer.status_code, answer.headers.get("allow")) == (status, "POST" if status == 405 else None)
+    response = await on_sqlite.anonymous.request(method, "/api/chat", content=said([HELLO]), headers=headers)
+    assert (response.status_code, response.headers.get("allow")) == (status, "POST" if status == 405 else None)
 
 
 async def test_strangers_are_refused_whatever_they_send(server: Server) -> None:
@@ -134,29 +134,29 @@ async def test_strangers_are_refused_whatever_they_send(server: Server) -> None:
     for headers in ({}, {"Authorization": "Bearer nonsense"}, stale):
         for body in (said([HELLO]), b"{", b"{}"):
             headers = {**headers, "Content-Type": "application/json"}
-            answer = await server.anonymous.post("/api/chat", content=body, headers=headers)
-            assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+            response = await server.anonymous.post("/api/chat", content=body, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (401, "UNAUTHORIZED")
 
 
 async def test_a_cookie_counts_only_from_our_own_pages(server: Server) -> None:
     """A page elsewhere must not spend its visitors' tokens."""
     account = await server.account()
     headers = {"Cookie": f"dovetail_session={account.access_token}", "Origin": "https://elsewhere.example"}
-    answer = await server.anonymous.post("/api/chat", json={"messages": [HELLO]}, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+    response = await server.anonymous.post("/api/chat", json={"messages": [HELLO]}, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (403, "FORBIDDEN")
     headers["Origin"] = "http://gateway.test"
-    answer = await server.anonymous.post("/api/chat", json={"messages": [HELLO]}, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (503, "NOT_CONFIGURED")
+    response = await server.anonymous.post("/api/chat", json={"messages": [HELLO]}, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (503, "NOT_CONFIGURED")
 
 
 async def test_questions_count_in_the_limit_for_what_is_expensive(make_server: Any) -> None:
     """Those that are refused, too."""
     server = await make_server(rate_limit_expensive="2/hour", rate_limit_api="1/hour")
     account = await server.account()
-    answers = [
+    responses = [
         await server.anonymous.post("/api/chat", json=body, headers=bearer(account))
         for body in ({}, {"messages": [HELLO]}, {"messages": [HELLO]})
     ]
-    assert [answer.status_code for answer in answers] == [400, 503, 429]
-    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
-    assert answers[-1].json()["code"] == "RATE_LIMITED"
+    assert [response.status_code for response in responses] == [400, 503, 429]
+    assert [response.headers["x-ratelimit-remaining"] for response in responses] == ["1", "0", "0"]
+    assert responses[-1].json()["code"] == "RATE_LIMITED"

@@ -19,7 +19,7 @@ from tests.support.accounts import Account
 from tests.support.api_keys import READ_ONLY, create_machine
 from tests.support.callers import Rest
 from tests.support.language_models import Call, ModelServer, language_model
-from tests.support.listening import Listening
+from tests.support.live_server import LiveServer
 from tests.support.servers import SECRET as SIGNING
 from tests.support.stores import free_port
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until, within
@@ -37,7 +37,7 @@ BROKEN = 'event: error\ndata: {"error":"The language model failed","code":"UPSTR
 class Chat:
     """A server, its model, and somebody who asks."""
 
-    live: Listening
+    live: LiveServer
     model: ModelServer
     viewer: Account
 
@@ -61,29 +61,29 @@ async def model(anyio_backend: str) -> AsyncIterator[ModelServer]:
 
 
 @pytest.fixture
-async def chat(sqlite_url: str, listen: Callable[..., Awaitable[Listening]], model: ModelServer) -> Chat:
-    live = await listen(sqlite_url, openai_api_key=KEY, openai_base_url=model.address, openai_model="small")
+async def chat(sqlite_url: str, make_live_server: Callable[..., Awaitable[LiveServer]], model: ModelServer) -> Chat:
+    live = await make_live_server(sqlite_url, openai_api_key=KEY, openai_base_url=model.address, openai_model="small")
     return Chat(live, model, await live.account())
 
 
-def refused(answer: httpx.Response) -> tuple[int, str, str]:
-    body = answer.json()
+def refused(reply: httpx.Response) -> tuple[int, str, str]:
+    body = reply.json()
     assert set(body) == {"error", "code", "requestId"}
-    return answer.status_code, body["code"], body["error"]
+    return reply.status_code, body["code"], body["error"]
 
 
 async def test_an_answer_comes_in_frames(chat: Chat) -> None:
     """The last says that it was the whole; the headers keep proxies from gathering and from keeping it."""
-    answer = await chat.ask()
-    assert (answer.status_code, answer.text) == (200, ANSWER)
-    headers = {name: answer.headers[name] for name in ("content-type", "cache-control", "x-accel-buffering")}
+    reply = await chat.ask()
+    assert (reply.status_code, reply.text) == (200, ANSWER)
+    headers = {name: reply.headers[name] for name in ("content-type", "cache-control", "x-accel-buffering")}
     assert headers == {
         "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-store",
         "x-accel-buffering": "no",
     }
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["x-request-id"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["x-request-id"]
     call = chat.model.calls.get_nowait()
     assert (call.path, call.headers["authorization"]) == ("/v1/chat/completions", f"bearer {KEY}")
     assert call.body == {"model": "small", "stream": True, **QUESTION}
@@ -92,13 +92,13 @@ async def test_an_answer_comes_in_frames(chat: Chat) -> None:
 
 async def test_each_piece_is_sent_when_it_comes(chat: Chat) -> None:
     """None waits for the next."""
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     async def waiting(call: Call) -> None:
         await call.head()
-        await call.say("Leather")
-        await heard.wait()
-        await call.say(", ", "一本の革")
+        await call.send("Leather")
+        await received.wait()
+        await call.send(", ", "一本の革")
         await call.finish()
         await call.end()
 
@@ -107,7 +107,7 @@ async def test_each_piece_is_sent_when_it_comes(chat: Chat) -> None:
         lines = response.aiter_lines()
         assert await anext(lines) == 'data: {"content":"Leather"}'
         await chat.opens()
-        heard.set()
+        received.set()
         rest = [line async for line in lines if line]
     assert rest == ['data: {"content":", "}', 'data: {"content":"一本の革"}', "data: [DONE]"]
 
@@ -134,7 +134,7 @@ async def test_the_official_client_reads_our_frames_too(chat: Chat) -> None:
 def after_a_word(then: Callable[[Call], Any]) -> Any:
     async def script(call: Call) -> None:
         await call.head()
-        await call.say("Leather")
+        await call.send("Leather")
         done = then(call)
         if done is not None:
             await done
@@ -189,9 +189,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_goes_wrong_midway_is_an_event(impatient: None, chat: Chat, then: Any) -> None:
     """And no [DONE], so that half an answer is not taken for the whole; nothing of the cause is told, nor logged."""
     chat.model.script = after_a_word(then)
-    answer = await chat.ask()
-    assert answer.status_code == 200
-    begun, _, error = answer.text.partition("\n\n")
+    reply = await chat.ask()
+    assert reply.status_code == 200
+    begun, _, error = reply.text.partition("\n\n")
     assert begun == 'data: {"content":"Leather"}'
     assert error in (BROKEN, BROKEN.replace("failed", "was interrupted"))
     await chat.opens(0)
@@ -201,8 +201,8 @@ async def test_what_goes_wrong_midway_is_an_event(impatient: None, chat: Chat, t
 async def test_what_goes_wrong_before_the_first_word_has_a_status(impatient: None, chat: Chat, then: Any) -> None:
     """Although the model's server began its answer, ours had not."""
     chat.model.script = without_a_word(then)
-    answer = await chat.ask()
-    assert refused(answer)[:2] == (502, "UPSTREAM_ERROR")
+    reply = await chat.ask()
+    assert refused(reply)[:2] == (502, "UPSTREAM_ERROR")
     await chat.opens(0)
 
 
@@ -223,13 +223,13 @@ async def test_a_model_that_refuses_is_a_bad_gateway(
     """Once, without another try; its words and the key stay with us, and out of the log."""
     caplog.set_level(logging.DEBUG, "gateway")
     chat.model.script = lambda call: call.refuse(status, SECRET)
-    answer = await chat.ask()
-    assert refused(answer) == (502, "UPSTREAM_ERROR", "The language model failed")
-    assert "retry-after" not in answer.headers
+    reply = await chat.ask()
+    assert refused(reply) == (502, "UPSTREAM_ERROR", "The language model failed")
+    assert "retry-after" not in reply.headers
     assert chat.model.calls.qsize() == 1
     logged = caplog.text + "".join(capsys.readouterr())
     assert f"The language model failed: {name} {status}\n" in logged
-    assert [word for word in ("4711", KEY, "Traceback") if word in answer.text + logged] == []
+    assert [word for word in ("4711", KEY, "Traceback") if word in reply.text + logged] == []
 
 
 async def test_a_model_that_hangs_up_at_once_is_a_bad_gateway(chat: Chat) -> None:
@@ -242,13 +242,13 @@ async def test_a_model_that_hangs_up_at_once_is_a_bad_gateway(chat: Chat) -> Non
     assert refused(await chat.ask()) == (502, "UPSTREAM_ERROR", "The language model failed")
 
 
-async def test_a_model_that_cannot_be_reached_is_unavailable(sqlite_url: str, listen: Any) -> None:
+async def test_a_model_that_cannot_be_reached_is_unavailable(sqlite_url: str, make_live_server: Any) -> None:
     """And may be back soon."""
     nowhere = f"http://127.0.0.1:{free_port()}/v1"
-    live = await listen(sqlite_url, openai_api_key=KEY, openai_base_url=nowhere)
-    answer = await live.http.post("/api/chat", json=QUESTION, headers=(await live.account()).headers)
-    assert refused(answer) == (503, "UNAVAILABLE", "The language model cannot be reached")
-    assert answer.headers["retry-after"] == "1"
+    live = await make_live_server(sqlite_url, openai_api_key=KEY, openai_base_url=nowhere)
+    reply = await live.http.post("/api/chat", json=QUESTION, headers=(await live.account()).headers)
+    assert refused(reply) == (503, "UNAVAILABLE", "The language model cannot be reached")
+    assert reply.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -274,10 +274,10 @@ async def test_a_model_that_cannot_be_reached_is_unavailable(sqlite_url: str, li
 async def test_what_other_servers_send_is_understood(chat: Chat, frames: bytes, content: list[str]) -> None:
     """Each leaves out something else."""
     chat.model.script = without_a_word(told(frames))
-    answer = await chat.ask()
-    *said, done, nothing = answer.text.split("\n\n")
-    assert [json.loads(frame.removeprefix("data: "))["content"] for frame in said] == content
-    assert (answer.status_code, done, nothing) == (200, "data: [DONE]", "")
+    reply = await chat.ask()
+    *output, done, nothing = reply.text.split("\n\n")
+    assert [json.loads(frame.removeprefix("data: "))["content"] for frame in output] == content
+    assert (reply.status_code, done, nothing) == (200, "data: [DONE]", "")
 
 
 async def test_a_model_that_thinks_is_waited_for(monkeypatch: pytest.MonkeyPatch, chat: Chat) -> None:
@@ -320,7 +320,7 @@ async def test_a_client_that_leaves_midway_ends_the_call(chat: Chat) -> None:
     async def going_on(call: Call) -> None:
         await call.head()
         while True:
-            await call.say("on and ")
+            await call.send("on and ")
             await asyncio.sleep(0.01)
 
     chat.model.script = going_on
@@ -342,7 +342,7 @@ async def test_a_client_that_does_not_read_is_disconnected(
     async def at_length(call: Call) -> None:
         await call.head()
         while True:
-            await call.say("x" * 100_000)
+            await call.send("x" * 100_000)
 
     chat.model.script = at_length
     async with chat.asking() as response:
@@ -356,14 +356,14 @@ async def test_a_client_that_does_not_read_is_disconnected(
 
 
 async def test_without_the_package_a_server_starts_all_the_same(
-    monkeypatch: pytest.MonkeyPatch, sqlite_url: str, listen: Any, capsys: pytest.CaptureFixture
+    monkeypatch: pytest.MonkeyPatch, sqlite_url: str, make_live_server: Any, capsys: pytest.CaptureFixture
 ) -> None:
     """It says what is missing; chat is not configured there."""
     monkeypatch.setitem(sys.modules, "openai", None)
     monkeypatch.delitem(sys.modules, "gateway.adapters.language_models.openai", raising=False)
-    live = await listen(sqlite_url, openai_api_key=KEY)
-    answer = await live.http.post("/api/chat", json=QUESTION, headers=(await live.account()).headers)
-    assert refused(answer) == (503, "NOT_CONFIGURED", "Chat is not configured here")
+    live = await make_live_server(sqlite_url, openai_api_key=KEY)
+    reply = await live.http.post("/api/chat", json=QUESTION, headers=(await live.account()).headers)
+    assert refused(reply) == (503, "NOT_CONFIGURED", "Chat is not configured here")
     assert "OPENAI_API_KEY is set, but the package openai is not installed" in capsys.readouterr().out
 
 
@@ -414,17 +414,17 @@ async def test_a_token_that_expires_ends_an_answer(chat: Chat) -> None:
     async def going_on(call: Call) -> None:
         await call.head()
         while True:
-            await call.say("on and ")
+            await call.send("on and ")
             await asyncio.sleep(0.05)
 
     chat.model.script = going_on
-    said = Tokens(SIGNING).verify(chat.viewer.access_token)
-    short = Tokens(SIGNING, access_lifetime=timedelta(seconds=2)).create_access_token(said.viewer, said.session_id)
+    output = Tokens(SIGNING).verify(chat.viewer.access_token)
+    short = Tokens(SIGNING, access_lifetime=timedelta(seconds=2)).create_access_token(output.viewer, output.session_id)
     chat.viewer = replace(chat.viewer, access_token=short)
-    answer = await chat.ask()
-    *_, error, nothing = answer.text.split("\n\n")
+    reply = await chat.ask()
+    *_, error, nothing = reply.text.split("\n\n")
     assert error == 'event: error\ndata: {"error":"The access token has expired","code":"UNAUTHORIZED"}'
-    assert (answer.status_code, nothing) == (200, "")
+    assert (reply.status_code, nothing) == (200, "")
 
 
 @pytest.mark.parametrize("pause", [60, 0.01], ids=["that says one word", "that drips"])
@@ -434,15 +434,15 @@ async def test_a_model_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPat
     async def dripping(call: Call) -> None:
         await call.head()
         while True:
-            await call.say("and ")
+            await call.send("and ")
             await asyncio.sleep(pause)
 
     chat.model.script = dripping
-    answer = await chat.ask()
-    first, *_, error, nothing = answer.text.split("\n\n")
+    reply = await chat.ask()
+    first, *_, error, nothing = reply.text.split("\n\n")
     assert first == 'data: {"content":"and "}'
     assert error == 'event: error\ndata: {"error":"The language model took too long","code":"UPSTREAM_ERROR"}'
-    assert (answer.status_code, nothing) == (200, "")
+    assert (reply.status_code, nothing) == (200, "")
     await chat.model.calls.get_nowait().left.wait()
 
 
@@ -455,10 +455,10 @@ async def test_a_key_that_reads_asks_no_model(chat: Chat) -> None:
     assert chat.model.calls.qsize() == 1
 
 
-async def test_answers_count_among_the_open_streams(sqlite_url: str, listen: Any, model: ModelServer) -> None:
+async def test_answers_count_among_the_open_streams(sqlite_url: str, make_live_server: Any, model: ModelServer) -> None:
     """Of whom there may be so many for each viewer; the model is not even asked."""
     settings = {"openai_api_key": KEY, "openai_base_url": model.address, "max_streams_per_viewer": 1}
-    live = await listen(sqlite_url, **settings)
+    live = await make_live_server(sqlite_url, **settings)
     chat = Chat(live, model, await live.account())
     model.script = after_a_word(stall)
     async with chat.asking() as response:
@@ -469,5 +469,5 @@ async def test_answers_count_among_the_open_streams(sqlite_url: str, listen: Any
     assert model.calls.qsize() == 1
 
 
-def refused_for_now(answer: httpx.Response) -> bool:
-    return (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "RATE_LIMITED", "5")
+def refused_for_now(reply: httpx.Response) -> bool:
+    return (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (429, "RATE_LIMITED", "5")

@@ -11,10 +11,10 @@ from sqlalchemy import URL, make_url, select, text
 from models import Database, Tag
 from models.errors import Unavailable
 from tests.support.callers import GraphQL, Rest
-from tests.support.databases import maintenance
-from tests.support.servers import serving
+from tests.support.databases import open_maintenance_connection
+from tests.support.proxy import open_postgres_proxy
+from tests.support.servers import open_server
 from tests.support.waiting import wait_until
-from tests.support.wires import wired_postgres
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +67,7 @@ async def test_a_write_finds_a_connection_after_all_were_cut(postgres_url: str) 
 async def test_posts_are_written_after_all_connections_were_cut(unused_database) -> None:
     """By either protocol, with the very next request."""
     url = make_url(await unused_database("postgres"))
-    async with serving(url.render_as_string(hide_password=False)) as server:
+    async with open_server(url.render_as_string(hide_password=False)) as server:
         author = await server.account()
         for by in [GraphQL(server.anonymous), Rest(server.anonymous)] * 3:
             post = {"title": "A post", "content": CONTENT}
@@ -104,7 +104,7 @@ async def test_a_migration_of_a_column_is_met_with_a_refusal_at_most(unused_data
 async def cut(url: URL) -> None:
     """End every other connection to a database, and see that they have ended."""
     others = "datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
-    async with maintenance(url) as connection:
+    async with open_maintenance_connection(url) as connection:
         cut = set(await connection.fetchval(f"select array_agg(pid) from pg_stat_activity where {others}"))
         await connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
         while cut & set(await connection.fetchval("select array_agg(pid) from pg_stat_activity")):  # noqa: ASYNC110 - nothing tells of it
@@ -113,24 +113,27 @@ async def cut(url: URL) -> None:
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> None:
     """Nothing comes through, and nobody says so: 503 in both protocols, in time; then all is well."""
-    async with wired_postgres(postgres_url) as (wire, through), serving(through, database_timeout="0.3s") as server:
+    async with (
+        open_postgres_proxy(postgres_url) as (proxy, through),
+        open_server(through, database_timeout="0.3s") as server,
+    ):
         author = await server.account()
         post = {"title": "A post", "content": CONTENT}
 
         async def answers() -> list[int]:
             http, tags = server.anonymous, {"query": "{ tags { id } }"}
             reads = [http.get("/api/posts"), http.post("/graphql", json=tags)]
-            told = await asyncio.gather(*reads, http.post("/api/posts", json=post, headers=author.headers))
-            return [answer.status_code for answer in told]
+            result = await asyncio.gather(*reads, http.post("/api/posts", json=post, headers=author.headers))
+            return [response.status_code for response in result]
 
         assert await answers() == [200, 200, 201]
-        wire.flowing.clear()
+        proxy.flowing.clear()
         started = time.monotonic()
-        told = await answers()
+        result = await answers()
         assert time.monotonic() - started < BOUND
-        wire.flowing.set()
-        assert set(told) <= {200, 503}
-        assert told[2] == 503
+        proxy.flowing.set()
+        assert set(result) <= {200, 503}
+        assert result[2] == 503
         async with asyncio.timeout(BOUND):
             while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.1)
@@ -140,7 +143,7 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
     """However many ask at once; all of them are answered. One more is for wake-ups, and one for the log."""
     url = make_url(await unused_database("postgres"))
     most = {"database_pool_size": 2, "database_read_pool_size": 1}
-    async with serving(url.render_as_string(hide_password=False), **most, response_cache=False) as server:
+    async with open_server(url.render_as_string(hide_password=False), **most, response_cache=False) as server:
         joined = await server.anonymous.post("/api/auth/register", json=ROBIN)
         headers = {"Authorization": f"Bearer {joined.json()['data']['accessToken']}"}
 
@@ -156,12 +159,12 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
 
 async def test_who_waits_for_a_row_keeps_nobody_else(postgres_url: str) -> None:
     """More wait than there are connections for: the server is ready all the same, and hears what others write."""
-    async with serving(postgres_url, database_pool_size=2) as server, serving(postgres_url) as other:
+    async with open_server(postgres_url, database_pool_size=2) as server, open_server(postgres_url) as other:
         author = await server.account()
         here, there = GraphQL(server.anonymous), GraphQL(other.anonymous)
         held, free = [await there.create(author, title="A post", content=CONTENT, status="PUBLISHED") for _ in "ab"]
         log = server.app.state.gateway.log
-        async with maintenance(make_url(postgres_url)) as connection, connection.transaction():
+        async with open_maintenance_connection(make_url(postgres_url)) as connection, connection.transaction():
             await connection.execute("select * from posts where id = $1 for update", UUID(held["id"]))
             waiting = [asyncio.ensure_future(here.like(await server.account(), held["id"])) for _ in range(4)]
             await wait_until(lambda: server.app.state.gateway.db.connections_in_use == 2)
@@ -176,8 +179,8 @@ async def test_a_database_that_takes_nobody_in_is_away(unused_database) -> None:
     """Whatever its server says of why: 503 for who reads and who writes."""
     url = make_url(await unused_database("postgres"))
     async with (
-        serving(url.render_as_string(hide_password=False)) as server,
-        maintenance(url.set(database="postgres")) as own,
+        open_server(url.render_as_string(hide_password=False)) as server,
+        open_maintenance_connection(url.set(database="postgres")) as own,
     ):
         author = await server.account()
         await own.execute(f'alter database "{url.database}" allow_connections false')
@@ -201,5 +204,5 @@ async def connections(url: URL) -> dict[str, int]:
     """How many others there are to a database, by what they call themselves."""
     others = "datname = current_database() and pid <> pg_backend_pid()"
     counted = f"select application_name, count(*) from pg_stat_activity where {others} group by 1"
-    async with maintenance(url) as connection:
+    async with open_maintenance_connection(url) as connection:
         return dict(await connection.fetch(counted))

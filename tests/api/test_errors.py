@@ -10,7 +10,7 @@ from models import errors
 from models.errors import APIError as Refused
 from models.errors import RateLimited
 from tests.support.callers import ErrorResponse, graphql_result, rest_result
-from tests.support.writing import CONTENT, NOBODY
+from tests.support.writing import CONTENT, UNKNOWN_ID
 
 DESIGN = {
     "ValidationError": (400, "VALIDATION_ERROR"),
@@ -69,12 +69,12 @@ SAME = [
     ("create", [], {"title": "x" * 101, "content": "short"}),
     ("create", [], {"title": "Fine", "content": CONTENT, "excerpt": "x" * 301}),
     ("create", [], {"title": "Fine", "content": "x" * 100_001}),
-    ("create", [], {"title": "Fine", "content": CONTENT, "categoryId": NOBODY}),
+    ("create", [], {"title": "Fine", "content": CONTENT, "categoryId": UNKNOWN_ID}),
     ("create", [], {"title": "Fine", "content": CONTENT, "categoryId": "rubbish"}),
     ("create", [], {"title": "Fine", "content": CONTENT, "tags": ["", "x" * 51]}),
     ("create", [], {"title": "Fine", "content": CONTENT, "tags": [f"tag {n}" for n in range(21)]}),
-    ("update", [NOBODY], {"title": "Nothing there"}),
-    ("update", [NOBODY], {"title": ""}),
+    ("update", [UNKNOWN_ID], {"title": "Nothing there"}),
+    ("update", [UNKNOWN_ID], {"title": ""}),
     ("delete", ["rubbish"], {}),
     ("page", [], {"page": 0}),
     ("page", [], {"limit": 101}),
@@ -108,34 +108,34 @@ async def test_accounts_are_refused_in_the_same_words(graphql, rest):
     [
         ("GET", "/api/nothing", 404, "NOT_FOUND"),
         ("GET", "/nothing", 404, "NOT_FOUND"),
-        ("GET", f"/api/posts/{NOBODY}", 404, "NOT_FOUND"),
+        ("GET", f"/api/posts/{UNKNOWN_ID}", 404, "NOT_FOUND"),
         ("GET", "/api/posts/rubbish", 404, "NOT_FOUND"),
         ("GET", "/api/posts/%00", 404, "NOT_FOUND"),
         ("GET", "/api/posts/%ff", 404, "NOT_FOUND"),
         ("PUT", "/api/posts", 405, "METHOD_NOT_ALLOWED"),
-        ("POST", f"/api/posts/{NOBODY}", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", f"/api/posts/{UNKNOWN_ID}", 405, "METHOD_NOT_ALLOWED"),
         ("DELETE", "/api/auth/me", 405, "METHOD_NOT_ALLOWED"),
         ("PATCH", "/api/health", 405, "METHOD_NOT_ALLOWED"),
     ],
 )
 async def test_rest_refuses_in_its_form_what_there_is_not(server, method, path, status, code):
     """JSON, with a code and the request's id."""
-    answer = await server.anonymous.request(method, path)
-    said = answer.json()
-    assert (answer.status_code, said["code"], answer.headers["Content-Type"]) == (status, code, "application/json")
-    assert said["requestId"] == answer.headers["X-Request-ID"]
-    assert answer.headers["Cache-Control"] == "no-store"  # what is hidden now may be shown a moment later
+    reply = await server.anonymous.request(method, path)
+    output = reply.json()
+    assert (reply.status_code, output["code"], reply.headers["Content-Type"]) == (status, code, "application/json")
+    assert output["requestId"] == reply.headers["X-Request-ID"]
+    assert reply.headers["Cache-Control"] == "no-store"  # what is hidden now may be shown a moment later
     if status == 405:
-        assert answer.headers["Allow"]
+        assert reply.headers["Allow"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_graphql_refuses_other_methods_in_its_form(server, method):
     """405, with what is allowed."""
-    answer = await server.anonymous.request(method, "/graphql")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")
-    assert answer.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
-    assert {"GET", "POST"} <= {name.strip() for name in answer.headers["Allow"].split(",")}
+    reply = await server.anonymous.request(method, "/graphql")
+    assert (reply.status_code, reply.headers["Cache-Control"]) == (405, "no-store")
+    assert reply.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+    assert {"GET", "POST"} <= {name.strip() for name in reply.headers["Allow"].split(",")}
 
 
 async def test_a_request_keeps_the_id_it_came_with(server):
@@ -149,14 +149,14 @@ async def test_a_request_keeps_the_id_it_came_with(server):
 
 async def test_every_error_of_a_graphql_answer_has_code_status_and_id(server, stranger):
     """Several root fields, each refused by itself, with its path."""
-    query = f"""mutation {{ a: likePost(id: "{NOBODY}") {{ id }} }}"""
-    answer = await server.anonymous.post("/graphql", json={"query": query}, headers=stranger.headers)
-    (error,) = answer.json()["errors"]
+    query = f"""mutation {{ a: likePost(id: "{UNKNOWN_ID}") {{ id }} }}"""
+    reply = await server.anonymous.post("/graphql", json={"query": query}, headers=stranger.headers)
+    (error,) = reply.json()["errors"]
     assert error == {
         "message": "Post not found",
         "path": ["a"],
         "locations": [{"line": 1, "column": 12}],
-        "extensions": {"code": "NOT_FOUND", "status": 404, "requestId": answer.headers["X-Request-ID"]},
+        "extensions": {"code": "NOT_FOUND", "status": 404, "requestId": reply.headers["X-Request-ID"]},
     }
 
 
@@ -165,11 +165,11 @@ async def test_one_refused_root_field_leaves_the_others_their_answers(graphql, p
     document = """query($id: ID!) { post(id: $id) { title } categories { name }
         user(id: $id) { posts(first: 0) { totalCount } } }"""
     response = await graphql.send(document, id=published["id"])
-    answer = response.json()
-    assert answer["data"] == {"post": {"title": published["title"]}, "categories": [], "user": None} or (
-        answer.get("data") is None
+    reply = response.json()
+    assert reply["data"] == {"post": {"title": published["title"]}, "categories": [], "user": None} or (
+        reply.get("data") is None
     )
-    assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
+    assert reply["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ async def test_one_refused_root_field_leaves_the_others_their_answers(graphql, p
 async def test_a_document_that_is_wrong_is_a_validation_error(server, query):
     """400 for clients of the new media type, 200 for those of the old; nothing is executed."""
     for accept, statuses in (("application/graphql-response+json", {400}), ("application/json", {200, 400})):
-        answer = await server.anonymous.post("/graphql", json={"query": query}, headers={"Accept": accept})
-        assert answer.status_code in statuses
-        said = orjson.loads(answer.content)
-        assert "data" not in said
-        assert {error["extensions"]["code"] for error in said["errors"]} == {"VALIDATION_ERROR"}
-        assert all(error["extensions"]["status"] == 400 for error in said["errors"])
+        reply = await server.anonymous.post("/graphql", json={"query": query}, headers={"Accept": accept})
+        assert reply.status_code in statuses
+        output = orjson.loads(reply.content)
+        assert "data" not in output
+        assert {error["extensions"]["code"] for error in output["errors"]} == {"VALIDATION_ERROR"}
+        assert all(error["extensions"]["status"] == 400 for error in output["errors"])
 
 
 def test_readers_of_answers_take_a_fault_for_a_fault():

@@ -7,36 +7,38 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.support import databases
-from tests.support.servers import serving
+from tests.support.servers import open_server
 
 
 async def test_a_server_with_its_database_is_healthy(server):
     """Redis is not among the checks where none is configured."""
-    answer = await server.anonymous.get("/api/health")
-    said = answer.json()
-    assert (answer.status_code, said) == (
+    response = await server.anonymous.get("/api/health")
+    output = response.json()
+    assert (response.status_code, output) == (
         200,
         {"status": "healthy", "timestamp": ANY, "version": ANY, "checks": {"database": "ok"}, "uptime": ANY},
     )
-    assert re.fullmatch(r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{6}Z", said["timestamp"])  # as every moment that is told of
-    assert 0 <= said["uptime"] < 3600
+    assert re.fullmatch(
+        r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{6}Z", output["timestamp"]
+    )  # as every moment that is told of
+    assert 0 <= output["uptime"] < 3600
 
 
 async def test_a_server_with_its_redis_is_healthy(make_server, redis_url):
     """Both checks are ok."""
     server = await make_server(redis_url=redis_url)
-    answer = await server.anonymous.get("/api/health")
-    assert (answer.status_code, answer.json()["status"]) == (200, "healthy")
-    assert answer.json()["checks"] == {"database": "ok", "redis": "ok"}
+    response = await server.anonymous.get("/api/health")
+    assert (response.status_code, response.json()["status"]) == (200, "healthy")
+    assert response.json()["checks"] == {"database": "ok", "redis": "ok"}
 
 
 async def test_without_its_redis_a_server_is_degraded(make_server):
     """It still answers, so it is 200."""
     server = await make_server(redis_url="redis://127.0.0.1:1")
-    answer = await server.anonymous.get("/api/health")
-    said = answer.json()
-    assert (answer.status_code, said["status"], said["checks"]["database"]) == (200, "degraded", "ok")
-    assert said["checks"]["redis"] != "ok"
+    response = await server.anonymous.get("/api/health")
+    output = response.json()
+    assert (response.status_code, output["status"], output["checks"]["database"]) == (200, "degraded", "ok")
+    assert output["checks"]["redis"] != "ok"
     assert (await server.anonymous.get("/api/health/ready")).status_code == 200
 
 
@@ -44,18 +46,22 @@ async def test_without_its_redis_a_server_is_degraded(make_server):
 async def widowed(anyio_backend, unused_database):
     """A server whose database has gone; only Postgres', since an SQLite file that is open outlives its name."""
     url = make_url(await unused_database("postgres"))
-    async with serving(url.render_as_string(hide_password=False)) as server:
-        await databases.drop(url.set(database="postgres"), str(url.database))
+    async with open_server(url.render_as_string(hide_password=False)) as server:
+        await databases.drop_database(url.set(database="postgres"), str(url.database))
         yield server
 
 
 async def test_without_its_database_a_server_is_alive_but_not_ready(widowed):
     """503, so that no traffic is sent to it; alive, so that it is not restarted in vain."""
-    answers = {path: await widowed.anonymous.get(f"/api/health{path}") for path in ("", "/live", "/ready")}
-    assert {path: answer.status_code for path, answer in answers.items()} == {"": 503, "/live": 200, "/ready": 503}
-    said = answers[""].json()
-    assert said["status"] == "unhealthy"
-    assert said["checks"]["database"] != "ok"
+    responses = {path: await widowed.anonymous.get(f"/api/health{path}") for path in ("", "/live", "/ready")}
+    assert {path: response.status_code for path, response in responses.items()} == {
+        "": 503,
+        "/live": 200,
+        "/ready": 503,
+    }
+    output = responses[""].json()
+    assert output["status"] == "unhealthy"
+    assert output["checks"]["database"] != "ok"
 
 
 async def test_without_its_database_a_server_says_unavailable(widowed):

@@ -21,7 +21,7 @@ from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET, Server
 from tests.support.uploads import make_image
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
-from tests.support.writing import CONTENT, facts, sizes
+from tests.support.writing import CONTENT, count_rows, get_event_types
 
 CREATE = """mutation($input: CreatePostInput!) {
     createPost(input: $input) { id slug content tags { name } comments { totalCount } } }"""
@@ -51,14 +51,14 @@ def send(request: pytest.FixtureRequest) -> Send:
     return request.param
 
 
-def heart(answer: httpx.Response) -> Any:
+def heart(response: httpx.Response) -> Any:
     """What an answer is but for who was told when."""
-    kept = {name: answer.headers.get(name) for name in ("content-type", "etag", "location")}
-    return answer.status_code, kept, answer.content
+    kept = {name: response.headers.get(name) for name in ("content-type", "etag", "location")}
+    return response.status_code, kept, response.content
 
 
-def code(answer: httpx.Response) -> str:
-    body = answer.json()
+def code(response: httpx.Response) -> str:
+    body = response.json()
     return body["code"] if "code" in body else body["errors"][0]["extensions"]["code"]
 
 
@@ -68,15 +68,15 @@ async def test_a_write_sent_twice_is_done_once_and_answered_twice(server: Server
     assert first.status_code in (200, 201)
     assert heart(second) == heart(first)
     assert (first.headers.get(REPLAYED), second.headers[REPLAYED]) == (None, "true")
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 async def test_twenty_at_once_are_one(server: Server, author: Account, send: Send):
     """Whoever comes second waits for the first one's answer."""
-    answers = await asyncio.gather(*(send(server.anonymous, author, "At once", **NAME) for _ in range(20)))
-    assert [heart(answer) for answer in answers] == [heart(answers[0])] * 20
-    assert sorted(answer.headers.get(REPLAYED, "") for answer in answers) == ["", *["true"] * 19]
-    assert await facts(server.db) == ["post.created"]
+    responses = await asyncio.gather(*(send(server.anonymous, author, "At once", **NAME) for _ in range(20)))
+    assert [heart(response) for response in responses] == [heart(responses[0])] * 20
+    assert sorted(response.headers.get(REPLAYED, "") for response in responses) == ["", *["true"] * 19]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 async def test_a_name_belongs_to_what_was_first_asked_with_it(server: Server, author: Account, send: Send):
@@ -84,21 +84,21 @@ async def test_a_name_belongs_to_what_was_first_asked_with_it(server: Server, au
     await send(server.anonymous, author, "The first", **NAME)
     other = await send(server.anonymous, author, "Another", **NAME)
     assert (other.status_code, code(other)) == (422, "IDEMPOTENCY_MISMATCH")
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 async def test_each_viewer_has_names_of_their_own(server: Server, author: Account, stranger: Account, send: Send):
     """The same name of somebody else's is another."""
-    answers = [await send(server.anonymous, viewer, "Mine", **NAME) for viewer in (author, stranger)]
-    assert [answer.headers.get(REPLAYED) for answer in answers] == [None, None]
-    assert await facts(server.db) == ["post.created"] * 2
+    responses = [await send(server.anonymous, viewer, "Mine", **NAME) for viewer in (author, stranger)]
+    assert [response.headers.get(REPLAYED) for response in responses] == [None, None]
+    assert await get_event_types(server.db) == ["post.created"] * 2
 
 
 async def test_what_was_refused_may_be_tried_again_under_its_name(server: Server, author: Account, send: Send):
     """A refusal had no effect, so there is nothing to repeat."""
     assert code(await send(server.anonymous, author, "", **NAME)) == "VALIDATION_ERROR"
     assert (await send(server.anonymous, author, "Better", **NAME)).status_code in (200, 201)
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 WRONG = ["", " ", '"', '""', "x" * 256, f'"{"x" * 256}"', "two words", "ü", "a\tb"]
@@ -108,9 +108,9 @@ UNBALANCED = ['"k', 'k"', '"a"b"', '"a\\"', r'"a\b"', '"a" b', '"a", "b"']
 @pytest.mark.parametrize("key", WRONG + UNBALANCED)
 async def test_a_name_must_be_one(server: Server, author: Account, send: Send, key: str):
     """What is no name is refused before anything is done."""
-    answer = await send(server.anonymous, author, "Post", **{"Idempotency-Key": key.encode()})
-    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
-    assert await facts(server.db) == []
+    response = await send(server.anonymous, author, "Post", **{"Idempotency-Key": key.encode()})
+    assert (response.status_code, code(response)) == (400, "VALIDATION_ERROR")
+    assert await get_event_types(server.db) == []
 
 
 @pytest.mark.parametrize(
@@ -119,31 +119,33 @@ async def test_a_name_must_be_one(server: Server, author: Account, send: Send, k
 )
 async def test_a_name_may_stand_between_quotation_marks(server: Server, author: Account, key: str, same: str):
     """As the draft has it, a string of RFC 8941, or without, as others do: it is the same name."""
-    answers = [await over_rest(server.anonymous, author, "Quoted", **{"Idempotency-Key": each}) for each in (key, same)]
-    assert [answer.headers.get(REPLAYED) for answer in answers] == [None, "true"]
+    responses = [
+        await over_rest(server.anonymous, author, "Quoted", **{"Idempotency-Key": each}) for each in (key, same)
+    ]
+    assert [response.headers.get(REPLAYED) for response in responses] == [None, "true"]
 
 
 async def test_a_request_has_one_name(server: Server, author: Account):
     """Whichever of two was meant, nothing is done."""
     headers = [*author.headers.items(), ("Idempotency-Key", "first"), ("Idempotency-Key", "second")]
     body = {"title": "Twice named", "content": CONTENT}
-    answer = await server.anonymous.post("/api/posts", json=body, headers=headers)
-    assert (answer.status_code, answer.json()["details"]) == (400, {"Idempotency-Key": ["must be given once"]})
-    assert await facts(server.db) == []
+    response = await server.anonymous.post("/api/posts", json=body, headers=headers)
+    assert (response.status_code, response.json()["details"]) == (400, {"Idempotency-Key": ["must be given once"]})
+    assert await get_event_types(server.db) == []
 
 
 async def test_a_name_is_refused_where_it_would_keep_nothing_from_being_done_twice(server: Server, author: Account):
     """Files are kept twice, and a model is asked twice."""
     headers, talk = {**author.headers, **NAME}, {"messages": [{"role": "user", "content": "Hello"}]}
-    for answer in (
+    for response in (
         await server.anonymous.post(
             "/api/upload", files={"file": ("a.png", make_image(), "image/png")}, headers=headers
         ),
         await server.anonymous.post("/api/chat", json=talk, headers=headers),
     ):
-        assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
-        assert list(answer.json()["details"]) == ["Idempotency-Key"]
-    assert await sizes(server.db, [Upload]) == {"uploads": 0}
+        assert (response.status_code, code(response)) == (400, "VALIDATION_ERROR")
+        assert list(response.json()["details"]) == ["Idempotency-Key"]
+    assert await count_rows(server.db, [Upload]) == {"uploads": 0}
 
 
 async def test_a_stranger_is_refused_as_ever(server: Server, send: Send):
@@ -165,7 +167,7 @@ async def test_conditions_and_methods_are_part_of_what_is_asked(server: Server, 
     assert (first.status_code, heart(again), again.headers[REPLAYED]) == (200, heart(first), "true")
     assert (await change("PATCH", "edit", '"2"', **edit)).status_code == 422
     assert [(await change("DELETE", "gone", '"2"')).status_code for _ in range(2)] == [204, 204]
-    assert await facts(server.db) == ["post.created", "post.updated", "post.deleted"]
+    assert await get_event_types(server.db) == ["post.created", "post.updated", "post.deleted"]
 
 
 async def test_a_mutation_of_several_fields_is_one_request(server: Server, author: Account):
@@ -178,7 +180,7 @@ async def test_a_mutation_of_several_fields_is_one_request(server: Server, autho
 
     first, second = await ask(), await ask()
     assert (first.json(), second.headers[REPLAYED]) == (second.json(), "true")
-    assert await facts(server.db) == ["post.created"] * 2
+    assert await get_event_types(server.db) == ["post.created"] * 2
 
 
 async def test_signing_in_is_never_kept(server: Server, author: Account):
@@ -188,9 +190,14 @@ async def test_signing_in_is_never_kept(server: Server, author: Account):
         "query": "mutation($input: RegisterInput!) { register(input: $input) { accessToken } }",
         "variables": {"input": newcomer},
     }
-    answers = [await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME}) for _ in range(2)]
-    assert ["data" in answer.json() and answer.json()["data"] is not None for answer in answers] == [True, False]
-    assert code(answers[1]) == "CONFLICT"
+    responses = [
+        await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME}) for _ in range(2)
+    ]
+    assert ["data" in response.json() and response.json()["data"] is not None for response in responses] == [
+        True,
+        False,
+    ]
+    assert code(responses[1]) == "CONFLICT"
     async with server.db.reading() as session:
         assert await session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
 
@@ -216,16 +223,16 @@ async def age(db: Database, by: timedelta) -> None:
         await session.execute(update(IdempotencyKey).values(created_at=utcnow() - by))
 
 
-def id_of(answer: httpx.Response) -> str:
+def id_of(response: httpx.Response) -> str:
     """Of the post that was written."""
-    data = answer.json()["data"]
+    data = response.json()["data"]
     return data.get("createPost", data)["id"]
 
 
-def said_changed(answer: httpx.Response) -> Any:
+def said_changed(response: httpx.Response) -> Any:
     """What a refusal says was changed already."""
-    assert (answer.status_code, code(answer)) == (409, "CONFLICT")
-    body = answer.json()
+    assert (response.status_code, code(response)) == (409, "CONFLICT")
+    body = response.json()
     return (body if "details" in body else body["errors"][0]["extensions"])["details"]["changed"]
 
 
@@ -236,7 +243,7 @@ async def test_an_answer_that_says_to_try_again_is_not_kept(server: Server, auth
     await age(server.db, timedelta(minutes=1))
     again = await send(server.anonymous, author, "Written", **NAME)
     assert said_changed(again) == [str(await only_post(server.db))]
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 async def test_an_answer_that_is_too_large_is_not_kept(server: Server, author: Account, send: Send):
@@ -248,20 +255,20 @@ async def test_an_answer_that_is_too_large_is_not_kept(server: Server, author: A
         again = await send(server.anonymous, author, "Long", "x" * letters, **name)
         assert (again.headers.get(REPLAYED) == "true") == (len(first.content) <= 64 * 1024)
     assert said_changed(again) == [id_of(first)]
-    assert await facts(server.db) == ["post.created"] * 2
+    assert await get_event_types(server.db) == ["post.created"] * 2
 
 
 async def test_an_answer_is_given_again_in_the_form_that_is_asked_for(server: Server, author: Account):
     """The same answer, whatever the media types that it was asked for in."""
     types = "application/json", "text/event-stream", "application/graphql-response+json"
-    answers = [await over_graphql(server.anonymous, author, "Once", **NAME, Accept=accept) for accept in types]
-    plain, stream, newer = answers
-    assert [answer.headers["content-type"].partition(";")[0] for answer in answers] == list(types)
+    responses = [await over_graphql(server.anonymous, author, "Once", **NAME, Accept=accept) for accept in types]
+    plain, stream, newer = responses
+    assert [response.headers["content-type"].partition(";")[0] for response in responses] == list(types)
     assert (newer.content, stream.text) == (
         plain.content,
         f"event: next\ndata: {plain.text}\n\nevent: complete\ndata:\n\n",
     )
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 WRITE = 'createPost(input: {title: "Beside", content: "Long enough to be one."}) { id }'
@@ -282,10 +289,10 @@ REGISTER = 'register(input: {name: "Nan", email: "nan@example.com", password: "a
 async def test_a_name_is_not_overlooked_where_somebody_signs_in_beside_a_write(make_server, author: Account, body: Any):
     """It could not count for the write, so nothing is done."""
     server = await make_server(graphql_max_batch=2)
-    answer = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
-    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
-    assert list(answer.json()["errors"][0]["extensions"]["details"]) == ["Idempotency-Key"]
-    assert await facts(server.db) == []
+    response = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
+    assert (response.status_code, code(response)) == (400, "VALIDATION_ERROR")
+    assert list(response.json()["errors"][0]["extensions"]["details"]) == ["Idempotency-Key"]
+    assert await get_event_types(server.db) == []
 
 
 async def test_the_same_is_asked_however_its_document_is_named(server: Server, author: Account):
@@ -300,7 +307,7 @@ async def test_the_same_is_asked_however_its_document_is_named(server: Server, a
     headers = {**author.headers, **NAME}
     first, *others = [await server.anonymous.post("/graphql", json=body, headers=headers) for body in bodies]
     assert [(heart(other), other.headers[REPLAYED]) for other in others] == [(heart(first), "true")] * 2
-    assert await facts(server.db) == ["post.created"]
+    assert await get_event_types(server.db) == ["post.created"]
 
 
 async def test_one_request_and_a_batch_of_it_are_not_the_same(make_server, author: Account):
@@ -308,7 +315,7 @@ async def test_one_request_and_a_batch_of_it_are_not_the_same(make_server, autho
     server, body = await make_server(graphql_max_batch=2), {"query": f"mutation {{ {WRITE} }}"}
     headers = {**author.headers, **NAME}
     first, again, alone = [
-        await server.anonymous.post("/graphql", json=asked, headers=headers) for asked in ([body], [body], body)
+        await server.anonymous.post("/graphql", json=requests, headers=headers) for requests in ([body], [body], body)
     ]
     assert (heart(again), again.headers[REPLAYED]) == (heart(first), "true")
     assert (alone.status_code, code(alone)) == (422, "IDEMPOTENCY_MISMATCH")
@@ -320,17 +327,17 @@ async def test_variables_without_end_are_refused(server: Server, author: Account
     for _ in range(500):
         nested = {"deeper": nested}
     body = {"query": CREATE, "variables": {"input": nested}}
-    answer = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
-    assert (answer.status_code, code(answer)) == (400, "VALIDATION_ERROR")
+    response = await server.anonymous.post("/graphql", json=body, headers={**author.headers, **NAME})
+    assert (response.status_code, code(response)) == (400, "VALIDATION_ERROR")
 
 
 async def test_a_key_that_may_only_read_is_not_told_what_was_written(server: Server, author: Account, send: Send):
     """Its account's other keys may write, and what they were answered is theirs."""
     assert (await send(server.anonymous, author, "Written", **NAME)).status_code in (200, 201)
-    refused = await send(
+    rejected = await send(
         server.anonymous, await create_machine(server.db, READ_ONLY, acting_as=author), "Written", **NAME
     )
-    assert (code(refused), refused.headers.get(REPLAYED)) == ("FORBIDDEN", None)
+    assert (code(rejected), rejected.headers.get(REPLAYED)) == ("FORBIDDEN", None)
 
 
 @pytest.mark.parametrize("key", ["written", "", "two words"])
@@ -339,12 +346,12 @@ async def test_what_only_reads_has_no_need_of_a_name(server: Server, author: Acc
     headers = {**author.headers, "Idempotency-Key": key}
     await over_graphql(server.anonymous, author, "Written", **{"Idempotency-Key": "written"})
     ask = {"query": "{ viewer { name } }"}
-    answers = [
+    responses = [
         await server.anonymous.post("/graphql", json=ask, headers=headers),
         await server.anonymous.get("/graphql", params=ask, headers=headers),
         await server.anonymous.get("/api/posts", headers=headers),
     ]
-    assert [(answer.status_code, answer.headers.get(REPLAYED)) for answer in answers] == [(200, None)] * 3
+    assert [(response.status_code, response.headers.get(REPLAYED)) for response in responses] == [(200, None)] * 3
 
 
 async def test_names_are_forgotten_after_a_day(server: Server, author: Account, send: Send):
@@ -371,14 +378,14 @@ async def test_a_server_killed_between_effect_and_answer_has_done_it_once(postgr
             await process.kill()
             await asyncio.gather(asking, return_exceptions=True)
         await process.start()
-        answer = await over_graphql(http, account, "Once", **NAME)
-        assert (answer.status_code, code(answer)) == (409, "CONFLICT")
-        assert answer.json()["errors"][0]["extensions"]["details"] == {"changed": [str(id)]}
-        assert await facts(db) == ["post.created"]
+        response = await over_graphql(http, account, "Once", **NAME)
+        assert (response.status_code, code(response)) == (409, "CONFLICT")
+        assert response.json()["errors"][0]["extensions"]["details"] == {"changed": [str(id)]}
+        assert await get_event_types(db) == ["post.created"]
     await db.close()
 
 
-def patient(address: str) -> httpx.AsyncClient:
+def long_redis_timeout(address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=address, timeout=TEST_TIMEOUT_SECONDS)
 
 
@@ -392,7 +399,7 @@ async def until(found: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def at_least(db: Database, many: int) -> bool:
-    return len(await facts(db)) >= many
+    return len(await get_event_types(db)) >= many
 
 
 async def only_post(db: Database) -> Any:
@@ -411,7 +418,7 @@ async def test_a_burst_that_is_cut_and_sent_again_is_done_once(database_url: str
             await over_rest(http, account, title, **{"Idempotency-Key": title.replace(" ", "-")})
 
     async def burst(address: str) -> None:
-        async with patient(address) as http:
+        async with long_redis_timeout(address) as http:
             await asyncio.gather(*(write(http, titles[n::6]) for n in range(6)), return_exceptions=True)
 
     async with ServerProcess(tmp_path, database_url) as process:
@@ -424,5 +431,5 @@ async def test_a_burst_that_is_cut_and_sent_again_is_done_once(database_url: str
     async with db.reading() as session:
         written = sorted(await session.scalars(select(Post.title)))
     assert written == sorted(titles)
-    assert await facts(db) == ["post.created"] * len(titles)
+    assert await get_event_types(db) == ["post.created"] * len(titles)
     await db.close()

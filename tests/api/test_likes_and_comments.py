@@ -6,7 +6,7 @@ import pytest
 
 from models import Comment, Like
 from tests.support.callers import ErrorResponse
-from tests.support.writing import CONTENT, NOBODY, facts, sizes
+from tests.support.writing import CONTENT, UNKNOWN_ID, count_rows, get_event_types
 
 NOT_FOUND = ErrorResponse("NOT_FOUND", "Post not found")
 SIGN_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
@@ -17,7 +17,7 @@ async def test_liking_twice_is_one_like(graphql, server, stranger, published):
     once, twice = [await graphql.like(stranger, published["id"]) for _ in range(2)]
     assert once == twice == {**published, "likeCount": 1, "viewerHasLiked": True}
     assert [await graphql.unlike(stranger, published["id"]) for _ in range(2)] == [published, published]
-    assert (await facts(server.db))[2:] == ["post.liked", "post.unliked"]
+    assert (await get_event_types(server.db))[2:] == ["post.liked", "post.unliked"]
 
 
 async def test_counts_are_true_after_much_at_once(graphql, server, published):
@@ -30,7 +30,7 @@ async def test_counts_are_true_after_much_at_once(graphql, server, published):
     await asyncio.gather(*(graphql.unlike(person, published["id"]) for person in people[:3] * 2))
     post = await graphql.post(None, published["id"])
     assert (post["likeCount"], post["commentCount"]) == (7, 20)
-    assert await sizes(server.db, [Like, Comment]) == {"likes": 7, "comments": 20}
+    assert await count_rows(server.db, [Like, Comment]) == {"likes": 7, "comments": 20}
 
 
 @pytest.mark.parametrize("action", ["like", "unlike"])
@@ -38,7 +38,7 @@ async def test_liking_needs_a_viewer_who_may_see_the_post(graphql, stranger, dra
     """A draft of somebody else is not there to be liked."""
     assert await getattr(graphql, action)(None, draft["id"]) == SIGN_IN
     assert await getattr(graphql, action)(stranger, draft["id"]) == NOT_FOUND
-    assert await getattr(graphql, action)(stranger, NOBODY) == NOT_FOUND
+    assert await getattr(graphql, action)(stranger, UNKNOWN_ID) == NOT_FOUND
     assert await getattr(graphql, action)(stranger, "rubbish") == NOT_FOUND
 
 
@@ -76,7 +76,7 @@ async def test_a_comment_has_1_to_2000_characters(graphql, server, stranger, pub
     refusal = await graphql.comment(stranger, published["id"], content)
     assert (refusal.code, list(refusal.details)) == ("VALIDATION_ERROR", ["content"])
     assert (await graphql.post(None, published["id"]))["commentCount"] == 0
-    assert await sizes(server.db, [Comment]) == {"comments": 0}
+    assert await count_rows(server.db, [Comment]) == {"comments": 0}
 
 
 async def test_the_longest_comment_is_kept_whole(graphql, stranger, published):
@@ -105,7 +105,7 @@ async def test_a_comment_that_is_not_there_is_not_found(graphql, author, strange
     not_found = ErrorResponse("NOT_FOUND", "Comment not found")
     comment = await graphql.comment(stranger, published["id"], "Now you see me")
     assert await graphql.uncomment(author, "rubbish") == not_found
-    assert await graphql.uncomment(author, NOBODY) == not_found
+    assert await graphql.uncomment(author, UNKNOWN_ID) == not_found
     await graphql.archive(author, published["id"])
     assert await graphql.uncomment(stranger, comment["id"]) == not_found
     assert await graphql.uncomment(author, comment["id"]) == comment["id"]
@@ -117,7 +117,7 @@ async def test_a_comment_deleted_twice_at_once_is_counted_once(graphql, server, 
     comment = await graphql.comment(stranger, published["id"], "Once")
     await asyncio.gather(*(graphql.uncomment(who, comment["id"]) for who in [author, stranger] * 3))
     assert (await graphql.post(None, published["id"]))["commentCount"] == 0
-    assert (await facts(server.db)).count("comment.deleted") == 1
+    assert (await get_event_types(server.db)).count("comment.deleted") == 1
 
 
 async def test_comments_page_forward(graphql, author, published):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.callers import ErrorResponse
-from tests.support.writing import CONTENT, NOBODY, file_category
+from tests.support.writing import CONTENT, UNKNOWN_ID, create_category
 
 LANGUAGES = [
     ("Die STRASSE", "straße"),
@@ -32,8 +32,8 @@ async def write(api: Any, viewer: Any, *titles: str, **fields: Any) -> list[dict
     ]
 
 
-def titles(answer: Any) -> list[str]:
-    return [post["title"] for post in answer.get("nodes", answer.get("data"))]
+def titles(response: Any) -> list[str]:
+    return [post["title"] for post in response.get("nodes", response.get("data"))]
 
 
 async def search(api: Any, q: str, viewer: Any = None) -> list[str]:
@@ -165,7 +165,7 @@ async def test_whatever_is_written_is_found_in_either_case(graphql, author, word
 
 async def test_filters_choose_by_author_category_and_tag(graphql, server, author, stranger):
     """Every one given must hold."""
-    category = await file_category(server.db, "Chosen")
+    category = await create_category(server.db, "Chosen")
     await write(graphql, author, "Filed", categoryId=category["id"], tags=["red", "blue"])
     await write(graphql, author, "Tagged", tags=["red"])
     await write(graphql, stranger, "Theirs", categoryId=category["id"], tags=["red"])
@@ -176,7 +176,7 @@ async def test_filters_choose_by_author_category_and_tag(graphql, server, author
         ({"tag": "blue"}, ["Filed"]),
         ({"tag": "red", "authorId": author.id, "categoryId": category["id"]}, ["Filed"]),
         ({"tag": "green"}, []),
-        ({"authorId": NOBODY}, []),
+        ({"authorId": UNKNOWN_ID}, []),
         ({"authorId": "rubbish"}, []),
         ({"categoryId": "rubbish"}, []),
         ({"tag": "red", "q": "FILE"}, ["Filed"]),
@@ -310,8 +310,8 @@ async def test_a_cursor_of_one_order_is_no_cursor_of_another(graphql, author):
     await write(graphql, author, *"cba")
     cursor = (await graphql.posts(None, PAGE, first=1, orderBy="TITLE"))["pageInfo"]["endCursor"]
     for order in ("NEWEST", "OLDEST", "MOST_LIKED"):
-        answer = await graphql.posts(None, PAGE, first=1, after=cursor, orderBy=order)
-        assert isinstance(answer, dict) or (answer.code, list(answer.details)) == ("VALIDATION_ERROR", ["after"])
+        response = await graphql.posts(None, PAGE, first=1, after=cursor, orderBy=order)
+        assert isinstance(response, dict) or (response.code, list(response.details)) == ("VALIDATION_ERROR", ["after"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -327,17 +327,17 @@ async def test_no_cursor_that_one_could_invent_is_a_fault(graphql, cursor, order
         cursor.encode()
     except UnicodeEncodeError:
         return
-    answer = await graphql.posts(None, PAGE, first=1, after=cursor, orderBy=order)
-    assert isinstance(answer, dict) or answer.code == "VALIDATION_ERROR"
+    response = await graphql.posts(None, PAGE, first=1, after=cursor, orderBy=order)
+    assert isinstance(response, dict) or response.code == "VALIDATION_ERROR"
 
 
 async def test_categories_come_by_name_and_tags_up_to_a_number(graphql, server, author):
     """Everyone may read them."""
     for name in ("Science", "Art"):
-        await file_category(server.db, name)
+        await create_category(server.db, name)
     await write(graphql, author, "Tagged", tags=["b", "a", "c"])
-    answer = await graphql.ask("{ categories { name slug } tags(first: 2) { name } }")
-    assert answer == {
+    response = await graphql.ask("{ categories { name slug } tags(first: 2) { name } }")
+    assert response == {
         "categories": [{"name": "Art", "slug": "art"}, {"name": "Science", "slug": "science"}],
         "tags": [{"name": "a"}, {"name": "b"}],
     }
@@ -348,9 +348,9 @@ async def test_categories_come_by_name_and_tags_up_to_a_number(graphql, server, 
 async def test_reads_while_others_write_are_never_refused(graphql, author):
     """Lists go on answering under a burst of writes."""
     await write(graphql, author, "First")
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(graphql.create(author, title=f"Burst {n}", content=CONTENT, status="PUBLISHED") for n in range(10)),
         *(graphql.posts(None, "totalCount") for _ in range(20)),
     )
-    assert not [answer for answer in answers if isinstance(answer, ErrorResponse)]
+    assert not [response for response in responses if isinstance(response, ErrorResponse)]
     assert await graphql.posts(None, "totalCount") == {"totalCount": 11}

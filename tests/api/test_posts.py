@@ -6,7 +6,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.support.callers import ErrorResponse
-from tests.support.writing import CONTENT, NOBODY, file_category
+from tests.support.writing import CONTENT, UNKNOWN_ID, create_category
 
 NOT_FOUND = ErrorResponse("NOT_FOUND", "Post not found")
 SIGN_IN = ErrorResponse("UNAUTHORIZED", "Sign in first")
@@ -44,7 +44,7 @@ async def test_a_new_post_is_a_draft_of_its_author(api, author):
 
 async def test_a_post_keeps_all_that_was_written(api, server, author):
     """Surrounding spaces of the title are no part of it; tags come by name."""
-    category = await file_category(server.db, "Essays")
+    category = await create_category(server.db, "Essays")
     post = await api.create(
         author,
         title="  All of it  ",
@@ -77,7 +77,7 @@ async def test_what_one_protocol_writes_the_other_reads_alike(api, graphql, rest
 
 async def test_an_update_changes_what_it_names_and_nothing_else(api, server, author):
     """Absent fields stay as they are."""
-    category = await file_category(server.db, "Notes")
+    category = await create_category(server.db, "Notes")
     before = await api.create(
         author, title="Before", content=CONTENT, excerpt="Kept", categoryId=category["id"], tags=["kept"]
     )
@@ -88,7 +88,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(api, server, aut
 
 async def test_null_clears_what_may_be_empty(api, server, author):
     """An excerpt, a category and tags may go."""
-    category = await file_category(server.db, "Gone")
+    category = await create_category(server.db, "Gone")
     before = await api.create(
         author, title="Full", content=CONTENT, excerpt="In short", categoryId=category["id"], tags=["one", "two"]
     )
@@ -120,7 +120,7 @@ async def test_an_update_that_changes_nothing_is_no_new_version(api, author, dra
 
 async def test_replacing_resets_what_is_left_out(rest, server, author):
     """A PUT is the whole post."""
-    category = await file_category(server.db, "Reset")
+    category = await create_category(server.db, "Reset")
     before = await rest.create(
         author,
         title="Everything",
@@ -210,7 +210,7 @@ async def test_a_write_to_what_one_may_not_see_finds_nothing(api, stranger, draf
     """A stranger's draft is as good as none."""
     change = {"title": "Mine"} if action == "update" else {}
     assert await getattr(api, action)(stranger, draft["id"], **change) == NOT_FOUND
-    assert await getattr(api, action)(stranger, NOBODY, **change) == NOT_FOUND
+    assert await getattr(api, action)(stranger, UNKNOWN_ID, **change) == NOT_FOUND
     assert await getattr(api, action)(stranger, "no id at all", **change) == NOT_FOUND
 
 
@@ -243,5 +243,5 @@ async def test_rest_answers_a_new_post_with_its_address(rest, author):
 
 async def test_rest_answers_a_deletion_with_nothing(rest, author, published):
     """204, and no body."""
-    answer = await rest.send("DELETE", f"/posts/{published['id']}", author)
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = await rest.send("DELETE", f"/posts/{published['id']}", author)
+    assert (response.status_code, response.content) == (204, b"")

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import select
 
 from models import Upload
-from tests.support.servers import KEPT, ORIGIN
+from tests.support.servers import ORIGIN, UPLOADS_FOLDER
 from tests.support.uploads import PDF, make_animation, make_form, make_image, make_png, png_chunk, post_files
-from tests.support.writing import sizes
+from tests.support.writing import count_rows
 
 INVALID, TOO_LARGE, UNSUPPORTED = (
     (400, "VALIDATION_ERROR"),
@@ -114,7 +114,7 @@ async def small(make_server):
 
 
 def files() -> list[Path]:
-    return [path for path in Path(KEPT.name).rglob("*") if path.is_file()]
+    return [path for path in Path(UPLOADS_FOLDER.name).rglob("*") if path.is_file()]
 
 
 async def is_nothing_stored(server) -> bool:
@@ -276,7 +276,7 @@ async def test_anonymous_callers_and_invalid_tokens_cannot_upload(server, author
     for headers in ({}, stale):
         response = await post_files(server.anonymous, anonymous, ("a.png", PNG, "image/png"), headers=headers)
         assert (response.status_code, response.json()["code"]) == (401, "UNAUTHORIZED")
-    assert await sizes(server.db, [Upload]) == {"uploads": 0}
+    assert await count_rows(server.db, [Upload]) == {"uploads": 0}
 
 
 @pytest.mark.parametrize(

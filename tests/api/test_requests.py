@@ -161,13 +161,13 @@ async def test_405_names_every_method_that_there_is(server: Server, path: str, a
 async def test_preflights_are_answered_for_trusted_origins(make_server) -> None:
     """With credentials, and whatever headers a page wants to send."""
     server = await make_server(cors_origins="https://app.example")
-    asked = {
+    requests = {
         "Origin": "https://app.example",
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization,if-match",
     }
-    answer = await server.anonymous.options("/api/posts/x", headers=asked)
-    assert answer.status_code == 200
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
-    refused = await server.anonymous.options("/api/posts/x", headers=asked | {"Origin": "https://evil.example"})
-    assert "Access-Control-Allow-Origin" not in refused.headers
+    reply = await server.anonymous.options("/api/posts/x", headers=requests)
+    assert reply.status_code == 200
+    assert reply.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    rejected = await server.anonymous.options("/api/posts/x", headers=requests | {"Origin": "https://evil.example"})
+    assert "Access-Control-Allow-Origin" not in rejected.headers

@@ -88,10 +88,10 @@ async def test_new_tags_used_at_once_are_made_once(api, author, stranger):
 @given(title=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=100))
 async def test_any_title_either_makes_a_readable_slug_or_is_refused_by_name(graphql, author, title):
     """No title is a fault of the server's."""
-    answer = await graphql.create(author, title=title, content=CONTENT)
+    response = await graphql.create(author, title=title, content=CONTENT)
     if title.strip():
-        assert READABLE.fullmatch(answer["slug"])
-        assert answer["title"] == title.strip()
-        assert len(answer["slug"]) <= 100
+        assert READABLE.fullmatch(response["slug"])
+        assert response["title"] == title.strip()
+        assert len(response["slug"]) <= 100
     else:
-        assert (answer.code, list(answer.details)) == ("VALIDATION_ERROR", ["title"])
+        assert (response.code, list(response.details)) == ("VALIDATION_ERROR", ["title"])

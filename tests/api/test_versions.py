@@ -23,9 +23,9 @@ async def test_a_write_to_a_version_that_is_gone_is_refused(api, author, draft):
 async def test_of_two_edits_of_one_version_one_is_refused(api, author, draft):
     """At the same moment, too."""
     edits = [api.update(author, draft["id"], version=1, title=f"Edit {number}") for number in range(5)]
-    answers = await asyncio.gather(*edits)
-    assert sorted(isinstance(answer, ErrorResponse) for answer in answers) == [False, True, True, True, True]
-    assert {answer for answer in answers if isinstance(answer, ErrorResponse)} == {stale(1)}
+    responses = await asyncio.gather(*edits)
+    assert sorted(isinstance(response, ErrorResponse) for response in responses) == [False, True, True, True, True]
+    assert {response for response in responses if isinstance(response, ErrorResponse)} == {stale(1)}
     assert (await api.post(author, draft["id"]))["version"] == 2
 
 
@@ -34,9 +34,9 @@ async def test_if_match_refuses_a_stale_write(rest, author, draft, method):
     """412, in every method that writes."""
     await rest.update(author, draft["id"], title="Meanwhile")
     body = {} if method == "DELETE" else {"json": {"title": "Stale", "content": CONTENT}}
-    answer = await rest.send(method, f"/posts/{draft['id']}", author, headers={"If-Match": '"1.abc"'}, **body)
-    assert (answer.status_code, answer.json()["code"]) == (412, "PRECONDITION_FAILED")
-    assert answer.json()["error"] == stale(1).message
+    response = await rest.send(method, f"/posts/{draft['id']}", author, headers={"If-Match": '"1.abc"'}, **body)
+    assert (response.status_code, response.json()["code"]) == (412, "PRECONDITION_FAILED")
+    assert response.json()["error"] == stale(1).message
 
 
 async def etag(rest, viewer, id: str) -> str:
@@ -57,19 +57,19 @@ async def test_if_match_takes_the_etag_that_was_read(rest, author, draft):
 @pytest.mark.parametrize("condition", ["*", '"0.x", "1.y"', '"1.x"', 'W/"1.x"'])
 async def test_if_match_allows_any_version_and_one_of_several(rest, author, draft, condition):
     """A tag that a proxy weakened as it compressed names the version as well as before."""
-    answer = await rest.send(
+    response = await rest.send(
         "PATCH", f"/posts/{draft['id']}", author, json={"title": "New"}, headers={"If-Match": condition}
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("condition", ['"rubbish"', "1", '""', '"9.x"', '"99999999999999999999.x"'])
 async def test_if_match_that_names_no_present_version_is_refused(rest, author, draft, condition):
     """What is no tag of ours matches nothing."""
-    answer = await rest.send(
+    response = await rest.send(
         "PATCH", f"/posts/{draft['id']}", author, json={"title": "New"}, headers={"If-Match": condition}
     )
-    assert (answer.status_code, answer.json()["code"]) in [(412, "PRECONDITION_FAILED"), (400, "VALIDATION_ERROR")]
+    assert (response.status_code, response.json()["code"]) in [(412, "PRECONDITION_FAILED"), (400, "VALIDATION_ERROR")]
     assert await rest.post(author, draft["id"]) == draft
 
 
@@ -80,8 +80,8 @@ async def test_a_strangers_like_does_not_spoil_an_authors_edit(rest, graphql, au
     await graphql.comment(stranger, published["id"], "Well said")
     assert await etag(rest, author, published["id"]) != before
     path = f"/posts/{published['id']}"
-    answer = await rest.send("PATCH", path, author, json={"title": "Edited"}, headers={"If-Match": before})
-    assert (answer.status_code, answer.json()["data"]["version"]) == (200, 2)
+    response = await rest.send("PATCH", path, author, json={"title": "Edited"}, headers={"If-Match": before})
+    assert (response.status_code, response.json()["data"]["version"]) == (200, 2)
 
 
 async def test_what_has_not_changed_is_not_sent_again(rest, graphql, stranger, published):
@@ -100,5 +100,5 @@ async def test_what_a_viewer_sees_is_not_taken_for_what_another_sees(rest, graph
     await graphql.like(stranger, published["id"])
     theirs, nobodys = await etag(rest, stranger, published["id"]), await etag(rest, None, published["id"])
     assert theirs != nobodys
-    answer = await rest.send("GET", f"/posts/{published['id']}", stranger, headers={"If-None-Match": nobodys})
-    assert answer.status_code == 200
+    response = await rest.send("GET", f"/posts/{published['id']}", stranger, headers={"If-None-Match": nobodys})
+    assert response.status_code == 200

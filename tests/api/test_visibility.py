@@ -8,7 +8,7 @@ import pytest
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.servers import Server
-from tests.support.writing import CONTENT, file_category
+from tests.support.writing import CONTENT, create_category
 
 STATES = ["draft", "published", "archived", "deleted"]
 
@@ -29,7 +29,7 @@ World = dict[str, Any]
 @pytest.fixture
 async def world(anyio_backend: str, server: Server, author: Account) -> World:
     """One post in every state, in one category, under one tag, each with a comment."""
-    graphql, category = GraphQL(server.anonymous), await file_category(server.db, "Everything")
+    graphql, category = GraphQL(server.anonymous), await create_category(server.db, "Everything")
     posts = {
         state: await graphql.create(
             author, title=state, content=CONTENT, categoryId=category["id"], tags=["all"], status="PUBLISHED"
@@ -62,8 +62,8 @@ def by_each(document: str, key: Callable[[World, str], str]) -> Look:
 
     async def look(server: Server, world: World, viewer: Account | None) -> set[str]:
         graphql = GraphQL(server.anonymous)
-        answers = {state: await graphql.one(document, viewer, key=key(world, state)) for state in STATES}
-        return {state for state, answer in answers.items() if answer is not None}
+        responses = {state: await graphql.one(document, viewer, key=key(world, state)) for state in STATES}
+        return {state for state, response in responses.items() if response is not None}
 
     return look
 
@@ -74,11 +74,11 @@ def by_list(selection: str, owner: str | None = None) -> Look:
     async def look(server: Server, world: World, viewer: Account | None) -> set[str]:
         graphql = GraphQL(server.anonymous)
         if owner is None:
-            answer = await graphql.one(f"{{ {selection} }}", viewer)
+            response = await graphql.one(f"{{ {selection} }}", viewer)
         else:
             id = world["author"].id if owner == "author" else world[owner]["id"]
-            answer = await graphql.one(f"query($id: ID!) {{ {selection} }}", viewer, id=id)
-        found = answer["posts"] if owner else answer
+            response = await graphql.one(f"query($id: ID!) {{ {selection} }}", viewer, id=id)
+        found = response["posts"] if owner else response
         titles = [post["title"] for post in found.get("nodes", found.get("data"))]
         assert found.get("totalCount", found.get("total")) == len(titles) == len(set(titles))
         return set(titles)
@@ -88,18 +88,18 @@ def by_list(selection: str, owner: str | None = None) -> Look:
 
 async def over_rest(server: Server, world: World, viewer: Account | None) -> set[str]:
     rest = Rest(server.anonymous)
-    answers = {state: await rest.post(viewer, post["id"]) for state, post in world["posts"].items()}
-    missing = [answer for answer in answers.values() if isinstance(answer, ErrorResponse)]
+    responses = {state: await rest.post(viewer, post["id"]) for state, post in world["posts"].items()}
+    missing = [response for response in responses.values() if isinstance(response, ErrorResponse)]
     assert set(missing) <= {ErrorResponse("NOT_FOUND", "Post not found")}
-    return {state for state, answer in answers.items() if not isinstance(answer, ErrorResponse)}
+    return {state for state, response in responses.items() if not isinstance(response, ErrorResponse)}
 
 
 async def over_rest_lists(server: Server, world: World, viewer: Account | None) -> set[str]:
     rest, seen = Rest(server.anonymous), set()
     for status in ("DRAFT", "PUBLISHED", "ARCHIVED"):
-        answer = await rest.page(viewer, status=status)
-        titles = [post["title"] for post in answer["data"]]
-        assert answer["pagination"] == {"page": 1, "limit": 20, "total": len(titles), "pages": min(1, len(titles))}
+        response = await rest.page(viewer, status=status)
+        titles = [post["title"] for post in response["data"]]
+        assert response["pagination"] == {"page": 1, "limit": 20, "total": len(titles), "pages": min(1, len(titles))}
         seen |= set(titles)
     return seen
 
@@ -109,8 +109,8 @@ async def by_commenting(server: Server, world: World, viewer: Account | None) ->
     if viewer is None:
         return {"published"}
     graphql = GraphQL(server.anonymous)
-    answers = {state: await graphql.comment(viewer, post["id"], "Seen") for state, post in world["posts"].items()}
-    return {state for state, answer in answers.items() if not isinstance(answer, ErrorResponse)}
+    responses = {state: await graphql.comment(viewer, post["id"], "Seen") for state, post in world["posts"].items()}
+    return {state for state, response in responses.items() if not isinstance(response, ErrorResponse)}
 
 
 def post_id(world: World, state: str) -> str:
@@ -158,15 +158,15 @@ async def test_lists_and_counts_hold_what_their_viewer_may_see(server, world, vi
 async def test_lists_show_published_posts_unless_asked(api, world, viewers):
     """To their author and to admins too."""
     for viewer in viewers.values():
-        answer = await api.page(viewer)
-        assert ([post["title"] for post in answer["data"]], answer["pagination"]["total"]) == (["published"], 1)
+        response = await api.page(viewer)
+        assert ([post["title"] for post in response["data"]], response["pagination"]["total"]) == (["published"], 1)
 
 
 async def test_only_admins_list_what_was_deleted(graphql, world, viewers):
     """To everyone else the wish alone is FORBIDDEN."""
     forbidden = ErrorResponse("FORBIDDEN", "Only an admin may list deleted posts")
-    answers = {name: await graphql.posts(viewer, filter={"deleted": True}) for name, viewer in viewers.items()}
-    assert answers == {
+    responses = {name: await graphql.posts(viewer, filter={"deleted": True}) for name, viewer in viewers.items()}
+    assert responses == {
         "anonymous": forbidden,
         "stranger": forbidden,
         "author": forbidden,
@@ -179,7 +179,7 @@ async def test_an_email_address_is_seen_by_its_owner_and_by_admins(graphql, auth
     document = """query($id: ID!) { user(id: $id) { email name }
         node(id: $id) { ... on User { email } } }"""
     seen = {name: await graphql.ask(document, viewer, id=author.id) for name, viewer in viewers.items()}
-    assert {name: (answer["user"]["email"], answer["node"]["email"]) for name, answer in seen.items()} == {
+    assert {name: (response["user"]["email"], response["node"]["email"]) for name, response in seen.items()} == {
         "anonymous": (None, None),
         "stranger": (None, None),
         "author": (author.email, author.email),

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.migrations import upgrade
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, open_server
 
 LARGEST = 100_000
 BOUND = 0.05
@@ -111,7 +111,7 @@ async def main() -> int:
     with TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{Path(folder, 'hostile.db')}"
         await upgrade(url)
-        async with serving(url) as server:
+        async with open_server(url) as server:
             worst = 0.0
             for name in DOCUMENTS:
                 started = time.process_time()

@@ -47,9 +47,9 @@ def test_the_summary_has_a_row_for_each_server_and_the_fastest_come_first():
     ]
 
 
-def test_load_can_be_made_without_a_load_generator(live_server):
+def test_load_can_be_made_without_a_load_generator(gateway_url):
     """Every request is answered, and counted once."""
-    port = urlsplit(live_server).port
+    port = urlsplit(gateway_url).port
     requests = [Request("/api/health/live"), Request("/graphql", b'{"query": "{ __typename }"}')]
     load = asyncio.run(by_hand(port, [request.packet for request in requests], seconds=0, connections=4))
     assert (load.requests, load.failed) == (4, 0)

@@ -70,16 +70,16 @@ class Clients:
 
     async def create(self, http: httpx.AsyncClient, number: int, headers: dict[str, str], input: dict) -> str | None:
         if number % 2:
-            answer = await self.ask(http, "write", "/api/posts", input, headers)
-            told = answer and answer.json()
-            if answer is not None and answer.status_code == 409:
-                return told["details"]["changed"][0]
-            return told["data"]["id"] if answer is not None and answer.status_code == 201 else None
-        answer = await self.ask(http, "write", "/graphql", {"query": CREATE, "variables": {"input": input}}, headers)
-        told = (answer.json() if answer is not None else {}) or {}
-        if (told.get("data") or {}).get("createPost"):
-            return told["data"]["createPost"]["id"]
-        changed = [error["extensions"].get("details") or {} for error in told.get("errors", ())]
+            response = await self.ask(http, "write", "/api/posts", input, headers)
+            result = response and response.json()
+            if response is not None and response.status_code == 409:
+                return result["details"]["changed"][0]
+            return result["data"]["id"] if response is not None and response.status_code == 201 else None
+        response = await self.ask(http, "write", "/graphql", {"query": CREATE, "variables": {"input": input}}, headers)
+        result = (response.json() if response is not None else {}) or {}
+        if (result.get("data") or {}).get("createPost"):
+            return result["data"]["createPost"]["id"]
+        changed = [error["extensions"].get("details") or {} for error in result.get("errors", ())]
         return next((each["changed"][0] for each in changed if each.get("changed")), None)
 
     async def read(self, http: httpx.AsyncClient) -> None:
@@ -92,10 +92,10 @@ class Clients:
     ) -> httpx.Response | None:
         started = time.monotonic()
         try:
-            answer = await http.post(path, json=body, headers=headers)
-            code = code_of(answer)
+            response = await http.post(path, json=body, headers=headers)
+            code = code_of(response)
         except httpx.TransportError as error:
-            answer, code = None, BROKEN if not isinstance(error, httpx.TimeoutException) else "hung"
+            response, code = None, BROKEN if not isinstance(error, httpx.TimeoutException) else "hung"
         now = time.monotonic()
         self.longest = max(self.longest, now - started)
         self.codes[code] += 1
@@ -103,7 +103,7 @@ class Clients:
             self.recent[kind] = now
         else:
             self.last_failure = now
-        return answer
+        return response
 
     async def well(self) -> float:
         """Seconds until reads and writes do well again."""
@@ -121,13 +121,15 @@ class Clients:
                 await asyncio.sleep(0.005)
 
 
-def code_of(answer: httpx.Response) -> str:
-    if answer.status_code == 200 and answer.json().get("errors"):
-        return answer.json()["errors"][0]["extensions"]["code"]
-    if answer.status_code < 300:
+def code_of(response: httpx.Response) -> str:
+    if response.status_code == 200 and response.json().get("errors"):
+        return response.json()["errors"][0]["extensions"]["code"]
+    if response.status_code < 300:
         return "ok"
-    told = answer.json()
-    return f"{answer.status_code} {told['errors'][0]['extensions']['code'] if 'errors' in told else told['code']}"
+    result = response.json()
+    return (
+        f"{response.status_code} {result['errors'][0]['extensions']['code'] if 'errors' in result else result['code']}"
+    )
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ async def kept(url: str, clients: Clients) -> Kept:
     async with db.reading() as session:
         posts = {str(id) for id in await session.scalars(select(Post.id))}
         titles = (await session.execute(select(Post.title, func.count()).group_by(Post.title))).all()
-        told = select(Event.post_id, func.count()).where(Event.type == "post.created").group_by(Event.post_id)
-        events = {str(id): number for id, number in await session.execute(told)}
+        result = select(Event.post_id, func.count()).where(Event.type == "post.created").group_by(Event.post_id)
+        events = {str(id): number for id, number in await session.execute(result)}
     await db.close()
     acknowledged = set(clients.acknowledged.values())
     twice = sum(number > 1 for _, number in titles) + sum(number > 1 for number in events.values())

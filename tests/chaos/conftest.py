@@ -17,8 +17,8 @@ from tests.chaos.report import Outcome, lines
 from tests.support.accounts import sign_up
 from tests.support.clusters import Cluster
 from tests.support.processes import ServerProcess
+from tests.support.proxy import Proxy, open_proxy
 from tests.support.servers import SECRET
-from tests.support.wires import Wire, wired
 
 collect_ignore_glob = [] if os.environ.get("CHAOS") else ["test_*.py"]
 
@@ -46,8 +46,8 @@ def cluster() -> Iterator[Cluster]:
 class Scene:
     """A gateway, its clients, and the wire to what is going to fail."""
 
-    def __init__(self, name: str, url: str, server: ServerProcess, clients: Clients, wire: Wire | None) -> None:
-        self.name, self.url, self.server, self.clients, self.wire = name, url, server, clients, wire
+    def __init__(self, name: str, url: str, server: ServerProcess, clients: Clients, proxy: Proxy | None) -> None:
+        self.name, self.url, self.server, self.clients, self.proxy = name, url, server, clients, proxy
         self.recovery = 0.0
 
     async def mended(self) -> None:
@@ -69,16 +69,16 @@ async def on_postgres(
     name: str, cluster: Cluster, folder: Path, *arguments: str, **environment: str
 ) -> AsyncIterator[Scene]:
     """A gateway that reaches the cluster over a wire, under load."""
-    await cluster.say("select 1")
+    await cluster.execute("select 1")
     url = cluster.url.render_as_string(hide_password=False)
     await upgrade(url)
     db = Database(url, pool_size=1)
     author = await sign_up(db, Tokens(SECRET), name="Ann Author")
     await db.close()
-    async with wired(f"tcp://127.0.0.1:{cluster.port}") as wire:
-        through = cluster.url.set(port=wire.port).render_as_string(hide_password=False)
+    async with open_proxy(f"tcp://127.0.0.1:{cluster.port}") as proxy:
+        through = cluster.url.set(port=proxy.port).render_as_string(hide_password=False)
         server = ServerProcess(folder, through, DATABASE_TIMEOUT=TIMEOUT, **environment)
         server.command += arguments
         async with server, Clients(server.address, author).at_work() as clients:
             await clients.seen(20)
-            yield Scene(name, url, server, clients, wire)
+            yield Scene(name, url, server, clients, proxy)

@@ -54,8 +54,8 @@ async def test_the_disk_is_full(disk: Path, tmp_path: Path) -> None:
         await asyncio.sleep(3)
         async with httpx.AsyncClient(base_url=server.address, timeout=30) as http:
             files = {"file": ("a.png", make_image(), "image/png")}
-            refused = await http.post("/api/upload", files=files, headers=author.headers)
-            assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+            rejected = await http.post("/api/upload", files=files, headers=author.headers)
+            assert (rejected.status_code, rejected.json()["code"]) == (503, "UNAVAILABLE")
             assert (await http.get("/api/posts")).status_code == 200
         (disk / "ballast").unlink()
         await scene.mended()

@@ -27,9 +27,9 @@ async def test_postgres_crashes_and_comes_back(cluster: Cluster, tmp_path: Path)
 async def test_postgres_hangs(cluster: Cluster, tmp_path: Path) -> None:
     """Connections stand, and nothing comes: 503 within the bound, and nobody waits longer."""
     async with on_postgres("Postgres hangs for 8 s", cluster, tmp_path) as scene:
-        scene.wire.flowing.clear()
+        scene.proxy.flowing.clear()
         await asyncio.sleep(8)
-        scene.wire.flowing.set()
+        scene.proxy.flowing.set()
         await scene.mended()
     await scene.judge(codes=AWAY)
 
@@ -38,7 +38,7 @@ async def test_the_network_to_postgres_breaks_again_and_again(cluster: Cluster, 
     """In the middle of whatever is under way, a commit among it."""
     async with on_postgres("20 breaks of every connection to Postgres", cluster, tmp_path) as scene:
         for _ in range(20):
-            scene.wire.cut()
+            scene.proxy.cut()
             await scene.clients.seen(3)
         await scene.mended()
     await scene.judge(codes=AWAY)
@@ -51,11 +51,11 @@ async def test_postgres_fails_over(cluster: Cluster, tmp_path: Path) -> None:
         await asyncio.to_thread(standby.follow, cluster)
         standby.start()
         try:
-            await cluster.say("alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
+            await cluster.execute("alter system set synchronous_standby_names = '*'", "select pg_reload_conf()")
             await scene.clients.seen(20)
             await asyncio.to_thread(cluster.crash)
-            await standby.say("select pg_promote()")
-            scene.wire.server = f"tcp://127.0.0.1:{standby.port}"
+            await standby.execute("select pg_promote()")
+            scene.proxy.server = f"tcp://127.0.0.1:{standby.port}"
             await scene.mended()
             url = standby.url.render_as_string(hide_password=False)
             scene.clients.over = True

@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.clients import BROKEN
 from tests.chaos.conftest import on_postgres
 from tests.support.clusters import Cluster
-from tests.support.processes import workers
+from tests.support.processes import get_worker_pids
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ async def test_a_worker_is_killed(cluster: Cluster, tmp_path: Path) -> None:
             async with asyncio.timeout(60):
                 while scene.server.log.read_text().count(READY) < 2 + number:  # noqa: ASYNC110 - its log tells
                     await asyncio.sleep(0.05)
-            victim, *_ = workers(scene.server.process.pid)
+            victim, *_ = get_worker_pids(scene.server.process.pid)
             os.kill(victim, signal.SIGKILL)
             await scene.mended()
     await scene.judge(codes={BROKEN, "409 CONFLICT", "CONFLICT"})

@@ -8,8 +8,8 @@ import pytest
 
 from tests.chaos.conftest import on_postgres
 from tests.support.clusters import Cluster
-from tests.support.stores import free_port, started_redis
-from tests.support.wires import wired
+from tests.support.proxy import open_proxy
+from tests.support.stores import free_port, start_redis
 
 pytestmark = pytest.mark.anyio
 
@@ -18,18 +18,18 @@ pytestmark = pytest.mark.anyio
 async def test_redis_is_away(cluster: Cluster, tmp_path: Path, how: str) -> None:
     """Every request is answered, the first of them half a second later."""
     with ExitStack() as redis:
-        address = redis.enter_context(started_redis(tmp_path, port := free_port()))
-        async with wired(address) as wire:
-            settings = {"REDIS_URL": f"redis://127.0.0.1:{wire.port}", "RATE_LIMIT_API": "1000000/minute"}
+        address = redis.enter_context(start_redis(tmp_path, port := free_port()))
+        async with open_proxy(address) as proxy:
+            settings = {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}", "RATE_LIMIT_API": "1000000/minute"}
             async with on_postgres(f"Redis {how} for 5 s", cluster, tmp_path, **settings) as scene:
                 if how == "hangs":
-                    wire.flowing.clear()
+                    proxy.flowing.clear()
                 else:
                     await asyncio.to_thread(redis.close)
                 await asyncio.sleep(5)
                 if how == "hangs":
-                    wire.flowing.set()
+                    proxy.flowing.set()
                 else:
-                    await asyncio.to_thread(redis.enter_context, started_redis(tmp_path, port))
+                    await asyncio.to_thread(redis.enter_context, start_redis(tmp_path, port))
                 await scene.mended()
             await scene.judge(codes=set())

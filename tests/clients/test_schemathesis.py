@@ -27,7 +27,7 @@ def register(base_url: str) -> str:
 
 
 @pytest.mark.parametrize("viewer", ["logged in", "anonymous"])
-def test_every_response_is_documented(live_server, tmp_path, viewer):
+def test_every_response_is_documented(gateway_url, tmp_path, viewer):
     """For an anonymous caller and for a viewer."""
     options = [
         "--max-examples",
@@ -39,10 +39,10 @@ def test_every_response_is_documented(live_server, tmp_path, viewer):
     ]
     options += ["--exclude-path-regex", f"{STREAMS}|{SESSION_ENDPOINTS}" if viewer == "logged in" else STREAMS]
     if viewer == "logged in":
-        options += ["--header", f"Authorization: Bearer {register(live_server)}"]
+        options += ["--header", f"Authorization: Bearer {register(gateway_url)}"]
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG_FILE), "run"]
     run = subprocess.run(
-        [*command, f"{live_server}/openapi.json", *options],
+        [*command, f"{gateway_url}/openapi.json", *options],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -53,9 +53,9 @@ def test_every_response_is_documented(live_server, tmp_path, viewer):
     assert "passed" in run.stdout
 
 
-def test_the_document_has_every_endpoint(live_server):
+def test_the_document_has_every_endpoint(gateway_url):
     """With each path and method, and with the errors of each write."""
-    document = httpx.get(f"{live_server}/openapi.json").json()
+    document = httpx.get(f"{gateway_url}/openapi.json").json()
     documented = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert {
         ("get", "/api/posts"),

@@ -38,11 +38,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_client_generated_from_the_schema_compiles_and_is_answered(compiled, live_server):
+def test_a_client_generated_from_the_schema_compiles_and_is_answered(compiled, gateway_url):
     """Strictly typed; it registers, writes, publishes and searches."""
     email = f"{uuid.uuid4().hex}@example.com"
-    said = json.loads(run("node", "built/client.js", live_server, email, folder=compiled))
-    assert said == {
+    output = json.loads(run("node", "built/client.js", gateway_url, email, folder=compiled))
+    assert output == {
         "user": {"name": "Tess Typed", "role": "USER"},
         "before": "DRAFT",
         "after": "PUBLISHED",
@@ -74,6 +74,6 @@ def test_mistakes_in_a_client_do_not_compile(compiled):
     command = ["node", "node_modules/typescript/bin/tsc", "--noEmit", "--project", "wrong.json"]
     (compiled / "wrong.json").write_text('{"extends": "./tsconfig.json", "files": ["wrong.ts"]}')
     done = subprocess.run(command, cwd=compiled, capture_output=True, text=True, timeout=5 * MINUTES, check=False)
-    said = [line for line in done.stdout.splitlines() if line.startswith("wrong.ts")]
-    assert any("possibly 'null'" in line for line in said), done.stdout
-    assert any('"NEWER"' in line for line in said), done.stdout
+    output = [line for line in done.stdout.splitlines() if line.startswith("wrong.ts")]
+    assert any("possibly 'null'" in line for line in output), done.stdout
+    assert any('"NEWER"' in line for line in output), done.stdout

@@ -48,5 +48,5 @@ async def test_what_is_always_put_off_is_told_of_ever_more_rarely(caplog: pytest
 
     async with run_periodically(tidy, 0.001, "tidy"):
         await wait_until(lambda: times > 13)
-    told = [record.args for record in caplog.records if record.name == "gateway.background"]
-    assert told[:4] == [("tidy", 2), ("tidy", 4), ("tidy", 8), ("tidy", 2)]
+    result = [record.args for record in caplog.records if record.name == "gateway.background"]
+    assert result[:4] == [("tidy", 2), ("tidy", 4), ("tidy", 8), ("tidy", 2)]

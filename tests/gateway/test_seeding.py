@@ -99,9 +99,9 @@ async def test_the_same_seed_writes_the_same_words(unused_database):
 async def rows(url: str, query):
     db = Database(url)
     async with db.reading() as session:
-        answer = (await session.execute(query)).all()
+        response = (await session.execute(query)).all()
     await db.close()
-    return answer
+    return response
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_what_cannot_be_is_refused(amounts, words):
 
 
 async def test_progress_is_told_to_the_end(database_url):
-    heard = {}
-    await seed(database_url, SOME, progress=lambda table, done, total: heard.update({table: (done, total)}))
-    assert heard == {
+    received = {}
+    await seed(database_url, SOME, progress=lambda table, done, total: received.update({table: (done, total)}))
+    assert received == {
         "categories": (5, 5),
         "tags": (30, 30),
         "users": (20, 20),

@@ -115,9 +115,9 @@ async def test_an_origin_may_be_written_in_other_ways_than_browsers_do(written: 
     server = await make_server(cors_origins=written)
     account = await server.account("Ann")
     headers = {"Cookie": f"dovetail_session={account.access_token}", "Origin": sent}
-    answer = await server.anonymous.post("/graphql", json={"query": "{ viewer { name } }"}, headers=headers)
-    assert answer.json() == {"data": {"viewer": {"name": "Ann"}}}
-    assert answer.headers["Access-Control-Allow-Origin"] == sent
+    response = await server.anonymous.post("/graphql", json={"query": "{ viewer { name } }"}, headers=headers)
+    assert response.json() == {"data": {"viewer": {"name": "Ann"}}}
+    assert response.headers["Access-Control-Allow-Origin"] == sent
 
 
 @pytest.mark.parametrize("secret", [None, "", "short-and-secret"])

@@ -105,8 +105,8 @@ async def test_servers_that_start_together_migrate_once(empty_database):
         )
         for _ in range(3)
     ]
-    said = [await process.communicate() for process in starting]
-    assert [process.returncode for process in starting] == [0, 0, 0], said
+    output = [await process.communicate() for process in starting]
+    assert [process.returncode for process in starting] == [0, 0, 0], output
     assert await is_current(empty_database)
 
 

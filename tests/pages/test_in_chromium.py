@@ -64,8 +64,8 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-async def graphiql(page: Page, live_server: str) -> GraphiQL:
-    await page.goto(f"{live_server}/graphql")
+async def graphiql(page: Page, gateway_url: str) -> GraphiQL:
+    await page.goto(f"{gateway_url}/graphql")
     await page.until(
         "globalThis.__MONACO?.editor.getEditors().length >= 3 && !document.querySelector('.graphiql-spinner')"
     )
@@ -78,7 +78,7 @@ def foreign(page: Page, origin: str) -> list[str]:
     return [address for address in page.requests if not address.startswith(ours)]
 
 
-async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Page, live_server: str):
+async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Page, gateway_url: str):
     """Its own first query, a registration, then the new viewer by cookie; nothing is refused by the strict policy."""
     first = await graphiql.run()
     assert set(first["data"]["posts"]) == {"totalCount", "nodes", "pageInfo"}
@@ -95,18 +95,18 @@ async def test_graphiql_runs_queries_as_the_viewer(graphiql: GraphiQL, page: Pag
     bearer = {"Authorization": f"Bearer {registered['accessToken']}"}
     assert (await graphiql.run(viewer, headers=bearer))["data"]["viewer"]["name"] == "Bea Browser"
 
-    assert foreign(page, live_server) == []
+    assert foreign(page, gateway_url) == []
     assert page.complaints == []
 
 
-async def test_graphiql_follows_a_subscription(graphiql: GraphiQL, page: Page, live_server: str):
+async def test_graphiql_follows_a_subscription(graphiql: GraphiQL, page: Page, gateway_url: str):
     """Live, over a socket that begins as the viewer of the moment; a mutation of the same page is heard."""
     account = {"name": "Liv Live", "email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
     register = "mutation Register($input: RegisterInput!) { register(input: $input) { accessToken } }"
     token = (await graphiql.run(register, {"input": account}))["data"]["register"]["accessToken"]
     await graphiql.start("subscription Drafts { postEvents(types: [CREATED]) { type post { title status } } }")
     await page.until("document.querySelector('.graphiql-execute-button').getAttribute('aria-label').startsWith('Stop')")
-    async with httpx.AsyncClient(base_url=live_server) as http:
+    async with httpx.AsyncClient(base_url=gateway_url) as http:
         while not (said := await graphiql.said()):  # the socket tells nobody that it is heard
             await create(http, token)
             await asyncio.sleep(0.1)
@@ -114,7 +114,7 @@ async def test_graphiql_follows_a_subscription(graphiql: GraphiQL, page: Page, l
         "data": {"postEvents": {"type": "CREATED", "post": {"title": "A draft", "status": "DRAFT"}}}
     }
     assert any(address.startswith("ws") for address in page.requests)
-    assert foreign(page, live_server) == []
+    assert foreign(page, gateway_url) == []
     assert page.complaints == []
 
 
@@ -122,24 +122,24 @@ async def create(http: httpx.AsyncClient, token: str) -> None:
     """A draft, which is told to its author alone."""
     post = '{title: "A draft", content: "Seen by its author alone."}'
     body = {"query": f"mutation {{ createPost(input: {post}) {{ id }} }}"}
-    answer = await http.post("/graphql", json=body, headers={"Authorization": f"Bearer {token}"})
-    assert "errors" not in answer.json()
+    response = await http.post("/graphql", json=body, headers={"Authorization": f"Bearer {token}"})
+    assert "errors" not in response.json()
 
 
-async def test_the_rest_page_draws_every_endpoint(page: Page, live_server: str):
-    await page.goto(f"{live_server}/docs")
+async def test_the_rest_page_draws_every_endpoint(page: Page, gateway_url: str):
+    await page.goto(f"{gateway_url}/docs")
     described = await page.evaluate("fetch('/openapi.json').then((answer) => answer.json())")
     endpoints = sum(len(methods) for methods in described["paths"].values())
     assert await page.until(f"document.querySelectorAll('.opblock').length === {endpoints}")
-    assert foreign(page, live_server) == []
+    assert foreign(page, gateway_url) == []
     assert page.complaints == []
 
 
-async def test_the_landing_page_links_to_the_others(page: Page, live_server: str):
-    await page.goto(f"{live_server}/")
+async def test_the_landing_page_links_to_the_others(page: Page, gateway_url: str):
+    await page.goto(f"{gateway_url}/")
     complete = "document.readyState === 'complete'"
     links = await page.until(f"{complete} && Array.from(document.links, (link) => link.pathname)")
     assert links == ["/graphql", "/docs", "/api/health", "/openapi.json"]
     assert await page.until("document.querySelector('img').naturalWidth > 0")
-    assert foreign(page, live_server) == []
+    assert foreign(page, gateway_url) == []
     assert page.complaints == []

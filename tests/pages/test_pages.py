@@ -42,12 +42,12 @@ def assets_of(html: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_what_a_page_refers_to_is_served_with_its_type(page, get):
-    answers = [await get(path) for path in assets_of((await get(page)).text)]
-    assert answers
-    for answer in answers:
-        assert answer.status_code == 200, answer.url
-        assert answer.headers["content-type"] == TYPES[answer.url.path.rsplit(".")[-1]]
-        assert answer.headers["x-content-type-options"] == "nosniff"
+    results = [await get(path) for path in assets_of((await get(page)).text)]
+    assert results
+    for response in results:
+        assert response.status_code == 200, response.url
+        assert response.headers["content-type"] == TYPES[response.url.path.rsplit(".")[-1]]
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("name", [name for name in STORED if name.endswith((".js", ".css"))])
@@ -59,9 +59,9 @@ async def test_what_an_asset_refers_to_is_stored(name, get):
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_a_page_names_no_other_host(page, get):
-    answer = await get(page)
-    assert not re.findall(r"(?:https?:)?//[\w.]+", answer.text)
-    policy = answer.headers["content-security-policy"]
+    response = await get(page)
+    assert not re.findall(r"(?:https?:)?//[\w.]+", response.text)
+    policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert not re.findall(r"https?:|\*|unsafe-eval|blob:", policy)
     assert "unsafe-inline" not in policy.replace("style-src 'self' 'unsafe-inline'" if page == "/graphql" else "", "")
@@ -87,7 +87,7 @@ async def test_an_asset_comes_gzipped_to_whom_it_may(get):
     assert "content-encoding" not in plain.headers
     assert packed.content == plain.content  # httpx unpacks
     assert packed.headers["etag"] != plain.headers["etag"]
-    assert {answer.headers["vary"] for answer in (packed, plain)} == {"Accept-Encoding"}
+    assert {response.headers["vary"] for response in (packed, plain)} == {"Accept-Encoding"}
 
 
 @pytest.mark.parametrize(

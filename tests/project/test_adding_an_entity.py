@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import DATABASES
 from tests.project.shell_examples import find_examples, run_examples
-from tests.support.processes import started
+from tests.support.processes import start_gateway
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "adding-an-entity.md").read_text()
@@ -93,7 +93,7 @@ async def test_the_graphql_examples_return_what_the_page_shows(
 
 def test_the_rest_examples_return_what_the_page_shows(project: Path, tmp_path: Path) -> None:
     database_url = f"sqlite+aiosqlite:///{tmp_path}/bookmarks.db"
-    with started("--demo", folder=tmp_path, database_url=database_url, code=project) as (_, address, log):
+    with start_gateway("--demo", folder=tmp_path, database_url=database_url, code=project) as (_, address, log):
         assert run_examples(find_examples(PAGE, "run"), address, tmp_path) == []
         assert "Traceback" not in log.read_text()
 

@@ -20,7 +20,7 @@ REASON = re.compile(r"[A-Z]+\d+(?:,\s*[A-Z]+\d+)*\W+\w\S* \S+")
 """A rule's code, and a few words."""
 
 
-def sources(*folders: str) -> list[Path]:
+def database_factory(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -73,7 +73,7 @@ def test_each_ignore_has_its_reason_beside_it():
     """What a linter is told to let pass is said together with why."""
     ignores = [
         (f"{path.relative_to(ROOT)}:{line}", found["rest"])
-        for path in sources(*ROOMS, "tests")
+        for path in database_factory(*ROOMS, "tests")
         for line, comment in comments(path)
         for found in [IGNORE.search(comment)]
         if found
@@ -92,7 +92,7 @@ def test_each_rule_that_is_switched_off_has_its_reason_beside_it():
 
 def test_every_module_of_the_tests_says_what_it_holds():
     """In a docstring; one that holds nothing need not."""
-    silent = [path for path in sources("tests") if (text := path.read_text()) and not text.startswith('"""')]
+    silent = [path for path in database_factory("tests") if (text := path.read_text()) and not text.startswith('"""')]
     assert [str(path.relative_to(ROOT)) for path in silent] == []
 
 

@@ -18,9 +18,9 @@ from gateway.settings import Settings
 from models import errors
 from tests.project.shell_examples import find_examples, run_examples
 from tests.support.language_models import language_model_beside
-from tests.support.payments import KEY, stripe_like
-from tests.support.processes import started
-from tests.support.servers import environment_for
+from tests.support.payments import KEY, open_fake_stripe
+from tests.support.processes import start_gateway
+from tests.support.servers import build_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -53,8 +53,8 @@ def test_every_command_of_the_tour_has_the_output_that_the_page_shows(tmp_path):
     database_url = f"sqlite+aiosqlite:///{tmp_path}/tour.db"
     with (
         language_model_beside() as model,
-        stripe_like() as stripe,
-        started(
+        open_fake_stripe() as stripe,
+        start_gateway(
             "--demo",
             folder=tmp_path,
             database_url=database_url,
@@ -141,7 +141,7 @@ def test_commands_in_examples_run(tmp_path):
         if line.startswith("gateway ")
     ]
     (tmp_path / "persisted-query-manifest.json").write_text(json.dumps({"Typename": "query Typename { __typename }"}))
-    environment = environment_for(f"sqlite+aiosqlite:///{tmp_path}/examples.db")
+    environment = build_environment(f"sqlite+aiosqlite:///{tmp_path}/examples.db")
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     script = "\n".join(["gateway migrate", *lines])
     completed = subprocess.run(
@@ -258,18 +258,18 @@ def test_the_rewrites_for_nextjs_cover_every_public_path(node, tmp_path):
     }
 
 
-def test_a_server_component_of_nextjs_reads_as_its_visitor(node, tmp_path, live_server):
+def test_a_server_component_of_nextjs_reads_as_its_visitor(node, tmp_path, gateway_url):
     """With the example's own module, and the query of the example page."""
     module = tmp_path / "node_modules" / "next"
     module.mkdir(parents=True)
     account = {"name": "Robin", "email": f"{os.urandom(8).hex()}@example.com", "password": "a long password"}
-    cookies = httpx.post(f"{live_server}/api/auth/register", json=account).cookies
+    cookies = httpx.post(f"{gateway_url}/api/auth/register", json=account).cookies
     header = "; ".join(f"{name}={value}" for name, value in cookies.items())
     (module / "package.json").write_text('{"type": "module", "exports": {"./headers": "./headers.js"}}')
     (module / "headers.js").write_text(
         f"export const headers = async () => new Headers({{ cookie: {json.dumps(header)} }})"
     )
-    (tmp_path / "dovetail.mjs").write_text(blocks("nextjs.md", "js")[1].replace("http://127.0.0.1:8000", live_server))
+    (tmp_path / "dovetail.mjs").write_text(blocks("nextjs.md", "js")[1].replace("http://127.0.0.1:8000", gateway_url))
     query = re.search(r"await query\((.*)\)", blocks("nextjs.md", "jsx")[0])[1]
     data = run_javascript(
         node, tmp_path, f"import {{ query }} from './dovetail.mjs'; console.log(JSON.stringify(await query({query})))"

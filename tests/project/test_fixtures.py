@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import func, select
 
 from models import Database, User
-from tests.support.servers import environment_for
+from tests.support.servers import build_environment
 
 NOWHERE = "postgresql://postgres@127.0.0.1:1/postgres"
 
@@ -39,7 +39,7 @@ def test_what_a_machine_lacks_is_skipped_aloud_and_fails_in_ci(ci, outcome, exit
     """A run without Postgres says so; in CI it is not green."""
     tests = Path(__file__).parents[1]
     test = tests / "support" / "needs_postgres.py"
-    environment = environment_for("unused", CI=ci, TEST_POSTGRES_URL=NOWHERE)
+    environment = build_environment("unused", CI=ci, TEST_POSTGRES_URL=NOWHERE)
     command = [sys.executable, "-m", "pytest", str(test), "-rs", "-p", "no:xdist"]
     run = subprocess.run(command, cwd=tests.parent, env=environment, capture_output=True, text=True, check=False)
     assert (run.returncode, outcome in run.stdout, "TEST_POSTGRES_URL does not answer" in run.stdout) == (

@@ -31,9 +31,9 @@ def test_every_package_that_is_asked_for_is_pinned_within_its_bounds(file):
     pinned = {}
     for pin in pins(file):
         pinned.setdefault(canonicalize_name(pin.name), []).append(str(pin.specifier).removeprefix("=="))
-    for asked in map(Requirement, ASKED[file]):
-        versions = pinned[canonicalize_name(asked.name)]
-        assert all(asked.specifier.contains(version, prereleases=True) for version in versions), asked
+    for request in map(Requirement, ASKED[file]):
+        versions = pinned[canonicalize_name(request.name)]
+        assert all(request.specifier.contains(version, prereleases=True) for version in versions), request
 
 
 @pytest.mark.parametrize("file", ASKED)

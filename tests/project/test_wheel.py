@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.support.servers import environment_for
+from tests.support.servers import build_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_whatever_is_not_a_module_is_there_too(wheel):
 def test_what_is_shipped_migrates(wheel, tmp_path):
     """From a folder of its own, with no checkout around it."""
     wheel.extractall(tmp_path / "site")
-    environment = environment_for(f"sqlite+aiosqlite:///{tmp_path}/new.db", PYTHONPATH=str(tmp_path / "site"))
+    environment = build_environment(f"sqlite+aiosqlite:///{tmp_path}/new.db", PYTHONPATH=str(tmp_path / "site"))
     where = "import models.migrations as it; print(it.__file__); from gateway.cli import app; app(['migrate'])"
     ran = subprocess.run(
         [sys.executable, "-c", where], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300

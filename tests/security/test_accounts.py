@@ -3,7 +3,7 @@
 import pytest
 
 from resolvers import passwords
-from tests.support.accounts import used
+from tests.support.accounts import backdate_used_tokens
 from tests.support.callers import ErrorResponse
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
@@ -45,8 +45,8 @@ async def test_too_many_concurrent_password_checks_get_503(server, monkeypatch) 
     """They would wait for seconds, and so would all later ones."""
     monkeypatch.setattr(passwords, "MAX_QUEUED", 0)
     body = {"email": "ann@example.com", "password": PASSWORD}
-    answer = await server.anonymous.post("/api/auth/login", json=body)
-    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+    response = await server.anonymous.post("/api/auth/login", json=body)
+    assert (response.status_code, response.json()["code"], response.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
 
 
 async def test_the_second_use_of_a_stolen_refresh_token_ends_the_session(rest, server, api) -> None:
@@ -57,7 +57,7 @@ async def test_the_second_use_of_a_stolen_refresh_token_ends_the_session(rest, s
     thief = (await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})).json()["data"]
     at_once = await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})
     assert (at_once.status_code, at_once.json()["code"]) == (401, "UNAUTHORIZED")
-    await used(server.db)
+    await backdate_used_tokens(server.db)
     second = await http.post("/api/auth/refresh", json={"refreshToken": owner["refreshToken"]})
     assert (second.status_code, second.json()["code"]) == (401, "UNAUTHORIZED")
     third = await http.post("/api/auth/refresh", json={"refreshToken": thief["refreshToken"]})

@@ -8,7 +8,7 @@ import pytest
 from gateway.middleware import body_limit
 from gateway.server import timeouts
 from tests.support.accounts import Account
-from tests.support.listening import Listening, listening
+from tests.support.live_server import LiveServer, open_live_server
 from tests.support.raw_http import (
     TYPENAME_QUERY,
     TYPENAME_RESULT,
@@ -17,7 +17,7 @@ from tests.support.raw_http import (
     parse_statuses,
     read_until_closed,
 )
-from tests.support.subscribers import socket
+from tests.support.subscribers import open_socket
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import CONTENT
 
@@ -75,18 +75,18 @@ INVALID_REQUESTS = {
 
 
 @pytest.fixture
-async def live(sqlite_url: str) -> AsyncIterator[Listening]:
-    async with listening(sqlite_url) as server:
+async def live(sqlite_url: str) -> AsyncIterator[LiveServer]:
+    async with open_live_server(sqlite_url) as server:
         yield server
 
 
-def count_tasks(live: Listening) -> int:
+def count_tasks(live: LiveServer) -> int:
     """Return the number of requests that the server is working on."""
     return len(live.server.server_state.tasks)
 
 
 @pytest.mark.parametrize("name", INVALID_REQUESTS)
-async def test_an_ambiguous_or_endless_request_is_rejected(live: Listening, name: str) -> None:
+async def test_an_ambiguous_or_endless_request_is_rejected(live: LiveServer, name: str) -> None:
     """One 400, and the connection is closed: nothing that follows is taken for a request."""
     received = await exchange(live.address, INVALID_REQUESTS[name])
     assert received.startswith(b"HTTP/1.1 400")
@@ -95,19 +95,19 @@ async def test_an_ambiguous_or_endless_request_is_rejected(live: Listening, name
 
 
 @pytest.mark.parametrize("name", INVALID_REQUESTS)
-async def test_requests_before_an_invalid_one_are_answered_first(live: Listening, name: str) -> None:
+async def test_requests_before_an_invalid_one_are_answered_first(live: LiveServer, name: str) -> None:
     """Then comes the 400, and nothing that follows is taken for a request."""
     received = await exchange(live.address, GET_POSTS + GET_POSTS + INVALID_REQUESTS[name] + GET_POSTS)
     assert parse_statuses(received) == [200, 200, 400]
 
 
-async def test_bytes_after_a_request_with_connection_close_are_ignored(live: Listening) -> None:
+async def test_bytes_after_a_request_with_connection_close_are_ignored(live: LiveServer) -> None:
     """RFC 9112, 9.6. They may be another request, or nonsense."""
     for rest in (GET_POSTS, INVALID_REQUESTS["a TLS handshake"]):
         assert parse_statuses(await exchange(live.address, GET_POSTS + LAST + rest, rest)) == [200, 200]
 
 
-async def test_a_websocket_handshake_must_wait_for_the_response_before_it(live: Listening) -> None:
+async def test_a_websocket_handshake_must_wait_for_the_response_before_it(live: LiveServer) -> None:
     """Otherwise that response would be sent among the frames."""
     upgrade = (
         b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -117,7 +117,7 @@ async def test_a_websocket_handshake_must_wait_for_the_response_before_it(live: 
     assert parse_statuses(await exchange(live.address, GET_POSTS + upgrade)) == [200, 400]
 
 
-async def test_chunk_extensions_are_ignored(live: Listening) -> None:
+async def test_chunk_extensions_are_ignored(live: LiveServer) -> None:
     chunks = b'1a;a=b;c="d"\r\n' + BODY + b"\r\n0;e\r\nX-Trailer: f\r\n\r\n"
     headers = b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert TYPENAME_RESULT in await exchange(live.address, START + headers + chunks)
@@ -126,12 +126,12 @@ async def test_chunk_extensions_are_ignored(live: Listening) -> None:
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n1a\r\n" + BODY + b"\r\n0\r\n"
 
 
-async def test_white_space_after_a_header_value_is_not_part_of_it(live: Listening) -> None:
+async def test_white_space_after_a_header_value_is_not_part_of_it(live: LiveServer) -> None:
     received = await exchange(live.address, CHUNKED.replace(b"chunked", b"Chunked ") + b"\r\n" + LAST)
     assert parse_statuses(received) == [200, 200]
 
 
-async def test_trailers_are_not_taken_for_headers(live: Listening) -> None:
+async def test_trailers_are_not_taken_for_headers(live: LiveServer) -> None:
     """With any name. None of them is left for the next request."""
     trailers = b"X-Request-ID: trailing-one\r\nAuthorization: Bearer nonsense\r\nX-Empty:\r\n\r\n"
     received = await exchange(live.address, CHUNKED + trailers + LAST)
@@ -144,7 +144,7 @@ async def test_trailers_are_not_taken_for_headers(live: Listening) -> None:
     "host",
     [b"", b"x", b"x \t", b"x:", b"x:80", b"a_b.example.", b"[::1]:8000", b"127.0.0.1:1", b"xn--4ca.example", b"%C3%A4"],
 )
-async def test_every_valid_host_is_accepted(live: Listening, host: bytes) -> None:
+async def test_every_valid_host_is_accepted(live: LiveServer, host: bytes) -> None:
     assert parse_statuses(await exchange(live.address, LAST.replace(b"Host: x", b"Host: " + host))) == [200]
 
 
@@ -162,7 +162,7 @@ FRAMED_BODIES = {
 @pytest.mark.parametrize("framing", FRAMED_BODIES)
 @pytest.mark.parametrize("upgrade", UNSUPPORTED_UPGRADES)
 @pytest.mark.parametrize("size", [1, 100_000], ids=["byte by byte", "at once"])
-async def test_an_unsupported_upgrade_is_ignored(live: Listening, upgrade: str, framing: str, size: int) -> None:
+async def test_an_unsupported_upgrade_is_ignored(live: LiveServer, upgrade: str, framing: str, size: int) -> None:
     """It changes nothing, least of all where the request ends."""
     sent = START + UNSUPPORTED_UPGRADES[upgrade] + FRAMED_BODIES[framing] + LAST
     received = await exchange(live.address, *[sent[start : start + size] for start in range(0, len(sent), size)])
@@ -170,7 +170,7 @@ async def test_an_unsupported_upgrade_is_ignored(live: Listening, upgrade: str, 
     assert TYPENAME_RESULT in received
 
 
-async def test_a_body_after_an_unsupported_upgrade_is_not_taken_for_a_request(live: Listening) -> None:
+async def test_a_body_after_an_unsupported_upgrade_is_not_taken_for_a_request(live: LiveServer) -> None:
     head = START + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(GET_POSTS)
     received = await exchange(live.address, head, GET_POSTS, LAST)
     assert received.startswith(b"HTTP/1.1 400")  # the body is no JSON
@@ -178,7 +178,7 @@ async def test_a_body_after_an_unsupported_upgrade_is_not_taken_for_a_request(li
     assert b"data" not in received
 
 
-async def test_trailers_are_bounded_after_an_early_response_too(live: Listening) -> None:
+async def test_trailers_are_bounded_after_an_early_response_too(live: LiveServer) -> None:
     """The rest of such a body is discarded, and its end is not waited for."""
     async with open_raw_connection(live.address) as (reader, writer):
         writer.write(START.replace(b"graphql", b"api/posts") + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -188,14 +188,14 @@ async def test_trailers_are_bounded_after_an_early_response_too(live: Listening)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
-async def test_the_limit_on_heads_does_not_count_the_body_before(live: Listening, cut: int) -> None:
+async def test_the_limit_on_heads_does_not_count_the_body_before(live: LiveServer, cut: int) -> None:
     """They may arrive in one piece."""
     body = BODY.ljust(100_000)
     sent = START + b"Content-Length: %d\r\n\r\n" % len(body) + body
     assert parse_statuses(await exchange(live.address, sent + LAST[:cut], LAST[cut:])) == [200, 200]
 
 
-async def test_few_pipelined_requests_are_in_memory_at_a_time(live: Listening) -> None:
+async def test_few_pipelined_requests_are_in_memory_at_a_time(live: LiveServer) -> None:
     """They are answered in order. However many a client sends, the server parses a few and stops reading."""
     count, longest_queue, received = 3000, 0, b""
     ids = [b"request-%d" % n for n in range(count)]
@@ -210,7 +210,7 @@ async def test_few_pipelined_requests_are_in_memory_at_a_time(live: Listening) -
     assert 0 < longest_queue < 100
 
 
-async def test_a_stream_ends_when_its_client_leaves_with_a_request_in_the_queue(live: Listening) -> None:
+async def test_a_stream_ends_when_its_client_leaves_with_a_request_in_the_queue(live: LiveServer) -> None:
     """The active request gets `http.disconnect`, not only the one that arrived last."""
     async with open_raw_connection(live.address) as (_, writer):
         writer.write(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n" + GET_POSTS)
@@ -226,7 +226,7 @@ async def test_all_bodies_together_are_bounded(sqlite_url: str, monkeypatch: pyt
     monkeypatch.setattr(body_limit, "MAX_BUFFERED_BODIES", 2)
     head = START + b"Connection: close\r\nContent-Length: 900\r\n\r\n"
     async with (
-        listening(sqlite_url, max_body_bytes=1000) as live,
+        open_live_server(sqlite_url, max_body_bytes=1000) as live,
         open_raw_connection(live.address) as one,
         open_raw_connection(live.address) as two,
     ):
@@ -254,7 +254,7 @@ async def test_all_bodies_together_are_bounded(sqlite_url: str, monkeypatch: pyt
     ],
     ids=["nothing", "half a line", "half a head", "half a body", "half a chunk"],
 )  # fmt: skip
-async def test_an_incomplete_request_times_out(live: Listening, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_incomplete_request_times_out(live: LiveServer, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.3)
     async with open_raw_connection(live.address) as (reader, writer):
         writer.write(sent)
@@ -268,7 +268,7 @@ EXPECT = b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     ("line", "length", "status"), [(START, 99_999_999, 413), (START.replace(b"graphql", b"api/posts"), 26, 401)]
 )
 async def test_a_rejected_request_that_expects_100_continue_closes_its_connection(
-    live: Listening, line: bytes, length: int, status: int
+    live: LiveServer, line: bytes, length: int, status: int
 ) -> None:
     """Its body could not be distinguished from the next request."""
     received = await exchange(live.address, line + EXPECT % length)
@@ -276,7 +276,7 @@ async def test_a_rejected_request_that_expects_100_continue_closes_its_connectio
     assert received.lower().count(b"connection: ") == received.count(b"connection: close") == 1
 
 
-async def test_a_request_that_got_100_continue_keeps_its_connection(live: Listening) -> None:
+async def test_a_request_that_got_100_continue_keeps_its_connection(live: LiveServer) -> None:
     async with open_raw_connection(live.address) as (reader, writer), asyncio.timeout(TEST_TIMEOUT_SECONDS):
         writer.write(START + EXPECT % len(BODY))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -286,7 +286,7 @@ async def test_a_request_that_got_100_continue_keeps_its_connection(live: Listen
         assert parse_statuses(await reader.read()) == [200]
 
 
-async def test_a_stream_in_http_1_0_has_no_chunks(live: Listening) -> None:
+async def test_a_stream_in_http_1_0_has_no_chunks(live: LiveServer) -> None:
     """It ends with its connection, and has only one `Connection` header."""
     async with open_raw_connection(live.address) as (reader, writer), asyncio.timeout(TEST_TIMEOUT_SECONDS):
         writer.write(b"GET /api/events HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -301,7 +301,7 @@ async def test_a_stream_in_http_1_0_has_no_chunks(live: Listening) -> None:
         assert not (await reader.read()).endswith(b"0\r\n\r\n")
 
 
-async def test_a_subscription_in_http_1_0_has_no_chunks(live: Listening) -> None:
+async def test_a_subscription_in_http_1_0_has_no_chunks(live: LiveServer) -> None:
     """Its frames are sent through the middleware, unlike those of the event feed."""
     query = b'{"query":"subscription { postEvents { __typename } }"}'
     head = START.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Accept: text/event-stream\r\nContent-Length: %d\r\n\r\n"
@@ -321,7 +321,7 @@ async def test_a_subscription_in_http_1_0_has_no_chunks(live: Listening) -> None
     [(GET_POSTS, b"\r\n"), (START.replace(b"graphql", b"api/posts") + b"Content-Length: 26\r\n\r\n", BODY)],
     ids=["an empty line", "the body of a rejected request"],
 )  # fmt: skip
-async def test_an_idle_connection_times_out(live: Listening, chunks: tuple[bytes, bytes]) -> None:
+async def test_an_idle_connection_times_out(live: LiveServer, chunks: tuple[bytes, bytes]) -> None:
     """Though bytes came since the last response that begin no request."""
     live.server.config.timeout_keep_alive = 1
     async with open_raw_connection(live.address) as (reader, writer), asyncio.timeout(TEST_TIMEOUT_SECONDS):
@@ -333,7 +333,7 @@ async def test_an_idle_connection_times_out(live: Listening, chunks: tuple[bytes
 
 
 async def test_a_slow_sender_that_makes_progress_does_not_time_out(
-    live: Listening, monkeypatch: pytest.MonkeyPatch
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(timeouts, "MIN_PROGRESS_BYTES", 10)
@@ -348,7 +348,7 @@ async def test_a_slow_sender_that_makes_progress_does_not_time_out(
         assert TYPENAME_RESULT in await reader.read()
 
 
-async def test_a_client_that_does_not_read_is_disconnected(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With it end the requests that wait for it."""
     monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.5)
     author: Account = await live.account()
@@ -363,18 +363,18 @@ async def test_a_client_that_does_not_read_is_disconnected(live: Listening, monk
         await wait_until(lambda: count_tasks(live) == 0)
 
 
-async def test_an_idle_websocket_does_not_time_out(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_websocket_does_not_time_out(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be silent for longer than a request may take."""
     monkeypatch.setattr(timeouts, "IDLE_TIMEOUT_SECONDS", 0.2)
-    async with socket(live.address) as client:
+    async with open_socket(live.address) as client:
         await asyncio.sleep(0.6)
-        assert await client.asked("{ __typename }") == "Query"
+        assert await client.execute("{ __typename }") == "Query"
 
 
 async def test_a_websocket_without_connection_init_is_closed(sqlite_url: str) -> None:
     """With 4408, and until then it counts for no caller's limit on streams."""
-    async with listening(sqlite_url, graphql_init_timeout="0.3s") as live:
-        clients = [socket(live.address, init=False) for _ in range(20)]
+    async with open_live_server(sqlite_url, graphql_init_timeout="0.3s") as live:
+        clients = [open_socket(live.address, init=False) for _ in range(20)]
         opened = [await client.__aenter__() for client in clients]
         assert live.gateway.streams.count == 0
         for client in opened:

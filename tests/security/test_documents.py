@@ -40,17 +40,17 @@ BOMBS = {
 async def test_a_bomb_is_refused_before_it_is_run(server: Server, name: str) -> None:
     """400, in words that say what is too much."""
     document, words = BOMBS[name]
-    answer = await server.anonymous.post("/graphql", json={"query": document})
-    assert answer.status_code == 400
-    error = answer.json()["errors"][0]
+    response = await server.anonymous.post("/graphql", json={"query": document})
+    assert response.status_code == 400
+    error = response.json()["errors"][0]
     assert (words in error["message"], error["extensions"]["code"]) == (True, "VALIDATION_ERROR"), error["message"]
 
 
 async def test_a_bomb_of_batches_is_refused_whole(make_server) -> None:
     """None of it is run."""
     server = await make_server(graphql_max_batch=10)
-    answer = await server.anonymous.post("/graphql", json=[{"query": "{ __typename }"}] * 11)
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+    response = await server.anonymous.post("/graphql", json=[{"query": "{ __typename }"}] * 11)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_no_document_holds_the_event_loop(server: Server) -> None:
@@ -61,9 +61,9 @@ async def test_no_document_holds_the_event_loop(server: Server) -> None:
     spent = {}
     for name in DOCUMENTS:
         before = time.thread_time()
-        answer = await server.anonymous.post("/graphql", json={"query": document_of(name)})
+        response = await server.anonymous.post("/graphql", json={"query": document_of(name)})
         spent[name] = time.thread_time() - before
-        assert answer.status_code in (200, 400), (name, answer.text[:200])
-        codes = {error["extensions"]["code"] for error in answer.json().get("errors", ())}
+        assert response.status_code in (200, 400), (name, response.text[:200])
+        codes = {error["extensions"]["code"] for error in response.json().get("errors", ())}
         assert codes <= {"VALIDATION_ERROR"}, (name, codes)
     assert {name: seconds for name, seconds in spent.items() if seconds > BOUND} == {}

@@ -52,8 +52,8 @@ async def test_sql_is_text(server: Server, author, text: str) -> None:
     assert [post["title"] for post in found["data"]] == [text]
     query = "query($t: String, $i: ID!) { posts(filter: {q: $t}) { nodes { title } } tag: posts(filter: {tag: $t})"
     document = f"{query} {{ totalCount }} post(slug: $t) {{ id }} node(id: $i) {{ id }} }}"
-    asked = await server.anonymous.post("/graphql", json={"query": document, "variables": {"t": text, "i": text}})
-    assert asked.json()["data"] == {
+    request = await server.anonymous.post("/graphql", json={"query": document, "variables": {"t": text, "i": text}})
+    assert request.json()["data"] == {
         "posts": {"nodes": [{"title": text}]}, "tag": {"totalCount": 0}, "post": None, "node": None,
     }  # fmt: skip
     for path in (f"/api/posts/{text}", f"/api/posts?status={text}", f"/api/events?since={text}"):
@@ -75,14 +75,14 @@ async def test_no_text_adds_a_header(server: Server, author, lines: Lines) -> No
     """Neither an id of a request, nor a title, nor an address that is asked for."""
     evil = "x\r\nSet-Cookie: evil=1"
     post = {"title": "A post Set-Cookie: evil=1", "content": CONTENT + evil}
-    answers = [
+    responses = [
         await server.anonymous.get("/api/posts", headers={"X-Request-ID": evil.encode()}),
         await server.anonymous.get("/api/posts/%0d%0aSet-Cookie:%20evil=1"),
         await server.anonymous.post("/api/posts", json=post, headers=author.headers),
     ]
-    for answer in answers:
-        assert "evil" not in str([pair for pair in answer.headers.raw if pair[0].lower() == b"set-cookie"])
-        assert not {"\r", "\n"} & set("".join(answer.headers.values()))
+    for response in responses:
+        assert "evil" not in str([pair for pair in response.headers.raw if pair[0].lower() == b"set-cookie"])
+        assert not {"\r", "\n"} & set("".join(response.headers.values()))
 
 
 async def test_no_text_makes_a_line_of_the_log(server: Server, lines: Lines) -> None:
@@ -99,9 +99,9 @@ async def test_no_text_makes_a_line_of_the_log(server: Server, lines: Lines) -> 
 @pytest.mark.parametrize("path", OUTSIDE)
 async def test_no_path_leaves_its_folder(server: Server, path: str) -> None:
     """Nor does it say what is there."""
-    answer = await server.anonymous.get(path)
-    assert answer.status_code in (400, 404, 405)
-    assert "root:" not in answer.text
+    response = await server.anonymous.get(path)
+    assert response.status_code in (400, 404, 405)
+    assert "root:" not in response.text
 
 
 @pytest.mark.parametrize("header", ["Content-Disposition: form-data\rx: y", "Content-\x00: x", ": x"])
@@ -109,6 +109,6 @@ async def test_no_form_makes_a_line_of_the_log(server: Server, author, header: s
     """Its parser would say which byte it did not like, in a line that is no JSON."""
     body = f"--b\r\n{header}\r\n\r\nx\r\n--b--\r\n".encode()
     headers = {**author.headers, "Content-Type": "multipart/form-data; boundary=b"}
-    answer = await server.anonymous.post("/api/upload", content=body, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+    response = await server.anonymous.post("/api/upload", content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (400, "VALIDATION_ERROR")
     assert [record.name for record in caplog.records if record.name.startswith("python_multipart")] == []

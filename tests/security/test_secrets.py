@@ -12,7 +12,7 @@ from models import Database
 from tests.support.api_keys import create_machine
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET
-from tests.support.subscribers import socket
+from tests.support.subscribers import open_socket
 
 pytestmark = pytest.mark.anyio
 
@@ -54,11 +54,11 @@ INVALID_INPUTS = [
 @pytest.mark.parametrize(("query", "variables"), INVALID_INPUTS, ids=range(len(INVALID_INPUTS)))
 async def test_input_errors_do_not_repeat_the_input(server, query, variables) -> None:
     """Front ends show such messages to users and send them to error trackers."""
-    answer = await server.anonymous.post("/graphql", json={"query": query, "variables": variables})
-    (error, *_) = answer.json()["errors"]
+    response = await server.anonymous.post("/graphql", json={"query": query, "variables": variables})
+    (error, *_) = response.json()["errors"]
     assert "'LoginInput'" in error["message"]
     assert error["message"][-1] in ".?"
-    assert PASSWORD not in answer.text
+    assert PASSWORD not in response.text
 
 
 async def send_secrets(http: httpx.AsyncClient, address: str, key: str) -> list[str]:
@@ -78,11 +78,11 @@ async def send_secrets(http: httpx.AsyncClient, address: str, key: str) -> list[
     for query in (CREATE, CREATE.replace(" nope", ""), "{ nope(" + USER_CONTENT):
         await http.post("/graphql", json={"query": query, "variables": {"i": post}}, headers=headers)
     await http.post("/api/posts", content=json.dumps(post)[:-1], headers=headers | {"Content-Type": "application/json"})
-    async with socket(address, init=False) as client:
-        await client.say({"type": "connection_init", "payload": {"authorization": f"Bearer {access}"}})
-        await client.heard()
+    async with open_socket(address, init=False) as client:
+        await client.send({"type": "connection_init", "payload": {"authorization": f"Bearer {access}"}})
+        await client.receive()
         await client.subscribe("{ viewer { email " + USER_CONTENT)
-        await client.heard()
+        await client.receive()
     await http.post("/api/auth/refresh", json={"refreshToken": refresh})
     again = await http.post("/api/auth/refresh", json={"refreshToken": refresh})
     assert again.status_code == 401

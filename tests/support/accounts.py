@@ -12,9 +12,9 @@ from models import Database, RefreshToken, Role, User, Viewer, new_id, utcnow
 from resolvers import passwords
 from resolvers.tokens import Tokens, hash_token, new_refresh_token
 
-DEAR = passwords.HASHER
+PRODUCTION_HASHER = passwords.HASHER
 """As servers hash passwords."""
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """As servers in this process do, for there are more sign-ins in the tests than guesses to fear."""
 
 
@@ -49,18 +49,18 @@ async def sign_up(db: Database, tokens: Tokens, *, name: str = "Somebody", role:
     async with db.writing() as session:
         session.add(user)
         await session.flush()
-        session.add(family(user.id, session_id, refresh_token, tokens.refresh_lifetime))
+        session.add(build_refresh_token(user.id, session_id, refresh_token, tokens.refresh_lifetime))
     access_token = tokens.create_access_token(Viewer(user.id, role), session_id)
     return Account(str(user.id), name, user.email, access_token, refresh_token)
 
 
-async def used(db: Database, ago: timedelta = timedelta(minutes=1)) -> None:
+async def backdate_used_tokens(db: Database, ago: timedelta = timedelta(minutes=1)) -> None:
     """Have the refresh tokens that were used have been used so long ago."""
     were_used = RefreshToken.used_at.is_not(None)
     async with db.writing() as session:
         await session.execute(update(RefreshToken).where(were_used).values(used_at=utcnow() - ago))
 
 
-def family(user: UUID, session_id: UUID, token: str, life: timedelta) -> RefreshToken:
+def build_refresh_token(user: UUID, session_id: UUID, token: str, life: timedelta) -> RefreshToken:
     """The first token of a session."""
     return RefreshToken(user_id=user, family_id=session_id, token_hash=hash_token(token), expires_at=utcnow() + life)

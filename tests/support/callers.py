@@ -32,7 +32,7 @@ class ErrorResponse:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ParsedResponse:
     """One HTTP answer, read: its status, headers and JSON, if it had any."""
 
     status: int
@@ -136,10 +136,10 @@ class GraphQL:
     async def page(self, viewer: Account | None, *, page: int = 1, limit: int = 20, **filter: Any) -> Any:
         document = f"""query($page: Int, $limit: Int, $filter: PostFilter) {{
             postPage(page: $page, limit: $limit, filter: $filter) {{ data {{ {ITEM} }} page limit total pages }} }}"""
-        answer = await self.one(document, viewer, page=page, limit=limit, filter=filter)
-        if isinstance(answer, ErrorResponse):
-            return answer
-        return {"data": answer.pop("data"), "pagination": answer}
+        reply = await self.one(document, viewer, page=page, limit=limit, filter=filter)
+        if isinstance(reply, ErrorResponse):
+            return reply
+        return {"data": reply.pop("data"), "pagination": reply}
 
     async def posts(self, viewer: Account | None, selection: str = "nodes { title }", **arguments: Any) -> Any:
         """A connection of posts."""
@@ -164,8 +164,8 @@ class Rest:
 
     async def ask(self, method: str, path: str, viewer: Account | None = None, **options: Any) -> Any:
         """The answer's `data`, or what it refused with."""
-        answer = rest_result(await self.send(method, path, viewer, **options))
-        return answer if answer is None or isinstance(answer, ErrorResponse) else answer["data"]
+        reply = rest_result(await self.send(method, path, viewer, **options))
+        return reply if reply is None or isinstance(reply, ErrorResponse) else reply["data"]
 
     async def register(self, **input: Any) -> Any:
         return await self.ask("POST", "/auth/register", json=input)
@@ -216,9 +216,9 @@ def if_match(version: int | None) -> dict[str, str]:
 def graphql_result(response: httpx.Response) -> Any:
     """`data`, or the first error as a `ErrorResponse`; every error must carry its status and the request's id."""
     assert response.status_code < 500, response.text
-    answer = response.json()
-    if not (errors := answer.get("errors")):
-        return answer["data"]
+    reply = response.json()
+    if not (errors := reply.get("errors")):
+        return reply["data"]
     extensions = errors[0]["extensions"]
     assert extensions["status"] != 500, response.text
     assert extensions["requestId"] == response.headers["X-Request-ID"]
@@ -230,8 +230,8 @@ def rest_result(response: httpx.Response) -> Any:
     assert response.status_code < 500, response.text
     if response.status_code == 204:
         return None
-    answer = response.json()
+    reply = response.json()
     if response.is_success:
-        return answer
-    assert answer["requestId"] == response.headers["X-Request-ID"]
-    return ErrorResponse(answer["code"], answer["error"], answer.get("details"))
+        return reply
+    assert reply["requestId"] == response.headers["X-Request-ID"]
+    return ErrorResponse(reply["code"], reply["error"], reply.get("details"))

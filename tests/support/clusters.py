@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import URL
 
-from tests.support.stores import PATIENCE, free_port, unavailable, wait_for_port
+from tests.support.stores import START_TIMEOUT_SECONDS, free_port, unavailable, wait_for_port
 
 USERS = ("postgres", "embedded_postgres", "nobody")
 """Whom it runs as where the tests run as root, which Postgres does not."""
@@ -87,14 +87,14 @@ class Cluster:
         """End it at once, without a checkpoint: what it acknowledged is in its log alone."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(PATIENCE)
+        self.process.wait(START_TIMEOUT_SECONDS)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.crash()
 
-    async def say(self, *statements: str) -> None:
-        async with asyncio.timeout(PATIENCE):
+    async def execute(self, *statements: str) -> None:
+        async with asyncio.timeout(START_TIMEOUT_SECONDS):
             connection = await self.connected()
             for statement in statements:
                 await connection.execute(statement)

@@ -68,7 +68,7 @@ def value(given: Any) -> Any:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def open_collector() -> Iterator[Collector]:
     """A collector that listens, for the scope. Skips the test where the optional packages are not installed."""
     try:
         import opentelemetry.exporter.otlp.proto.http

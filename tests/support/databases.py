@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from models import Database
 from models.migrations import upgrade
-from tests.support.stores import plain
+from tests.support.stores import format_libpq_url
 
 
 def template_name(run: str) -> str:
@@ -19,19 +19,19 @@ def template_name(run: str) -> str:
 
 
 @asynccontextmanager
-async def maintenance(server: URL) -> AsyncIterator[asyncpg.Connection]:
+async def open_maintenance_connection(server: URL) -> AsyncIterator[asyncpg.Connection]:
     """A connection for making and dropping databases."""
-    connection = await asyncpg.connect(plain(server))
+    connection = await asyncpg.connect(format_libpq_url(server))
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def postgres_copy(server: URL, run: str, name: str) -> URL:
+async def create_postgres_database(server: URL, run: str, name: str) -> URL:
     """A migrated database of that name's own; the run's first caller makes the template that all copies come from."""
     template, copy = template_name(run), f"{template_name(run)}_{name}"
-    async with maintenance(server) as connection:
+    async with open_maintenance_connection(server) as connection:
         await connection.execute("select pg_advisory_lock(hashtext($1))", template)
         if not await connection.fetchval("select 1 from pg_database where datname = $1", template):
             await connection.execute(f'create database "{template}"')
@@ -40,12 +40,12 @@ async def postgres_copy(server: URL, run: str, name: str) -> URL:
     return server.set(database=copy)
 
 
-async def drop(server: URL, database: str) -> None:
-    async with maintenance(server) as connection:
+async def drop_database(server: URL, database: str) -> None:
+    async with open_maintenance_connection(server) as connection:
         await connection.execute(f'drop database if exists "{database}" with (force)')
 
 
-async def sqlite_copy(folder: Path, name: str) -> str:
+async def create_sqlite_database(folder: Path, name: str) -> str:
     """The URL of a migrated SQLite file of that name's own."""
     template, copy = folder / "template.db", folder / f"{name}.db"
     if not template.exists():
@@ -54,7 +54,7 @@ async def sqlite_copy(folder: Path, name: str) -> str:
     return f"sqlite+aiosqlite:///{copy}"
 
 
-async def empty(db: Database) -> None:
+async def delete_all_rows(db: Database) -> None:
     """Take out every row. On tables as small as a test's this is quicker than TRUNCATE, by ten times."""
     async with db.writing() as session:
         for table in reversed(SQLModel.metadata.sorted_tables):

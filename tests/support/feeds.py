@@ -74,7 +74,7 @@ class Feed:
 
 
 @asynccontextmanager
-async def following(
+async def open_feed(
     http: httpx.AsyncClient, path: str, query: dict[str, Any], headers: dict[str, str]
 ) -> AsyncIterator[Feed]:
     async with http.stream("GET", path, params=query, headers=headers) as response:

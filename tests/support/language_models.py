@@ -24,8 +24,8 @@ class Call:
     """Set when the caller has gone before its answer was whole."""
 
     async def head(self, status: int = 200, content_type: str = EVENTS, **headers: str) -> None:
-        said = {"Content-Type": content_type, "Transfer-Encoding": "chunked", "Connection": "close", **headers}
-        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in said.items())
+        output = {"Content-Type": content_type, "Transfer-Encoding": "chunked", "Connection": "close", **headers}
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in output.items())
         await self.write(f"HTTP/1.1 {status} As Told\r\n{lines}\r\n".encode())
 
     async def raw(self, body: bytes) -> None:
@@ -36,7 +36,7 @@ class Call:
         chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self.body["model"]}
         await self.raw(b"data: %b\n\n" % json.dumps({**chunk, "choices": list(choices), **others}).encode())
 
-    async def say(self, *texts: str | None) -> None:
+    async def send(self, *texts: str | None) -> None:
         for text in texts:
             await self.chunk({"index": 0, "delta": {"content": text}, "finish_reason": None})
 
@@ -67,7 +67,7 @@ async def friendly(call: Call) -> None:
     """What it answers unless it is told otherwise."""
     await call.head()
     await call.chunk({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None})
-    await call.say("A strip ", "of leather.")
+    await call.send("A strip ", "of leather.")
     await call.finish()
     await call.end()
 

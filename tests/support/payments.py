@@ -17,7 +17,7 @@ from stripe import WebhookSignature
 KEY, SECRET, OLDER_SECRET = "sk_test_of_the_tests", "whsec_of_the_tests", "whsec_until_lately"
 PRICES = {"price_once": ("payment", 1250), "price_monthly": ("subscription", 900)}
 """For each price its mode, and what one costs."""
-TELLTALE = "told by Stripe in confidence"
+CONFIDENTIAL_TEXT = "told by Stripe in confidence"
 """In every error of Stripe's, so that a test can see it go no further."""
 PATH = "/api/webhooks/stripe"
 
@@ -25,7 +25,7 @@ numbers = itertools.count(1)
 
 
 @dataclass
-class StripeLike:
+class FakeStripe:
     """What it was asked, and how it is to fail."""
 
     address: str = ""
@@ -53,31 +53,31 @@ class StripeLike:
         self.waiting.set()
         self.gate.wait(10)
         if authorization != f"Bearer {KEY}":
-            return error(401, "invalid_request_error")
+            return build_error(401, "invalid_request_error")
         if self.failures:
             return self.failures.pop(0)
         if key not in self.sessions:
-            refused = refusal(form)
-            if refused:
-                return refused
-            self.sessions[key] = session(form)
+            rejected = find_error(form)
+            if rejected:
+                return rejected
+            self.sessions[key] = create_session(form)
         return 200, json.dumps(self.sessions[key]).encode()
 
 
-def error(status: int, type: str, **more: str) -> tuple[int, bytes]:
-    return status, json.dumps({"error": {"type": type, "message": TELLTALE, **more}}).encode()
+def build_error(status: int, type: str, **more: str) -> tuple[int, bytes]:
+    return status, json.dumps({"error": {"type": type, "message": CONFIDENTIAL_TEXT, **more}}).encode()
 
 
-def refusal(form: dict[str, str]) -> tuple[int, bytes] | None:
+def find_error(form: dict[str, str]) -> tuple[int, bytes] | None:
     mode, _ = PRICES.get(form["line_items[0][price]"], (None, 0))
     if mode is None:
-        return error(400, "invalid_request_error", code="resource_missing", param="line_items[0][price]")
+        return build_error(400, "invalid_request_error", code="resource_missing", param="line_items[0][price]")
     if mode != form["mode"]:
-        return error(400, "invalid_request_error", param="mode")
+        return build_error(400, "invalid_request_error", param="mode")
     return None
 
 
-def session(form: dict[str, str]) -> dict[str, Any]:
+def create_session(form: dict[str, str]) -> dict[str, Any]:
     number = next(numbers)
     amount = PRICES[form["line_items[0][price]"]][1] * int(form["line_items[0][quantity]"])
     return {
@@ -95,15 +95,17 @@ def session(form: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def stripe_like() -> Iterator[StripeLike]:
-    here = StripeLike()
+def open_fake_stripe() -> Iterator[FakeStripe]:
+    here = FakeStripe()
     here.gate.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
             given = self.headers["Authorization"], self.headers["Idempotency-Key"], form
-            status, body = here.answer(*given) if self.path == "/v1/checkout/sessions" else error(404, "no_such_path")
+            status, body = (
+                here.answer(*given) if self.path == "/v1/checkout/sessions" else build_error(404, "no_such_path")
+            )
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -126,27 +128,29 @@ def stripe_like() -> Iterator[StripeLike]:
         server.server_close()
 
 
-def event(type: str, about: dict[str, Any], *, created: int | None = None, id: str | None = None) -> dict[str, Any]:
+def build_event(
+    type: str, about: dict[str, Any], *, created: int | None = None, id: str | None = None
+) -> dict[str, Any]:
     """An event as Stripe writes it."""
-    moment = int(time.time()) if created is None else created
+    timestamp = int(time.time()) if created is None else created
     id = id or f"evt_{next(numbers)}"
-    return {"id": id, "object": "event", "type": type, "created": moment, "data": {"object": about}}
+    return {"id": id, "object": "event", "type": type, "created": timestamp, "data": {"object": about}}
 
 
-def signed(body: bytes, secret: str = SECRET, *, at: float | None = None) -> dict[str, str]:
+def sign(body: bytes, secret: str = SECRET, *, at: float | None = None) -> dict[str, str]:
     """The headers that Stripe sends along."""
-    moment = int(time.time() if at is None else at)
-    signature = WebhookSignature.generate_signature_header(body.decode(), secret, moment)
+    timestamp = int(time.time() if at is None else at)
+    signature = WebhookSignature.generate_signature_header(body.decode(), secret, timestamp)
     return {"Stripe-Signature": signature, "Content-Type": "application/json; charset=utf-8"}
 
 
-async def deliver(http: httpx.AsyncClient, event: dict[str, Any], secret: str = SECRET) -> httpx.Response:
-    body = json.dumps(event).encode()
-    return await http.post(PATH, content=body, headers=signed(body, secret))
+async def deliver(http: httpx.AsyncClient, build_event: dict[str, Any], secret: str = SECRET) -> httpx.Response:
+    body = json.dumps(build_event).encode()
+    return await http.post(PATH, content=body, headers=sign(body, secret))
 
 
-def completed(order: str, *, session: str = "cs_1", status: str = "paid", **more: Any) -> dict[str, Any]:
+def build_checkout_session(order: str, *, session: str = "cs_1", status: str = "paid", **more: Any) -> dict[str, Any]:
     """A Checkout session of an order, as `checkout.session.completed` tells of it."""
-    told = {"id": session, "object": "checkout.session", "payment_status": status, "payment_intent": "pi_1"}
+    result = {"id": session, "object": "checkout.session", "payment_status": status, "payment_intent": "pi_1"}
     ours = {"client_reference_id": order, "metadata": {"orderId": order}}
-    return {**told, **ours, "amount_total": 1250, "currency": "eur", **more}
+    return {**result, **ours, "amount_total": 1250, "currency": "eur", **more}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.servers import environment_for, stop, wait_until_alive
+from tests.support.servers import build_environment, stop, wait_until_alive
 from tests.support.stores import free_port
 
 START_TIMEOUT_SECONDS = STOP_TIMEOUT_SECONDS = 60.0
@@ -21,7 +21,7 @@ class ServerProcess:
     def __init__(self, folder: Path, database_url: str, **environment: str) -> None:
         self.folder, self.port = folder, free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.environment = environment_for(database_url, **environment)
+        self.environment = build_environment(database_url, **environment)
         self.log = folder / f"gateway-{self.port}.log"
         self.command = [sys.executable, "-c", "from gateway.cli import app; app()", "serve", "--port", str(self.port)]
         self.process: subprocess.Popen | None = None
@@ -57,25 +57,25 @@ class ServerProcess:
             await self.kill()
 
 
-def workers(process: int) -> list[int]:
+def get_worker_pids(process: int) -> list[int]:
     """The processes that answer: of the supervisor's children, those that run this program."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 @contextmanager
-def started(
+def start_gateway(
     *arguments: str, folder: Path, database_url: str, code: Path | None = None, **environment: str
 ) -> Iterator[tuple]:
     """The process, its address, and the file of what it says, from the moment that it says it is up."""
-    port, said = free_port(), folder / "said"
+    port, text = free_port(), folder / "said"
     path = [str(code), *sys.path] if code else sys.path
-    with said.open("w") as output:
+    with text.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments],
             cwd=folder,
             env={
-                **environment_for(database_url, **environment),
+                **build_environment(database_url, **environment),
                 "PYTHONPATH": os.pathsep.join(path),
             },
             stdout=output,
@@ -83,9 +83,9 @@ def started(
         )
     try:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while "is up" not in said.read_text() and process.poll() is None and time.monotonic() < deadline:
+        while "is up" not in text.read_text() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert "is up" in said.read_text(), said.read_text()
-        yield process, f"http://127.0.0.1:{port}", said
+        assert "is up" in text.read_text(), text.read_text()
+        yield process, f"http://127.0.0.1:{port}", text
     finally:
         stop(process)

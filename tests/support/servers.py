@@ -22,11 +22,11 @@ from gateway.settings import Settings
 from models import Database, Role
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
-from tests.support.stores import PATIENCE, free_port
+from tests.support.stores import START_TIMEOUT_SECONDS, free_port
 
 ORIGIN = "http://gateway.test"
 SECRET = "a secret of the tests, long enough for HS256"
-KEPT = tempfile.TemporaryDirectory(prefix="dovetail-uploads-")
+UPLOADS_FOLDER = tempfile.TemporaryDirectory(prefix="dovetail-uploads-")
 """Where servers in this process keep uploads, unless they are told otherwise; it goes with the process."""
 UNLIMITED = {f"rate_limit_{name}": "off" for name in ("api", "auth", "upload", "expensive", "cost")}
 
@@ -56,25 +56,30 @@ class Server:
         return await sign_up(self.db, Tokens(SECRET), name=name, role=role)
 
 
-def settings_for(database_url: str, **changes: Any) -> Settings:
+def build_settings(database_url: str, **changes: Any) -> Settings:
     """A development server's settings without rate limits, whatever this machine's environment says."""
-    ours = {"database_url": database_url, "auth_secret": SECRET, "redis_url": None, "upload_url": f"file:{KEPT.name}"}
+    ours = {
+        "database_url": database_url,
+        "auth_secret": SECRET,
+        "redis_url": None,
+        "upload_url": f"file:{UPLOADS_FOLDER.name}",
+    }
     given = {**ours, **UNLIMITED, **changes}
     return Settings(_env_file=None, **given)
 
 
 @asynccontextmanager
-async def serving(database_url: str, **changes: Any) -> AsyncIterator[Server]:
+async def open_server(database_url: str, **changes: Any) -> AsyncIterator[Server]:
     """The application in this process, started and stopped as a server would."""
-    app = create_app(settings_for(database_url, **changes))
+    app = create_app(build_settings(database_url, **changes))
     db = Database(database_url, pool_size=2)
     async with lifespan(app), no_cookies(app) as anonymous:
-        db.on_commit = lambda events: forget(app)  # no client could, so no event tells of it
+        db.on_commit = lambda events: clear_caches(app)  # no client could, so no event tells of it
         yield Server(app, db, database_url, anonymous)
     await db.close()
 
 
-def forget(app: FastAPI) -> None:
+def clear_caches(app: FastAPI) -> None:
     """Have a server keep nothing of what it has read, nor take a database that was emptied for an old backup."""
     engine, app.state.gateway.log.last = app.state.gateway.engine, None
     engine.response_cache.clear()
@@ -96,23 +101,23 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
     running = asyncio.ensure_future(app(scope, inbox.get, outbox.put))
     try:
-        await said(running, inbox, outbox, "startup")
+        await send_lifespan_event(running, inbox, outbox, "startup")
         yield
-        await said(running, inbox, outbox, "shutdown")
+        await send_lifespan_event(running, inbox, outbox, "shutdown")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def said(running: asyncio.Future, inbox: asyncio.Queue, outbox: asyncio.Queue, word: str) -> None:
+async def send_lifespan_event(running: asyncio.Future, inbox: asyncio.Queue, outbox: asyncio.Queue, word: str) -> None:
     await inbox.put({"type": f"lifespan.{word}"})
-    answer = asyncio.ensure_future(outbox.get())
-    await asyncio.wait([running, answer], return_when=asyncio.FIRST_COMPLETED)
-    if not answer.done():
-        answer.cancel()
+    response = asyncio.ensure_future(outbox.get())
+    await asyncio.wait([running, response], return_when=asyncio.FIRST_COMPLETED)
+    if not response.done():
+        response.cancel()
         running.result()
         raise RuntimeError(f"The application ended during {word}")
-    message = answer.result()
+    message = response.result()
     if message["type"] != f"lifespan.{word}.complete":
         await asyncio.wait([running], timeout=1)
         if running.done() and (error := running.exception()):
@@ -121,14 +126,14 @@ async def said(running: asyncio.Future, inbox: asyncio.Queue, outbox: asyncio.Qu
 
 
 @contextmanager
-def live(folder: Path, database_url: str, **environment: str) -> Iterator[str]:
+def run_gateway(folder: Path, database_url: str, **environment: str) -> Iterator[str]:
     """The address of a server in a process of its own, listening on a free port of this machine."""
     port = free_port()
     command = [sys.executable, "-c", "from gateway.cli import app; app()", "serve", "--port", str(port)]
     log = folder / f"gateway-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment_for(database_url, **environment), stdout=output, stderr=output
+            command, cwd=folder, env=build_environment(database_url, **environment), stdout=output, stderr=output
         )
         try:
             wait_until_alive(f"http://127.0.0.1:{port}", process, log)
@@ -137,7 +142,7 @@ def live(folder: Path, database_url: str, **environment: str) -> Iterator[str]:
             stop(process)
 
 
-def environment_for(database_url: str, **changes: str) -> dict[str, str]:
+def build_environment(database_url: str, **changes: str) -> dict[str, str]:
     """This machine's environment without what would set the server up otherwise."""
     ours = {name.upper(): value for name, value in UNLIMITED.items()}
     kept = {
@@ -147,7 +152,7 @@ def environment_for(database_url: str, **changes: str) -> dict[str, str]:
 
 
 def wait_until_alive(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 3 * PATIENCE
+    deadline = time.monotonic() + 3 * START_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"{address}/api/health/live", timeout=2).status_code == 200:
@@ -161,7 +166,7 @@ def stop(process: subprocess.Popen) -> None:
     """Ask it to end, as an operator would; one that does not is killed."""
     process.terminate()
     try:
-        process.wait(PATIENCE)
+        process.wait(START_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

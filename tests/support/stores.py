@@ -17,7 +17,7 @@ from sqlalchemy import URL, make_url
 
 LOCAL_POSTGRES = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
 LOCAL_REDIS = "redis://127.0.0.1:6379"
-PATIENCE = 30.0
+START_TIMEOUT_SECONDS = 30.0
 """Seconds that a started service has to answer."""
 
 
@@ -35,7 +35,7 @@ async def postgres_server(folder: Path) -> AsyncIterator[URL]:
     named = os.environ.get("TEST_POSTGRES_URL")
     url = make_url(named or LOCAL_POSTGRES).set(drivername="postgresql+asyncpg")
     try:
-        connection = await asyncpg.connect(plain(url), timeout=PATIENCE)
+        connection = await asyncpg.connect(format_libpq_url(url), timeout=START_TIMEOUT_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         if named:
             unavailable("Postgres", f"TEST_POSTGRES_URL does not answer: {error}")
@@ -56,14 +56,14 @@ def embedded_postgres(folder: Path) -> Any:
         unavailable("Postgres", f"none on 127.0.0.1:5432, and none could be started: {error!r}")
 
 
-def plain(url: URL) -> str:
+def format_libpq_url(url: URL) -> str:
     """The URL as asyncpg and psql spell it."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-async def answers(url: str) -> bool:
+async def is_redis_available(url: str) -> bool:
     """Whether a Redis is there."""
-    redis = Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
+    redis = Redis.from_url(url, socket_connect_timeout=START_TIMEOUT_SECONDS, socket_timeout=START_TIMEOUT_SECONDS)
     try:
         return bool(await redis.ping())
     except Exception:  # whatever is wrong with it, it is no Redis for us
@@ -73,7 +73,7 @@ async def answers(url: str) -> bool:
 
 
 @contextmanager
-def started_redis(folder: Path, port: int | None = None) -> Iterator[str]:
+def start_redis(folder: Path, port: int | None = None) -> Iterator[str]:
     """A `redis-server` of our own, which keeps nothing; at a free port, unless it is to be where one was."""
     if not (program := shutil.which("redis-server")):
         unavailable("Redis", "none on 127.0.0.1:6379, and there is no redis-server to start")
@@ -85,7 +85,7 @@ def started_redis(folder: Path, port: int | None = None) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(START_TIMEOUT_SECONDS)
 
 
 def free_port() -> int:
@@ -96,7 +96,7 @@ def free_port() -> int:
 
 def wait_for_port(port: int, process: subprocess.Popen) -> None:
     """Until somebody listens there, or the process that should has ended."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

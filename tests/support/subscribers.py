@@ -63,7 +63,7 @@ class Stream:
         assert event.name == "next"
         return event.data
 
-    async def told(self) -> Any:
+    async def next_value(self) -> Any:
         """The value of the next response's only field."""
         response = await self.next()
         assert "errors" not in response, response
@@ -71,7 +71,7 @@ class Stream:
         return value
 
     async def types(self, count: int) -> list[str]:
-        return [(await self.told())["type"] for _ in range(count)]
+        return [(await self.next_value())["type"] for _ in range(count)]
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for a while; the stream cannot be used after that."""
@@ -82,7 +82,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def streaming(
+async def open_sse_stream(
     http: httpx.AsyncClient, query: str, viewer: Account | None = None, headers: Any = None, **variables: Any
 ) -> AsyncIterator[Stream]:
     """A subscription over SSE, once the server has said that it is heard."""
@@ -100,61 +100,61 @@ class Socket:
     """A client of the subprotocol, which does nothing by itself, not even answer pings."""
 
     connection: ClientConnection
-    begun: int = 0
+    operation_count: int = 0
 
-    async def say(self, message: Any) -> None:
+    async def send(self, message: Any) -> None:
         await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
-    async def heard(self) -> Any:
+    async def receive(self) -> Any:
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             return json.loads(await self.connection.recv())
 
-    async def initialise(self, viewer: Account | None = None) -> None:
+    async def init(self, viewer: Account | None = None) -> None:
         """Introduce oneself, and be let in."""
         payload = {"authorization": f"Bearer {viewer.access_token}"} if viewer else None
-        await self.say({"type": "connection_init", "payload": payload})
-        assert await self.heard() == {"type": "connection_ack"}
+        await self.send({"type": "connection_init", "payload": payload})
+        assert await self.receive() == {"type": "connection_ack"}
 
     async def subscribe(self, query: str, id: str | None = None, **variables: Any) -> str:
-        self.begun += 1
-        id = id or str(self.begun)
-        await self.say({"id": id, "type": "subscribe", "payload": {"query": query, "variables": variables}})
+        self.operation_count += 1
+        id = id or str(self.operation_count)
+        await self.send({"id": id, "type": "subscribe", "payload": {"query": query, "variables": variables}})
         return id
 
-    async def ready(self) -> None:
+    async def ping(self) -> None:
         """Everything said so far has been heeded, though what it began may yet have to begin."""
-        await self.say({"type": "ping"})
-        assert await self.heard() == {"type": "pong"}
+        await self.send({"type": "ping"})
+        assert await self.receive() == {"type": "pong"}
 
-    async def told(self, id: str) -> Any:
+    async def next_value(self, id: str) -> Any:
         """The value of the next response's only field, which must be to that operation."""
-        message = await self.heard()
+        message = await self.receive()
         assert (message["id"], message["type"]) == (id, "next"), message
         assert "errors" not in message["payload"], message
         (value,) = message["payload"]["data"].values()
         return value
 
-    async def asked(self, query: str, **variables: Any) -> Any:
+    async def execute(self, query: str, **variables: Any) -> Any:
         """A single answer, whose completion is awaited."""
         id = await self.subscribe(query, **variables)
-        value = await self.told(id)
-        assert await self.heard() == {"id": id, "type": "complete"}
+        value = await self.next_value(id)
+        assert await self.receive() == {"id": id, "type": "complete"}
         return value
 
     async def error(self, id: str) -> str:
         """The code of the error that an operation ends with."""
-        message = await self.heard()
+        message = await self.receive()
         assert (message["id"], message["type"]) == (id, "error"), message
         return message["payload"][0]["extensions"]["code"]
 
-    async def failure(self, query: str) -> str:
+    async def execute_with_error(self, query: str) -> str:
         """The code of the error that a single answer has."""
         id = await self.subscribe(query)
-        message = await self.heard()
-        assert await self.heard() == {"id": id, "type": "complete"}
+        message = await self.receive()
+        assert await self.receive() == {"id": id, "type": "complete"}
         return message["payload"]["errors"][0]["extensions"]["code"]
 
-    async def closing(self) -> tuple[int, str]:
+    async def wait_closed(self) -> tuple[int, str]:
         """How the server closes, whatever it says before."""
         with suppress(ConnectionClosed):
             async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
@@ -162,17 +162,17 @@ class Socket:
                     await self.connection.recv()
         return self.connection.close_code, self.connection.close_reason
 
-    async def say_if_open(self, message: Any) -> None:
+    async def send_if_open(self, message: Any) -> None:
         with suppress(ConnectionClosed):
-            await self.say(message)
+            await self.send(message)
 
-    async def until_the_end(self, last: Any) -> list[Any]:
+    async def receive_until(self, last: Any) -> list[Any]:
         """All that comes up to a message, or up to the server's closing."""
-        heard: list[Any] = []
+        received: list[Any] = []
         with suppress(ConnectionClosed):
-            while last not in heard:
-                heard.append(await self.heard())
-        return heard
+            while last not in received:
+                received.append(await self.receive())
+        return received
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         with suppress(TimeoutError):
@@ -182,7 +182,7 @@ class Socket:
 
 
 @asynccontextmanager
-async def socket(
+async def open_socket(
     address: str, viewer: Account | None = None, *, init: bool = True, protocols: Any = (PROTOCOL,), **options: Any
 ) -> AsyncIterator[Socket]:
     """A socket to a server at an address, introduced unless that is left to the test."""
@@ -191,5 +191,5 @@ async def socket(
     async with connect(url, subprotocols=list(protocols) or None, **options) as connection:
         client = Socket(connection)
         if init:
-            await client.initialise(viewer)
+            await client.init(viewer)
         yield client

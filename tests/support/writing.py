@@ -10,11 +10,11 @@ from sqlmodel import SQLModel
 from models import Category, Database, Event
 
 CONTENT = "Long enough to be the content of a post."
-NOBODY = "01900000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
 """A well-formed id that nothing has."""
 
 
-async def file_category(db: Database, name: str) -> dict[str, str]:
+async def create_category(db: Database, name: str) -> dict[str, str]:
     """A category, which no client can make, as posts name it."""
     category = Category(name=name, slug=name.lower())
     async with db.writing() as session:
@@ -22,19 +22,19 @@ async def file_category(db: Database, name: str) -> dict[str, str]:
     return {"id": str(category.id), "name": category.name, "slug": category.slug}
 
 
-async def events(db: Database) -> list[tuple[str, str, str]]:
+async def get_events(db: Database) -> list[tuple[str, str, str]]:
     """The log in order: type, entity and actor."""
     async with db.reading() as session:
         log = await session.scalars(select(Event).order_by(Event.id))
         return [(event.type, str(event.entity_id), str(event.actor_id)) for event in log]
 
 
-async def facts(db: Database) -> list[str]:
+async def get_event_types(db: Database) -> list[str]:
     """The types of the events in the log, in order."""
-    return [type for type, _, _ in await events(db)]
+    return [type for type, _, _ in await get_events(db)]
 
 
-async def sizes(db: Database, tables: Sequence[type[SQLModel]]) -> dict[str, int]:
+async def count_rows(db: Database, tables: Sequence[type[SQLModel]]) -> dict[str, int]:
     """How many rows each table has."""
     async with db.reading() as session:
         return {

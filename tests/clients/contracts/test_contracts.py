@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.packages import packages
 from tests.clients.test_typescript import run
-from tests.support.servers import environment_for
+from tests.support.servers import build_environment
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
 RELEASED = ROOT / "docs" / "released"
@@ -40,7 +40,7 @@ def current(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def print_contract(command: str, folder: Path) -> str:
     arguments = [sys.executable, "-c", "from gateway.cli import app; app()", command]
-    environment = environment_for(f"sqlite+aiosqlite:///{folder}/none.db")
+    environment = build_environment(f"sqlite+aiosqlite:///{folder}/none.db")
     return subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.clients.test_typescript import SCHEMA, run
-from tests.support.servers import environment_for, live
+from tests.support.servers import build_environment, run_gateway
 
 TITLE, SLUG = "Asked for by its name", "asked-for-by-its-name"
 REGISTER = """mutation {
@@ -31,7 +31,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One with a post for everybody to read."""
-    with live(tmp_path_factory.mktemp("server"), database) as address:
+    with run_gateway(tmp_path_factory.mktemp("server"), database) as address:
         token = ask(address, query=REGISTER)["data"]["register"]["accessToken"]
         written = ask(address, {"Authorization": f"Bearer {token}"}, query=CREATE)
         assert written == {"data": {"createPost": {"slug": SLUG}}}
@@ -45,7 +45,7 @@ def command(database: str, askers: Path) -> Callable[..., str]:
     def said(*arguments: str) -> str:
         ran = [sys.executable, "-c", "from gateway.cli import app; app()", *arguments]
         done = subprocess.run(
-            ran, cwd=askers, env=environment_for(database), capture_output=True, text=True, check=False, timeout=300
+            ran, cwd=askers, env=build_environment(database), capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -79,8 +79,8 @@ def asking(askers: Path, address: str, how: str) -> tuple[list[str], list[list[A
 @pytest.mark.parametrize(("how", "method"), [("post", "POST"), ("get", "GET")])
 def test_apollos_link_sends_a_document_once_and_then_its_hash(askers: Path, server: str, how: str, method: str):
     """By GET where that is asked for; the document itself is posted."""
-    answers, requests = asking(askers, server, how)
-    assert answers == [TITLE, TITLE]
+    responses, requests = asking(askers, server, how)
+    assert responses == [TITLE, TITLE]
     assert requests[-1] == [method, "hash", 200]
     if how == "post":  # the first to ask this server
         assert requests[:-1] == [["POST", "hash", 200], ["POST", "document", 200]]
@@ -89,9 +89,9 @@ def test_apollos_link_sends_a_document_once_and_then_its_hash(askers: Path, serv
 def test_apollos_link_goes_on_without_hashes_where_they_are_not_supported(
     askers: Path, server: str, database: str, tmp_path: Path
 ):
-    with live(tmp_path, database, GRAPHQL_MAX_PERSISTED_QUERIES="0") as address:
-        answers, requests = asking(askers, address, "get")
-    assert answers == [TITLE, TITLE]
+    with run_gateway(tmp_path, database, GRAPHQL_MAX_PERSISTED_QUERIES="0") as address:
+        responses, requests = asking(askers, address, "get")
+    assert responses == [TITLE, TITLE]
     assert requests == [["GET", "hash", 200], ["POST", "document", 200], ["POST", "document", 200]]
 
 
@@ -101,11 +101,11 @@ def test_what_the_build_tools_write_is_trusted_and_nothing_else_runs(
     """Apollo Client asks by the manifest's ids, Relay's network by `doc_id`; the ledger knows who asked."""
     for manifest in ("persisted-query-manifest.json", "persisted_queries.json"):
         assert command("documents", "add", manifest) == "Added 1 trusted documents; 0 were trusted already\n"
-    with live(tmp_path, database, TRUSTED_DOCUMENTS="require") as address:
+    with run_gateway(tmp_path, database, TRUSTED_DOCUMENTS="require") as address:
         assert asking(askers, address, "manifest") == ([TITLE, TITLE], [["GET", "hash", 200], ["GET", "hash", 200]])
-        answer = ask(address, doc_id=relays, variables={"slug": SLUG})
-        assert answer["data"]["post"]["title"] == TITLE
-        refused = ask(address, query="{ tags { name } }")
-        assert refused["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+        response = ask(address, doc_id=relays, variables={"slug": SLUG})
+        assert response["data"]["post"]["title"] == TITLE
+        rejected = ask(address, query="{ tags { name } }")
+        assert rejected["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
     assert "never used" not in command("documents", "list")
     assert command("schema", "check", str(SCHEMA)) == "0 of 2 documents would break\n"

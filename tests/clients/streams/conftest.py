@@ -1,6 +1,6 @@
 """What tests of real clients ask for.
 
-folder        where `follow.js` runs: with its packages, or the test is skipped
+folder        where `subscribe.js` runs: with its packages, or the test is skipped
 running       a server in a process of its own, on either database in turn, and a way to write to it (`Running`)
 """
 
@@ -18,13 +18,13 @@ from sqlalchemy import func, select
 from models import Database, Event
 from resolvers.tokens import Tokens
 from tests.clients.packages import packages
-from tests.clients.streams.following import Follower, following
-from tests.conftest import DATABASES, Sources
+from tests.clients.streams.subscriber import Subscriber, open_subscriber
+from tests.conftest import DATABASES, DatabaseFactory
 from tests.support.accounts import Account, sign_up
 from tests.support.callers import GraphQL
 from tests.support.processes import ServerProcess
+from tests.support.proxy import Proxy, open_proxy
 from tests.support.servers import SECRET
-from tests.support.wires import Wire, wired
 from tests.support.writing import CONTENT
 
 HERE = Path(__file__).parent
@@ -35,15 +35,15 @@ class Running:
     """A server, the wire that followers reach it by, and an author."""
 
     server: ServerProcess
-    wire: Wire
+    proxy: Proxy
     graphql: GraphQL
     author: Account
     start: int
     """The cursor of before the test."""
 
-    def followed(self, client: str, folder: Path, **options: Any) -> AbstractAsyncContextManager[Follower]:
+    def subscribe(self, client: str, folder: Path, **options: Any) -> AbstractAsyncContextManager[Subscriber]:
         """A follower from the test's beginning on, so that it does not matter when it is heard."""
-        return following(client, folder, self.wire.address, since=str(self.start), **options)
+        return open_subscriber(client, folder, self.proxy.address, since=str(self.start), **options)
 
     async def sign_out(self) -> None:
         body = {"refreshToken": self.author.refresh_token}
@@ -75,30 +75,32 @@ class Processes:
     folder: Path
     stack: AsyncExitStack
     create: Callable[[str], Awaitable[str]]
-    started: dict[str, tuple[ServerProcess, Wire, Database]] = field(default_factory=dict)
+    started: dict[str, tuple[ServerProcess, Proxy, Database]] = field(default_factory=dict)
 
-    async def on(self, dialect: str) -> tuple[ServerProcess, Wire, Database]:
+    async def on(self, dialect: str) -> tuple[ServerProcess, Proxy, Database]:
         if dialect not in self.started:
             db = Database(url := await self.create(dialect), pool_size=1)
             self.stack.push_async_callback(db.close)
             server = await self.stack.enter_async_context(ServerProcess(self.folder, url))
-            self.started[dialect] = server, await self.stack.enter_async_context(wired(server.address)), db
+            self.started[dialect] = server, await self.stack.enter_async_context(open_proxy(server.address)), db
         return self.started[dialect]
 
 
 @pytest.fixture(scope="session")
 async def processes(
-    anyio_backend: str, sources: Sources, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    anyio_backend: str, database_factory: DatabaseFactory, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Processes]:
     async with AsyncExitStack() as stack:
-        yield Processes(tmp_path_factory.mktemp("servers"), stack, lambda dialect: sources.create(dialect, "followed"))
+        yield Processes(
+            tmp_path_factory.mktemp("servers"), stack, lambda dialect: database_factory.create(dialect, "followed")
+        )
 
 
 @pytest.fixture(params=DATABASES)
 async def running(request: pytest.FixtureRequest, anyio_backend: str, processes: Processes) -> AsyncIterator[Running]:
-    server, wire, db = await processes.on(request.param)
+    server, proxy, db = await processes.on(request.param)
     author = await sign_up(db, Tokens(SECRET), name="Ann Author")
     async with db.reading() as session:
         newest = await session.scalar(select(func.max(Event.id))) or 0
     async with httpx.AsyncClient(base_url=server.address, timeout=60) as http:
-        yield Running(server, wire, GraphQL(http), author, newest)
+        yield Running(server, proxy, GraphQL(http), author, newest)

@@ -25,7 +25,7 @@ from tests.support.processes import ServerProcess
 from tests.support.stores import free_port, wait_for_port
 from tests.support.uploads import PDF, make_image, post_files, upload_file
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
-from tests.support.writing import CONTENT, change_row, sizes
+from tests.support.writing import CONTENT, change_row, count_rows
 
 KEYS = {"AWS_ACCESS_KEY_ID": "an id", "AWS_SECRET_ACCESS_KEY": "a key", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "uploads"
@@ -108,7 +108,7 @@ async def test_an_outage_of_s3_is_a_503_and_no_row_is_written(bucket, make_serve
         response = await post_files(server.anonymous, author, ("a.png", make_image(), "image/png"), name=name)
         assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
         assert response.headers["retry-after"]
-    assert await sizes(server.db, [Upload]) == {"uploads": 0}
+    assert await count_rows(server.db, [Upload]) == {"uploads": 0}
 
 
 async def test_downloads_return_503_and_not_404_while_s3_is_unavailable(bucket, make_server, author, monkeypatch):
@@ -178,7 +178,7 @@ async def test_a_full_disk_is_a_503(make_server, tmp_path, author):
     (tmp_path / "files").write_text("in the way")
     response = await post_files(server.anonymous, author, ("a.png", make_image(), "image/png"))
     assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
-    assert await sizes(server.db, [Upload]) == {"uploads": 0}
+    assert await count_rows(server.db, [Upload]) == {"uploads": 0}
 
 
 async def test_the_cleanup_deletes_uploads_that_were_unattached_for_a_day(folder, tmp_path, graphql, author):
@@ -223,7 +223,7 @@ async def test_concurrent_cleanups_delete_no_upload_that_is_being_attached(
     results = await asyncio.gather(*(delete_orphans(folder.db, storage) for _ in range(3)), *tries)
     swept, posts = sum(each.uploads for each in results[:3]), [post for post in results[3:] if isinstance(post, dict)]
     assert swept + len(posts) == len(uploads)
-    assert await sizes(folder.db, [Upload, PostUpload]) == {"uploads": len(posts), "post_uploads": len(posts)}
+    assert await count_rows(folder.db, [Upload, PostUpload]) == {"uploads": len(posts), "post_uploads": len(posts)}
     shown = [(await graphql.post(author, post["id"]))["uploads"][0]["url"] for post in posts]
     assert files(tmp_path) == sorted(map(stored_name, shown))
 

@@ -10,10 +10,10 @@ from gateway.adapters.wakeups.in_process import InProcessWakeup
 from gateway.adapters.wakeups.postgres import PostgresWakeup
 from gateway.adapters.wakeups.redis import RedisWakeup
 from models import Database
-from tests.support.listening import Listening
-from tests.support.servers import settings_for
+from tests.support.live_server import LiveServer
+from tests.support.proxy import open_proxy
+from tests.support.servers import build_settings
 from tests.support.waiting import wait_until, within
-from tests.support.wires import wired
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ LATE = 2.0
 """Seconds within which the log is caught up with, whatever was lost."""
 
 
-def wakeup(live: Listening) -> Any:
+def wakeup(live: LiveServer) -> Any:
     return live.gateway.db.notify.__self__
 
 
@@ -33,7 +33,7 @@ async def scalar(db: Database, statement: str) -> Any:
         return await session.scalar(text(statement))
 
 
-async def heard_elsewhere(here: Listening, there: Listening) -> None:
+async def heard_elsewhere(here: LiveServer, there: LiveServer) -> None:
     """What is written on one server, a follower of the other hears of in time."""
     author = await here.account()
     async with there.feed() as feed:
@@ -47,41 +47,43 @@ async def test_the_settings_decide_which_wakeup_a_server_uses() -> None:
     urls = {"sqlite": "sqlite+aiosqlite:///x.db", "postgres": "postgresql+asyncpg://x/y"}
     redis = "redis://127.0.0.1:1"
     kinds = [
-        type(create_wakeup(settings_for(urls[database], redis_url=url)))
+        type(create_wakeup(build_settings(urls[database], redis_url=url)))
         for database in ("sqlite", "postgres")
         for url in (None, redis)
     ]
     assert kinds == [InProcessWakeup, RedisWakeup, PostgresWakeup, RedisWakeup]
 
 
-async def test_a_process_wakes_itself(database_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_wakes_itself(database_url: str, make_live_server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its followers wait for no poll, and for nobody else."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
-    live = await listen(database_url)
+    live = await make_live_server(database_url)
     await heard_elsewhere(live, live)
 
 
-async def test_postgres_wakes_the_other_servers(postgres_url: str, listen, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_postgres_wakes_the_other_servers(
+    postgres_url: str, make_live_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By NOTIFY alone: nobody polls here."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
-    here, there = await listen(postgres_url), await listen(postgres_url)
+    here, there = await make_live_server(postgres_url), await make_live_server(postgres_url)
     await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
     await heard_elsewhere(there, here)
 
 
-async def test_one_connection_listens_for_a_whole_process(unused_database, listen) -> None:
+async def test_one_connection_listens_for_a_whole_process(unused_database, make_live_server) -> None:
     """However many follow."""
-    live = await listen(await unused_database("postgres"))
+    live = await make_live_server(await unused_database("postgres"))
     await wait_until(lambda: wakeup(live).is_connected)
     async with live.feed(), live.feed(), live.feed():
         assert await scalar(live.db, f"select count(*) {BACKENDS}") == 1
 
 
-async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, listen) -> None:
+async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, make_live_server) -> None:
     """The listening connection is killed: within two seconds all is heard, and soon it listens again."""
     url = await unused_database("postgres")
-    here, there = await listen(url), await listen(url)
+    here, there = await make_live_server(url), await make_live_server(url)
     await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     author = await here.account()
     async with there.feed() as feed:
@@ -95,47 +97,53 @@ async def test_a_wake_up_that_is_lost_delays_and_loses_nothing(unused_database, 
 
 
 async def test_redis_wakes_the_other_servers(
-    database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
+    database_url: str, redis_url: str, make_live_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On either database."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
-    here, there = await listen(database_url, redis_url=redis_url), await listen(database_url, redis_url=redis_url)
+    here, there = (
+        await make_live_server(database_url, redis_url=redis_url),
+        await make_live_server(database_url, redis_url=redis_url),
+    )
     await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
     await heard_elsewhere(here, there)
 
 
 async def test_redis_may_go_and_come_back(
-    database_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
+    database_url: str, redis_url: str, make_live_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile writes take no longer, and who cannot be woken looks for itself."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 60.0)
-    async with wired(redis_url) as wire:
-        through = f"redis://127.0.0.1:{wire.port}"
-        here, there = await listen(database_url, redis_url=through), await listen(database_url, redis_url=through)
+    async with open_proxy(redis_url) as proxy:
+        through = f"redis://127.0.0.1:{proxy.port}"
+        here, there = (
+            await make_live_server(database_url, redis_url=through),
+            await make_live_server(database_url, redis_url=through),
+        )
         await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
-        wire.shut()
+        proxy.shut()
         await wait_until(lambda: not wakeup(here).is_connected)
         await heard_elsewhere(here, there)
-        wire.open()
+        proxy.open()
         await wait_until(lambda: wakeup(here).is_connected and wakeup(there).is_connected)
         await heard_elsewhere(here, there)
 
 
 async def test_a_subscription_that_went_silent_is_made_again(
-    sqlite_url: str, redis_url: str, listen, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, redis_url: str, make_live_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where something on the way has forgotten it: what is published is still answered, and nothing is heard."""
     monkeypatch.setattr("gateway.adapters.wakeups.reconnecting.HEARTBEAT_SECONDS", 0.2)
-    async with wired(redis_url) as wire:
-        live = await listen(sqlite_url, redis_url=f"redis://127.0.0.1:{wire.port}")
-        await wait_until(lambda: wakeup(live).is_connected and wire.made == 2)
-        wire.swallowed = b"message\r\n"
-        await wait_until(lambda: wire.made > 2)
-        wire.swallowed = b""
+    async with open_proxy(redis_url) as proxy:
+        live = await make_live_server(sqlite_url, redis_url=f"redis://127.0.0.1:{proxy.port}")
+        await wait_until(lambda: wakeup(live).is_connected and proxy.made == 2)
+        proxy.swallowed = b"message\r\n"
+        await wait_until(lambda: proxy.made > 2)
+        proxy.swallowed = b""
         await wait_until(lambda: wakeup(live).is_connected)
 
 
-async def test_an_announcement_never_waits(listen) -> None:
+async def test_an_announcement_never_waits(make_live_server) -> None:
     """Nor fails, with nobody to announce to."""
     unreachable = RedisWakeup("redis://127.0.0.1:1")
     woken: list[None] = []

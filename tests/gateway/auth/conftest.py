@@ -19,5 +19,5 @@ async def provider(anyio_backend: str) -> AsyncIterator[IdentityProvider]:
 
 
 @pytest.fixture
-async def trusting(provider: IdentityProvider, make_server) -> Server:
+async def oidc_server(provider: IdentityProvider, make_server) -> Server:
     return await make_server(**provider.settings)

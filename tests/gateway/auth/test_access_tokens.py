@@ -13,9 +13,9 @@ from resolvers.tokens import Tokens
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import sign_token
-from tests.support.listening import Listening
+from tests.support.live_server import LiveServer
 from tests.support.servers import ORIGIN, SECRET
-from tests.support.subscribers import socket
+from tests.support.subscribers import open_socket
 
 pytestmark = pytest.mark.anyio
 
@@ -128,15 +128,15 @@ async def test_the_session_of_another_account_is_rejected(server, author, strang
     assert response.status_code == 401
 
 
-async def test_web_sockets_reject_forged_tokens(listen, sqlite_url):
+async def test_web_sockets_reject_forged_tokens(make_live_server, sqlite_url):
     """With close code 4401 and the same message."""
-    live: Listening = await listen(sqlite_url)
+    live: LiveServer = await make_live_server(sqlite_url)
     author = await live.account()
     tokens = invalid_tokens(author.access_token)
     for case in ("alg none", "empty signature", "another typ", "crit", "expired", "too long", "not ASCII"):
-        async with socket(live.address, init=False) as client:
-            await client.say({"type": "connection_init", "payload": {"authorization": f"Bearer {tokens[case]}"}})
-            assert await client.closing() == (4401, INVALID.message), case
+        async with open_socket(live.address, init=False) as client:
+            await client.send({"type": "connection_init", "payload": {"authorization": f"Bearer {tokens[case]}"}})
+            assert await client.wait_closed() == (4401, INVALID.message), case
 
 
 def test_repr_hides_the_secret():

@@ -16,11 +16,11 @@ from models.errors import NotFound
 from resolvers import cleanup, passwords
 from resolvers.accounts import promote
 from resolvers.tokens import Tokens
-from tests.support.accounts import DEAR, Account, family, used
+from tests.support.accounts import PRODUCTION_HASHER, Account, backdate_used_tokens, build_refresh_token
 from tests.support.callers import ErrorResponse
 from tests.support.servers import SECRET
 from tests.support.waiting import within
-from tests.support.writing import CONTENT, change_row, sizes
+from tests.support.writing import CONTENT, change_row, count_rows
 
 PASSWORD = "correct horse battery"
 WRONG = ErrorResponse("UNAUTHORIZED", "Wrong email address or password")
@@ -48,19 +48,19 @@ async def register(api, **changes: str) -> Account:
 
 async def test_registration_returns_tokens_and_the_account(api):
     """The access token lasts 15 minutes."""
-    answer = await api.register(**ann(email="Ann@Example.com"))
+    response = await api.register(**ann(email="Ann@Example.com"))
     user = {"id": ANY, "name": "Ann", "image": None, "createdAt": ANY, "email": "ann@example.com", "role": "USER"}
-    assert answer == {"accessToken": ANY, "refreshToken": ANY, "expiresIn": 900, "user": user}
-    assert await api.me(to_account(answer)) == answer["user"]
+    assert response == {"accessToken": ANY, "refreshToken": ANY, "expiresIn": 900, "user": user}
+    assert await api.me(to_account(response)) == response["user"]
 
 
 async def test_login_returns_the_same_as_registration(api):
     """The address is not case sensitive."""
     registered = await api.register(**ann())
-    answer = await api.login(email=" ANN@example.COM ".strip(), password=PASSWORD)
-    assert answer == {**registered, "accessToken": ANY, "refreshToken": ANY}
-    assert answer["refreshToken"] != registered["refreshToken"]
-    assert await api.me(to_account(answer)) == registered["user"]
+    response = await api.login(email=" ANN@example.COM ".strip(), password=PASSWORD)
+    assert response == {**registered, "accessToken": ANY, "refreshToken": ANY}
+    assert response["refreshToken"] != registered["refreshToken"]
+    assert await api.me(to_account(response)) == registered["user"]
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ async def test_an_address_can_be_registered_once(api, server):
     await register(api)
     refusal = await api.register(**ann(email="ANN@example.com", name="Another Ann"))
     assert refusal == ErrorResponse("CONFLICT", "That email address is already registered")
-    assert await sizes(server.db, [User]) == {"users": 1}
+    assert await count_rows(server.db, [User]) == {"users": 1}
 
 
 async def test_of_concurrent_registrations_of_one_address_one_succeeds(api, server):
     """The others are conflicts."""
-    answers = await asyncio.gather(*(api.register(**ann()) for _ in range(4)))
-    codes = sorted(answer.code if isinstance(answer, ErrorResponse) else "" for answer in answers)
+    responses = await asyncio.gather(*(api.register(**ann()) for _ in range(4)))
+    codes = sorted(response.code if isinstance(response, ErrorResponse) else "" for response in responses)
     assert codes == ["", "CONFLICT", "CONFLICT", "CONFLICT"]
-    assert await sizes(server.db, [User, RefreshToken]) == {"users": 1, "refresh_tokens": 1}
+    assert await count_rows(server.db, [User, RefreshToken]) == {"users": 1, "refresh_tokens": 1}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_an_invalid_registration_names_every_invalid_field(api, server, ch
     """And creates no account."""
     refusal = await api.register(**ann(**changes))
     assert (refusal.code, sorted(refusal.details)) == ("VALIDATION_ERROR", fields)
-    assert await sizes(server.db, [User, RefreshToken]) == {"users": 0, "refresh_tokens": 0}
+    assert await count_rows(server.db, [User, RefreshToken]) == {"users": 0, "refresh_tokens": 0}
 
 
 @pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "пароль-пароль", "🔑" * 8, "  spaces count  "])
@@ -174,7 +174,7 @@ async def test_reusing_a_refresh_token_ends_its_session(rest, server, api):
     first = await api.register(**ann())
     other = await api.login(email="ann@example.com", password=PASSWORD)
     second = await rest.refresh(first["refreshToken"])
-    await used(server.db, timedelta(seconds=11))
+    await backdate_used_tokens(server.db, timedelta(seconds=11))
     assert await rest.refresh(first["refreshToken"]) == REUSED
     assert (await rest.refresh(second["refreshToken"])).code == "UNAUTHORIZED"
     assert await api.publish(to_account(second), new_id().hex) == ENDED
@@ -187,12 +187,12 @@ async def test_reusing_a_refresh_token_within_ten_seconds_returns_no_tokens_and_
     first = await api.register(**ann())
     second = await rest.refresh(first["refreshToken"])
     assert await rest.refresh(first["refreshToken"]) == JUST_USED
-    await used(server.db, timedelta(seconds=5))
+    await backdate_used_tokens(server.db, timedelta(seconds=5))
     assert await rest.refresh(first["refreshToken"]) == JUST_USED
     third = await rest.refresh(second["refreshToken"])
     for issued in (first, second, third):
         assert await rest.me(to_account(issued)) == first["user"]
-    await used(server.db, timedelta(seconds=11))
+    await backdate_used_tokens(server.db, timedelta(seconds=11))
     assert await rest.refresh(first["refreshToken"]) == REUSED
     assert await rest.me(to_account(third)) == ENDED
 
@@ -200,9 +200,9 @@ async def test_reusing_a_refresh_token_within_ten_seconds_returns_no_tokens_and_
 async def test_of_concurrent_refreshes_one_succeeds(rest, api):
     """And the session continues."""
     first = await api.register(**ann())
-    answers = await asyncio.gather(*(rest.refresh(first["refreshToken"]) for _ in range(4)))
-    (refreshed,) = [answer for answer in answers if not isinstance(answer, ErrorResponse)]
-    assert [answer for answer in answers if answer is not refreshed] == [JUST_USED] * 3
+    responses = await asyncio.gather(*(rest.refresh(first["refreshToken"]) for _ in range(4)))
+    (refreshed,) = [response for response in responses if not isinstance(response, ErrorResponse)]
+    assert [response for response in responses if response is not refreshed] == [JUST_USED] * 3
     assert await rest.me(to_account(refreshed)) == first["user"]
     assert (await rest.refresh(refreshed["refreshToken"]))["user"] == first["user"]
 
@@ -244,8 +244,8 @@ async def test_logout_needs_only_the_access_token(rest, api):
             if body == {}
             else await register(api)
         )
-        answer = await rest.send("POST", "/auth/logout", account, **body)
-        assert (answer.status_code, await rest.me(account)) == (204, ENDED)
+        response = await rest.send("POST", "/auth/logout", account, **body)
+        assert (response.status_code, await rest.me(account)) == (204, ENDED)
 
 
 async def test_a_promotion_applies_at_once(api, server, author):
@@ -311,9 +311,13 @@ async def test_an_invalid_bearer_token_is_rejected_by_every_endpoint(server, tok
         server.anonymous.get("/api/auth/me", headers=headers),
         server.anonymous.post("/api/posts", json={}, headers=headers),
     ]
-    answers = [await request for request in requests]
-    assert [(answer.status_code, answer.headers.get("WWW-Authenticate")) for answer in answers] == [(401, "Bearer")] * 6
-    codes = [answer.json().get("code") or answer.json()["errors"][0]["extensions"]["code"] for answer in answers]
+    responses = [await request for request in requests]
+    assert [(response.status_code, response.headers.get("WWW-Authenticate")) for response in responses] == [
+        (401, "Bearer")
+    ] * 6
+    codes = [
+        response.json().get("code") or response.json()["errors"][0]["extensions"]["code"] for response in responses
+    ]
     assert codes == ["UNAUTHORIZED"] * 6
 
 
@@ -325,11 +329,11 @@ async def test_expired_refresh_tokens_are_deleted(rest, server, monkeypatch):
     viewer, long_ago = UUID(first["user"]["id"]), utcnow() - timedelta(days=2)
     async with server.db.writing() as session:
         for token in "abcde":
-            session.add(family(viewer, new_id(), token, long_ago - utcnow()))
-        session.add(family(viewer, new_id(), "just now", timedelta(seconds=-1)))
+            session.add(build_refresh_token(viewer, new_id(), token, long_ago - utcnow()))
+        session.add(build_refresh_token(viewer, new_id(), "just now", timedelta(seconds=-1)))
     assert [await cleanup.delete_expired_tokens(server.db) for _ in range(2)] == [5, 0]
-    assert await sizes(server.db, [RefreshToken]) == {"refresh_tokens": 3}
-    await used(server.db)
+    assert await count_rows(server.db, [RefreshToken]) == {"refresh_tokens": 3}
+    await backdate_used_tokens(server.db)
     assert await rest.refresh(first["refreshToken"]) == REUSED
     assert (await rest.refresh(second["refreshToken"])).code == "UNAUTHORIZED"
 
@@ -338,15 +342,15 @@ async def test_expired_refresh_tokens_are_deleted_in_the_background(server, auth
     """By any of the servers."""
     monkeypatch.setattr("gateway.tasks.cleanup.MAX_INTERVAL", timedelta(milliseconds=20))
     async with server.db.writing() as session:
-        session.add(family(UUID(author.id), new_id(), "old", timedelta(days=-2)))
+        session.add(build_refresh_token(UUID(author.id), new_id(), "old", timedelta(days=-2)))
     async with run_cleanup_jobs(server.db, create_storage(f"file://{tmp_path}"), timedelta(days=7)), within(5):
-        while await sizes(server.db, [RefreshToken]) != {"refresh_tokens": 1}:  # noqa: ASYNC110 - a row has no event
+        while await count_rows(server.db, [RefreshToken]) != {"refresh_tokens": 1}:  # noqa: ASYNC110 - a row has no event
             await asyncio.sleep(0.02)
 
 
 async def test_refresh_tokens_and_passwords_are_stored_as_hashes(api, server, monkeypatch):
     """Passwords with argon2id and at least the parameters that OWASP recommends."""
-    monkeypatch.setattr(passwords, "HASHER", DEAR)
+    monkeypatch.setattr(passwords, "HASHER", PRODUCTION_HASHER)
     issued = await api.register(**ann())
     async with server.db.reading() as session:
         tokens = list(await session.scalars(RefreshToken.__table__.select().with_only_columns(RefreshToken.token_hash)))

@@ -11,9 +11,9 @@ from resolvers import api_keys
 from resolvers.tokens import hash_token
 from tests.support.api_keys import READ_ONLY, READ_WRITE, create_machine, get_key_row
 from tests.support.callers import ErrorResponse, rest_result
-from tests.support.listening import Listening
+from tests.support.live_server import LiveServer
 from tests.support.servers import ORIGIN
-from tests.support.subscribers import EVENTS, socket
+from tests.support.subscribers import EVENTS, open_socket
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
@@ -155,27 +155,27 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(make_server):
     assert not usage.unwritten
 
 
-async def test_keys_authenticate_web_sockets(live: Listening):
+async def test_keys_authenticate_web_sockets(live: LiveServer):
     """In the payload or in either header of the handshake. A read-only key cannot run mutations there either."""
     writer, reader = await create_machine(live.db), await create_machine(live.db, READ_ONLY)
-    async with socket(live.address, writer) as client:
-        assert await client.asked("{ viewer { name } }") == {"name": "A machine"}
+    async with open_socket(live.address, writer) as client:
+        assert await client.execute("{ viewer { name } }") == {"name": "A machine"}
     for headers in (reader.headers, {"X-API-Key": reader.access_token}):
-        async with socket(live.address, additional_headers=headers) as client:
-            assert await client.asked("{ viewer { name } }") == {"name": "A machine"}
-            assert await client.failure('mutation { deletePost(id: "x") }') == "FORBIDDEN"
+        async with open_socket(live.address, additional_headers=headers) as client:
+            assert await client.execute("{ viewer { name } }") == {"name": "A machine"}
+            assert await client.execute_with_error('mutation { deletePost(id: "x") }') == "FORBIDDEN"
 
 
-async def test_revoking_a_key_ends_its_streams(live: Listening):
+async def test_revoking_a_key_ends_its_streams(live: LiveServer):
     """SSE and WebSocket, within five seconds. The streams of other keys continue."""
     leaving, staying = await create_machine(live.db), await create_machine(live.db)
-    async with live.feed(leaving) as feed, live.feed(staying) as other, socket(live.address, leaving) as client:
+    async with live.feed(leaving) as feed, live.feed(staying) as other, open_socket(live.address, leaving) as client:
         await client.subscribe(EVENTS)
         await live.graphql.create(leaving, **POST)
         assert await feed.type() == "post.created"
         await api_keys.revoke(live.db, leaving.access_token)
         assert (await feed.frame(6)).data == {"type": "error", "code": "UNAUTHORIZED"}
-        assert (await client.closing())[0] == 4401
+        assert (await client.wait_closed())[0] == 4401
         await live.graphql.create(staying, **POST)
         assert await other.type() == "post.created"
 

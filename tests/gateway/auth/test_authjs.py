@@ -16,10 +16,10 @@ from gateway.settings import InvalidSettings
 from models import Identity, User
 from tests.clients.packages import MINUTES, packages
 from tests.support.callers import Rest
-from tests.support.listening import Listening
-from tests.support.servers import ORIGIN, Server, serving, settings_for
-from tests.support.subscribers import socket
-from tests.support.writing import CONTENT, sizes
+from tests.support.live_server import LiveServer
+from tests.support.servers import ORIGIN, Server, build_settings, open_server
+from tests.support.subscribers import open_socket
+from tests.support.writing import CONTENT, count_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ async def shared(make_server) -> Server:
 @pytest.fixture
 async def on_sqlite(sqlite_url: str) -> AsyncIterator[Server]:
     """A server on SQLite, for tests of the cookie rather than the data."""
-    async with serving(sqlite_url, authjs_secret=SECRET) as server:
+    async with open_server(sqlite_url, authjs_secret=SECRET) as server:
         yield server
 
 
@@ -128,7 +128,7 @@ async def test_users_of_a_front_end_without_a_database_keep_their_account(shared
     """Auth.js generates a new `sub` at each sign-in; only the e-mail address stays."""
     first, second = [await get_viewer(shared, cookies[f"{which} sign-in"]) for which in ("first", "second")]
     assert first == second
-    assert await sizes(shared.db, [User, Identity]) == {"users": 1, "identities": 2}
+    assert await count_rows(shared.db, [User, Identity]) == {"users": 1, "identities": 2}
 
 
 async def test_a_stable_sub_identifies_the_user_and_not_the_address(shared, cookies):
@@ -138,7 +138,7 @@ async def test_a_stable_sub_identifies_the_user_and_not_the_address(shared, cook
     ]
     assert first == again
     assert (first["email"], other["email"], first["id"] != other["id"]) == ("ann@example.com", None, True)
-    assert await sizes(shared.db, [User, Identity]) == {"users": 2, "identities": 2}
+    assert await count_rows(shared.db, [User, Identity]) == {"users": 2, "identities": 2}
 
 
 async def test_a_sub_that_equals_another_users_address_is_another_user(shared, cookies):
@@ -168,7 +168,7 @@ async def test_concurrent_first_requests_create_one_account(shared, cookies):
     headers = [cookie_headers(cookies[f"{which} sign-in"]) for which in ("first", "second")] * 3
     responses = await asyncio.gather(*(shared.anonymous.get("/api/auth/me", headers=each) for each in headers))
     assert len({response.json()["data"]["id"] for response in responses}) == 1
-    assert await sizes(shared.db, [User, Identity]) == {"users": 1, "identities": 2}
+    assert await count_rows(shared.db, [User, Identity]) == {"users": 1, "identities": 2}
 
 
 async def test_an_email_address_gives_no_access_to_an_existing_account(shared, cookies):
@@ -209,14 +209,14 @@ async def test_with_an_invalid_cookie_the_request_is_anonymous(on_sqlite, cookie
     wrong["chunks swapped"] = dict(zip(cookies["in chunks"], reversed(cookies["in chunks"].values()), strict=True))
     for case, invalid in wrong.items():
         assert await get_viewer(on_sqlite, invalid) is None, case
-    assert await sizes(on_sqlite.db, [User, Identity]) == {"users": 0, "identities": 0}
+    assert await count_rows(on_sqlite.db, [User, Identity]) == {"users": 0, "identities": 0}
     response = await on_sqlite.anonymous.get("/api/posts", headers=cookie_headers(cookies["expired"]))
     assert "Set-Cookie" not in response.headers
 
 
 async def test_two_secrets_are_accepted_during_a_rotation(sqlite_url, cookies):
     """So rotating signs no user out."""
-    async with serving(sqlite_url, authjs_secret=f"{NEXT_SECRET},{SECRET}") as server:
+    async with open_server(sqlite_url, authjs_secret=f"{NEXT_SECRET},{SECRET}") as server:
         assert await get_viewer(server, cookies["rotated"]) == await get_viewer(server, cookies["plain"])
 
 
@@ -277,25 +277,25 @@ async def test_our_own_session_takes_precedence(shared, cookies):
     assert (await get_viewer(shared, both))["name"] == "Ann"
 
 
-async def test_the_cookie_opens_web_sockets_only_from_allowed_origins(listen, sqlite_url, cookies):
+async def test_the_cookie_opens_web_sockets_only_from_allowed_origins(make_live_server, sqlite_url, cookies):
     """With close code 4403 from others."""
-    live: Listening = await listen(sqlite_url, authjs_secret=SECRET, cors_origins="https://www.example.com")
+    live: LiveServer = await make_live_server(sqlite_url, authjs_secret=SECRET, cors_origins="https://www.example.com")
     headers = cookie_headers(cookies["in chunks"], "https://www.example.com")
-    async with socket(live.address, additional_headers=headers) as client:
-        assert await client.asked("{ viewer { email } }") == {"email": "ann@example.com"}
+    async with open_socket(live.address, additional_headers=headers) as client:
+        assert await client.execute("{ viewer { email } }") == {"email": "ann@example.com"}
     async with live.feed(headers=headers) as feed:
         assert feed.connected.data["type"] == "connected"
     foreign = cookie_headers(cookies["plain"], "https://evil.example")
-    async with socket(live.address, init=False, additional_headers=foreign) as client:
-        await client.say({"type": "connection_init"})
-        assert (await client.closing())[0] == 4403
+    async with open_socket(live.address, init=False, additional_headers=foreign) as client:
+        await client.send({"type": "connection_init"})
+        assert (await client.wait_closed())[0] == 4403
 
 
-async def test_a_handshake_with_too_long_headers_gets_431(listen, sqlite_url):
+async def test_a_handshake_with_too_long_headers_gets_431(make_live_server, sqlite_url):
     """Rather than no response."""
-    live: Listening = await listen(sqlite_url)
+    live: LiveServer = await make_live_server(sqlite_url)
     with pytest.raises(InvalidStatus) as error:
-        async with socket(live.address, additional_headers={"Cookie": "x" * 40_000}):
+        async with open_socket(live.address, additional_headers={"Cookie": "x" * 40_000}):
             pass
     assert error.value.response.status_code == 431
 
@@ -303,4 +303,4 @@ async def test_a_handshake_with_too_long_headers_gets_431(listen, sqlite_url):
 def test_a_short_secret_stops_the_start_in_production():
     """With it anybody could make cookies."""
     with pytest.raises(InvalidSettings, match=r"^AUTHJS_SECRET: "):
-        settings_for("sqlite+aiosqlite:///x.db", environment="production", authjs_secret="short")
+        build_settings("sqlite+aiosqlite:///x.db", environment="production", authjs_secret="short")

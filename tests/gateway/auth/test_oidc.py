@@ -13,11 +13,11 @@ from models import Identity, User
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.identity_provider import AUDIENCE, GENERATE_KEY, IdentityProvider, sign_token
-from tests.support.listening import Listening
-from tests.support.servers import SECRET, Server, serving, settings_for
-from tests.support.subscribers import socket
+from tests.support.live_server import LiveServer
+from tests.support.servers import SECRET, Server, build_settings, open_server
+from tests.support.subscribers import open_socket
 from tests.support.waiting import wait_until
-from tests.support.writing import CONTENT, sizes
+from tests.support.writing import CONTENT, count_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -33,14 +33,14 @@ def bearer(token: str) -> Account:
 @pytest.fixture
 async def on_sqlite(provider: IdentityProvider, sqlite_url: str) -> AsyncIterator[Server]:
     """A server on SQLite, for tests of the token rather than the data."""
-    async with serving(sqlite_url, **provider.settings) as server:
+    async with open_server(sqlite_url, **provider.settings) as server:
         yield server
 
 
 @pytest.mark.parametrize("protocol", [GraphQL, Rest])
-async def test_the_first_request_of_a_user_creates_an_account(provider, trusting, protocol):
+async def test_the_first_request_of_a_user_creates_an_account(provider, oidc_server, protocol):
     """With the name, e-mail address and picture of the token's claims. Later requests use the same account."""
-    api = protocol(trusting.anonymous)
+    api = protocol(oidc_server.anonymous)
     claims = {"email": "Ann@Example.com", "picture": "https://example.com/ann.png"}
     me = await api.me(bearer(provider.token(**claims)))
     assert {**me, "id": "", "createdAt": ""} == {
@@ -56,18 +56,18 @@ async def test_the_first_request_of_a_user_creates_an_account(provider, trusting
     assert (await api.me(bearer(provider.token(sub="ben", name="Ben"))))["id"] != me["id"]
 
 
-async def test_concurrent_first_requests_create_one_account(provider, trusting):
+async def test_concurrent_first_requests_create_one_account(provider, oidc_server):
     """A page sends several requests as soon as it is opened."""
     headers = provider.headers(email="ann@example.com")
-    responses = await asyncio.gather(*(trusting.anonymous.get("/api/auth/me", headers=headers) for _ in range(6)))
+    responses = await asyncio.gather(*(oidc_server.anonymous.get("/api/auth/me", headers=headers) for _ in range(6)))
     assert len({response.json()["data"]["id"] for response in responses}) == 1
-    assert await sizes(trusting.db, [User, Identity]) == {"users": 1, "identities": 1}
+    assert await count_rows(oidc_server.db, [User, Identity]) == {"users": 1, "identities": 1}
 
 
-async def test_an_email_address_gives_no_access_to_an_existing_account(provider, trusting):
+async def test_an_email_address_gives_no_access_to_an_existing_account(provider, oidc_server):
     """Nor does it give whoever registered the address here access to the new account: that one has no address."""
-    owner = await Rest(trusting.anonymous).register(name="Ann", email="ann@example.com", password="a long password")
-    newcomer = await Rest(trusting.anonymous).me(bearer(provider.token(email="ann@example.com")))
+    owner = await Rest(oidc_server.anonymous).register(name="Ann", email="ann@example.com", password="a long password")
+    newcomer = await Rest(oidc_server.anonymous).me(bearer(provider.token(email="ann@example.com")))
     assert newcomer["id"] != owner["user"]["id"]
     assert (newcomer["name"], newcomer["email"]) == ("Ann Elsewhere", None)
 
@@ -190,15 +190,15 @@ async def test_invalid_tokens_are_rejected(provider, on_sqlite):
     for case, token in invalid_tokens(provider).items():
         assert await Rest(on_sqlite.anonymous).me(bearer(token)) == INVALID, case
         assert await GraphQL(on_sqlite.anonymous).me(bearer(token)) == INVALID, case
-    assert await sizes(on_sqlite.db, [User, Identity]) == {"users": 0, "identities": 0}
+    assert await count_rows(on_sqlite.db, [User, Identity]) == {"users": 0, "identities": 0}
     assert (await Rest(on_sqlite.anonymous).me(bearer(provider.token())))["name"] == "Ann Elsewhere"
 
 
-async def test_our_own_tokens_are_accepted_beside_the_providers(provider, trusting):
+async def test_our_own_tokens_are_accepted_beside_the_providers(provider, oidc_server):
     """The issuer tells them apart."""
-    own = await trusting.account("Ann Here")
-    assert (await Rest(trusting.anonymous).me(own))["name"] == "Ann Here"
-    assert (await Rest(trusting.anonymous).me(bearer(provider.token())))["name"] == "Ann Elsewhere"
+    own = await oidc_server.account("Ann Here")
+    assert (await Rest(oidc_server.anonymous).me(own))["name"] == "Ann Here"
+    assert (await Rest(oidc_server.anonymous).me(bearer(provider.token())))["name"] == "Ann Elsewhere"
 
 
 async def test_a_new_key_is_fetched_at_its_first_token(provider, on_sqlite, monkeypatch):
@@ -273,20 +273,20 @@ async def test_a_provider_that_was_never_reached_gives_503(sqlite_url):
     """A 401 would make clients sign their users out."""
     unreachable = IdentityProvider(address="http://127.0.0.1:1")
     unreachable.add_key("one")
-    async with serving(sqlite_url, **unreachable.settings) as server:
+    async with open_server(sqlite_url, **unreachable.settings) as server:
         response = await server.anonymous.get("/api/auth/me", headers=unreachable.headers())
         assert (response.status_code, response.json()["code"]) == (503, UNREACHABLE.code)
         own = await server.account("Ann Here")
         assert (await Rest(server.anonymous).me(own))["name"] == "Ann Here"
 
 
-async def test_sockets_and_streams_end_with_their_token(provider, listen, sqlite_url):
+async def test_sockets_and_streams_end_with_their_token(provider, make_live_server, sqlite_url):
     """A stream gets an error when its token expires; a socket can renew it."""
-    live: Listening = await listen(sqlite_url, **provider.settings)
+    live: LiveServer = await make_live_server(sqlite_url, **provider.settings)
     short = bearer(provider.token(exp=int(time.time()) - 28))
-    async with live.feed(short) as feed, socket(live.address, bearer(provider.token())) as client:
-        assert await client.asked("{ viewer { name } }") == {"name": "Ann Elsewhere"}
-        await client.initialise(bearer(provider.token()))
+    async with live.feed(short) as feed, open_socket(live.address, bearer(provider.token())) as client:
+        assert await client.execute("{ viewer { name } }") == {"name": "Ann Elsewhere"}
+        await client.init(bearer(provider.token()))
         assert (await feed.frame(8)).data == {"type": "error", "code": "UNAUTHORIZED"}
 
 
@@ -305,4 +305,4 @@ def test_an_incomplete_or_unsafe_provider_stops_the_start(changes, name):
     """With the name of the wrong setting."""
     complete = {"auth_jwks_url": "https://id.example/keys", "auth_issuer": "https://id.example", "auth_audience": "api"}
     with pytest.raises(InvalidSettings, match=f"^{name}: "):
-        settings_for("sqlite+aiosqlite:///x.db", **{**complete, **changes})
+        build_settings("sqlite+aiosqlite:///x.db", **{**complete, **changes})

@@ -9,7 +9,7 @@ from resolvers import accounts
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account
 from tests.support.callers import Rest
-from tests.support.listening import Listening
+from tests.support.live_server import LiveServer
 from tests.support.servers import SECRET
 from tests.support.waiting import wait_until, within
 from tests.support.writing import CONTENT
@@ -22,7 +22,7 @@ SOON = 5.0
 """Seconds that a change of rights may take to be heeded."""
 
 
-async def test_logging_out_ends_the_session_s_streams(live: Listening) -> None:
+async def test_logging_out_ends_the_session_s_streams(live: LiveServer) -> None:
     """All of them, within five seconds; other sessions' go on."""
     leaving, staying = await live.account(), await live.account()
     async with live.feed(leaving) as one, live.feed(leaving) as two, live.feed(staying) as other, live.feed() as nobody:
@@ -37,7 +37,7 @@ async def test_logging_out_ends_the_session_s_streams(live: Listening) -> None:
         assert await other.types(3) == await nobody.types(3) == ["post.created", "post.published", "post.liked"]
 
 
-async def test_a_token_that_expires_ends_its_stream(live: Listening) -> None:
+async def test_a_token_that_expires_ends_its_stream(live: LiveServer) -> None:
     """Though its session lives: with a new token one connects again, and resumes."""
     author = await live.account()
     viewer = Tokens(SECRET).verify(author.access_token)
@@ -52,7 +52,7 @@ async def test_a_token_that_expires_ends_its_stream(live: Listening) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.USER])
-async def test_a_role_that_changes_changes_what_is_heard(live: Listening, role: Role) -> None:
+async def test_a_role_that_changes_changes_what_is_heard(live: LiveServer, role: Role) -> None:
     """A new admin hears of others' drafts; one who no longer is hears of them no more."""
     author = await live.account()
     other = await live.account(role=Role.USER if role is Role.ADMIN else Role.ADMIN)
@@ -63,25 +63,25 @@ async def test_a_role_that_changes_changes_what_is_heard(live: Listening, role: 
             await wait_until(lambda: guarded.viewer.role is role)
         draft = await live.graphql.create(author, **POST)
         await live.graphql.publish(author, draft["id"])
-        heard = ["post.created", "post.published"] if role is Role.ADMIN else ["post.published"]
-        assert await feed.types(len(heard)) == heard
+        received = ["post.created", "post.published"] if role is Role.ADMIN else ["post.published"]
+        assert await feed.types(len(received)) == received
 
 
-async def test_a_bad_token_opens_nothing(live: Listening) -> None:
+async def test_a_bad_token_opens_nothing(live: LiveServer) -> None:
     """Even where a viewer is optional."""
-    answer = await live.http.get("/api/events", headers={"Authorization": "Bearer nonsense"})
-    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+    response = await live.http.get("/api/events", headers={"Authorization": "Bearer nonsense"})
+    assert (response.status_code, response.json()["code"]) == (401, "UNAUTHORIZED")
 
 
-async def test_streams_are_capped_for_each_viewer(database_url: str, listen) -> None:
+async def test_streams_are_capped_for_each_viewer(database_url: str, make_live_server) -> None:
     """The next is refused, with how long to wait; others are not concerned, and one that closes makes room."""
-    live = await listen(database_url, max_streams_per_viewer=2)
+    live = await make_live_server(database_url, max_streams_per_viewer=2)
     viewer, other = await live.account(), await live.account()
     async with live.feed(viewer), live.feed(other), live.feed():
         async with live.feed(viewer):
-            refused = await live.http.get("/api/events", headers=viewer.headers)
-            assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
-            assert refused.json()["details"]["retryAfter"] == int(refused.headers["retry-after"])
+            rejected = await live.http.get("/api/events", headers=viewer.headers)
+            assert (rejected.status_code, rejected.json()["code"]) == (429, "RATE_LIMITED")
+            assert rejected.json()["details"]["retryAfter"] == int(rejected.headers["retry-after"])
         await wait_until(lambda: live.gateway.streams.count <= 3)
         async with live.feed(viewer):
             assert live.gateway.streams.count == 4

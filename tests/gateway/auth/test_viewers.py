@@ -164,19 +164,21 @@ async def test_every_server_knows_at_once(make_server, end: str) -> None:
     """That a session is over, or a role another: however often a token was shown before, and wherever."""
     here, there = await make_server(), await make_server()
     admin = await here.account(role=Role.ADMIN)
-    asked = {"query": "{ viewer { role } }"}
+    requests = {"query": "{ viewer { role } }"}
     for server in (here, there, there):
-        answer = await server.anonymous.post("/graphql", json=asked, headers=admin.headers)
-        assert answer.json() == {"data": {"viewer": {"role": "ADMIN"}}}
+        reply = await server.anonymous.post("/graphql", json=requests, headers=admin.headers)
+        assert reply.json() == {"data": {"viewer": {"role": "ADMIN"}}}
     if end == "log out":
         await here.anonymous.post("/api/auth/logout", headers=admin.headers)
     else:
         await promote(here.db, admin.email, Role.USER)
-    answers = [await server.anonymous.post("/graphql", json=asked, headers=admin.headers) for server in (here, there)]
+    responses = [
+        await server.anonymous.post("/graphql", json=requests, headers=admin.headers) for server in (here, there)
+    ]
     if end == "log out":
-        assert [answer.status_code for answer in answers] == [401, 401]
+        assert [reply.status_code for reply in responses] == [401, 401]
     else:
-        assert [answer.json() for answer in answers] == [{"data": {"viewer": {"role": "USER"}}}] * 2
+        assert [reply.json() for reply in responses] == [{"data": {"viewer": {"role": "USER"}}}] * 2
 
 
 async def test_a_token_that_was_good_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

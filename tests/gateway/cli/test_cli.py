@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli import app
 from models import Database, Role, User
-from tests.support.processes import started
-from tests.support.servers import SECRET, environment_for
+from tests.support.processes import start_gateway
+from tests.support.servers import SECRET, build_environment
 from tests.support.stores import free_port
 
 SCHEMA = Path(__file__).parents[3] / "schema" / "schema.graphql"
@@ -33,9 +33,9 @@ def gateway(monkeypatch, tmp_path) -> Callable[..., Result]:
     def run(*arguments: str, database_url: str, **environment: str) -> Result:
         with monkeypatch.context() as here:
             here.chdir(tmp_path)
-            for name in os.environ.keys() - environment_for(database_url).keys():
+            for name in os.environ.keys() - build_environment(database_url).keys():
                 here.delenv(name)
-            for name, value in environment_for(database_url, **environment).items():
+            for name, value in build_environment(database_url, **environment).items():
                 here.setenv(name, value)
             return CliRunner().invoke(app, arguments)
 
@@ -48,8 +48,8 @@ def new_file(tmp_path: Path) -> str:
 
 
 def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_file):
-    with started("--demo", folder=tmp_path, database_url=new_file) as (_, address, said):
-        words = said.read_text()
+    with start_gateway("--demo", folder=tmp_path, database_url=new_file) as (_, address, text):
+        words = text.read_text()
         for place in ("/graphql", "/docs", "/api/health"):
             assert f"{address}{place}\n" in words
             assert httpx.get(f"{address}{place}", headers={"Accept": "text/html"}).status_code == 200
@@ -61,20 +61,20 @@ def test_the_demo_says_where_everything_is_and_whom_to_sign_in_as(tmp_path, new_
 
 def test_it_says_which_version_it_is(gateway, new_file):
     """The package's, and nothing else: scripts read it."""
-    said = gateway("--version", database_url=new_file)
-    assert (said.exit_code, said.output) == (0, f"{version('dovetail')}\n")
+    text = gateway("--version", database_url=new_file)
+    assert (text.exit_code, text.output) == (0, f"{version('dovetail')}\n")
 
 
 def test_several_processes_answer_on_one_port(tmp_path, new_file):
-    with started("--demo", "--workers", "2", folder=tmp_path, database_url=new_file) as (_, address, said):
+    with start_gateway("--demo", "--workers", "2", folder=tmp_path, database_url=new_file) as (_, address, text):
         assert [httpx.get(f"{address}/api/posts").status_code for _ in range(8)] == [200] * 8
-        assert said.read_text().count("is up") == 1
+        assert text.read_text().count("is up") == 1
 
 
 def test_a_server_told_to_stop_finishes_and_says_nothing_of_errors(tmp_path, new_file):
-    with started(folder=tmp_path, database_url=new_file) as (_, _, said):
+    with start_gateway(folder=tmp_path, database_url=new_file) as (_, _, text):
         pass
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in text.read_text()
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_a_database_out_of_reach_is_said_in_a_sentence(gateway):
 
 def test_production_does_not_migrate_postgres_by_itself(gateway, tmp_path, bare_postgres_url):
     production = {"database_url": bare_postgres_url, "ENVIRONMENT": "production", "AUTH_SECRET": SECRET}
-    refused = gateway("serve", **production)
-    assert (refused.exit_code, "gateway migrate" in refused.stderr) == (1, True)
+    rejected = gateway("serve", **production)
+    assert (rejected.exit_code, "gateway migrate" in rejected.stderr) == (1, True)
     assert gateway("migrate", "--check", **production).exit_code == 1
     assert gateway("migrate", **production).exit_code == 0
     assert gateway("migrate", "--check", **production).exit_code == 0
-    with started(folder=tmp_path, **production) as (_, address, said):
+    with start_gateway(folder=tmp_path, **production) as (_, address, text):
         assert httpx.get(f"{address}/api/health").json()["status"] == "healthy"
-        assert "GraphiQL" not in said.read_text()
+        assert "GraphiQL" not in text.read_text()
 
 
 def test_migrations_go_down_and_up(gateway, new_file):
@@ -151,20 +151,20 @@ def test_nothing_is_removed_where_nobody_can_be_asked(gateway, new_file):
     """A script that means it says `--yes`."""
     here = {"database_url": new_file}
     gateway("migrate", **here)
-    refused = gateway("migrate", "--down", "base", **here)
-    assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"Downgrade {new_file} to base, and lose the data that newer versions added?")
-    assert "--yes" in refused.stderr
+    rejected = gateway("migrate", "--down", "base", **here)
+    assert (rejected.exit_code, rejected.stdout) == (1, "")
+    assert rejected.stderr.startswith(f"Downgrade {new_file} to base, and lose the data that newer versions added?")
+    assert "--yes" in rejected.stderr
     assert gateway("migrate", "--check", **here).exit_code == 0
 
 
-@pytest.mark.parametrize(("said", "code"), [(b"n\n", 1), (b"y\n", 0)])
-def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, said, code):
+@pytest.mark.parametrize(("text", "code"), [(b"n\n", 1), (b"y\n", 0)])
+def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, text, code):
     gateway("migrate", database_url=new_file)
     ours, its = pty.openpty()
-    os.write(ours, said)
+    os.write(ours, text)
     command = [sys.executable, "-c", "from gateway.cli import app; app()", "migrate", "--down", "base"]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment_for(new_file), stdin=its, capture_output=True)
+    ended = subprocess.run(command, cwd=tmp_path, env=build_environment(new_file), stdin=its, capture_output=True)
     os.close(ours)
     os.close(its)
     assert (ended.returncode, b"to base" in ended.stdout) == (code, True), ended.stderr
@@ -185,8 +185,8 @@ def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, said, code
 )
 def test_a_database_that_is_behind_is_said_and_left_as_it_is(gateway, new_file, command):
     ended = gateway(*command, database_url=new_file)
-    told = "The database is behind this version: run `gateway migrate` first\n"
-    assert (ended.exit_code, ended.stdout, ended.stderr) == (1, "", told)
+    result = "The database is behind this version: run `gateway migrate` first\n"
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (1, "", result)
     assert gateway("migrate", "--check", database_url=new_file).exit_code == 1
 
 
@@ -211,14 +211,14 @@ def test_seed_shows_its_progress_and_refuses_what_cannot_be(gateway, new_file):
     small = ("seed", "--users", "3", "--posts", "10", "--comments", "5", "--likes")
     made = gateway(*small, "20", **here)
     assert (made.exit_code, "10/10" in made.stderr) == (0, True), made.stderr
-    refused = gateway(*small, "2000", **here)
-    assert (refused.exit_code, "at most" in refused.stderr) == (2, True)
+    rejected = gateway(*small, "2000", **here)
+    assert (rejected.exit_code, "at most" in rejected.stderr) == (2, True)
 
 
 def test_fresh_asks_before_it_removes(gateway, new_file):
-    asked = gateway("seed", "--fresh", database_url=new_file)
-    assert asked.exit_code == 1
-    assert "Delete all rows" in asked.stdout + asked.stderr
+    request = gateway("seed", "--fresh", database_url=new_file)
+    assert request.exit_code == 1
+    assert "Delete all rows" in request.stdout + request.stderr
 
 
 async def test_promote_makes_an_admin(gateway, database_url, author):
@@ -287,7 +287,7 @@ def test_schema_prints_what_is_committed(gateway, new_file):
 
 def test_an_interrupted_server_ends_well(tmp_path, new_file):
     """Ctrl+C in a terminal is how most servers of developers end."""
-    with started(folder=tmp_path, database_url=new_file) as (process, _, said):
+    with start_gateway(folder=tmp_path, database_url=new_file) as (process, _, text):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in text.read_text()

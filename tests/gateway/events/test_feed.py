@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from models import Role
 from resolvers.cleanup import prune_events
-from tests.support.listening import Listening
-from tests.support.subscribers import EVENTS, streaming
+from tests.support.live_server import LiveServer
+from tests.support.subscribers import EVENTS, open_sse_stream
 from tests.support.writing import CONTENT
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 POST = {"title": "A post", "content": CONTENT}
 
 
-async def test_a_stream_begins_with_where_it_starts(live: Listening) -> None:
+async def test_a_stream_begins_with_where_it_starts(live: LiveServer) -> None:
     """The cursor of this moment, and nothing of what was before."""
     author = await live.account()
     await live.graphql.create(author, status="PUBLISHED", **POST)
@@ -30,7 +30,7 @@ async def test_a_stream_begins_with_where_it_starts(live: Listening) -> None:
         await feed.silence()
 
 
-async def test_each_fact_is_one_event(live: Listening) -> None:
+async def test_each_fact_is_one_event(live: LiveServer) -> None:
     """In the order in which they became true, each with its id, its post and who did it."""
     author, reader = await live.account(), await live.account()
     async with live.feed() as feed:
@@ -41,9 +41,9 @@ async def test_each_fact_is_one_event(live: Listening) -> None:
         await live.graphql.unlike(reader, post["id"])
         await live.graphql.update(author, post["id"], title="Another title")
         await live.graphql.uncomment(reader, comment["id"])
-        heard = [await feed.event() for _ in range(7)]
+        received = [await feed.event() for _ in range(7)]
         await feed.silence()
-    assert [(event["type"], event["actorId"]) for event in heard] == [
+    assert [(event["type"], event["actorId"]) for event in received] == [
         ("post.created", author.id),
         ("post.published", author.id),
         ("comment.added", reader.id),
@@ -52,14 +52,14 @@ async def test_each_fact_is_one_event(live: Listening) -> None:
         ("post.updated", author.id),
         ("comment.deleted", reader.id),
     ]
-    assert {event["postId"] for event in heard} == {post["id"]}
-    assert [event["id"] for event in heard] == sorted({event["id"] for event in heard})
-    assert heard[2]["commentId"] == comment["id"]
-    assert heard[0]["at"].endswith("Z")
+    assert {event["postId"] for event in received} == {post["id"]}
+    assert [event["id"] for event in received] == sorted({event["id"] for event in received})
+    assert received[2]["commentId"] == comment["id"]
+    assert received[0]["at"].endswith("Z")
 
 
 @pytest.mark.parametrize("how", ["header", "since", "both"])
-async def test_a_stream_resumes_after_an_event(live: Listening, how: str) -> None:
+async def test_a_stream_resumes_after_an_event(live: LiveServer, how: str) -> None:
     """The header, which a browser sends when it comes back, is newer than the address that it began with."""
     author = await live.account()
     async with live.feed() as feed:
@@ -76,7 +76,7 @@ async def test_a_stream_resumes_after_an_event(live: Listening, how: str) -> Non
         await feed.silence()
 
 
-async def test_a_long_way_back_comes_from_the_table(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_way_back_comes_from_the_table(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page at a time, then what is in memory, then what is new: each event once, in order."""
     monkeypatch.setattr("gateway.events.log.PAGE_SIZE", 7)
     author = await live.account()
@@ -90,13 +90,13 @@ async def test_a_long_way_back_comes_from_the_table(live: Listening, monkeypatch
     del log.entries[:-4]
     everything = live.feed(since=log.position - 22) if log.position > 22 else live.feed(since=0)
     async with everything as feed:
-        heard = await feed.types(22)
+        received = await feed.types(22)
         await live.graphql.like(author, post["id"])
-        assert heard == ["post.created", "post.published", *["post.liked", "post.unliked"] * 10]
+        assert received == ["post.created", "post.published", *["post.liked", "post.unliked"] * 10]
         assert await feed.type() == "post.liked"
 
 
-async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: Listening) -> None:
+async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: LiveServer) -> None:
     """`reset`, then what is new; a cursor that is still kept goes on as ever."""
     author = await live.account()
     async with live.feed() as feed:
@@ -115,27 +115,27 @@ async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: Lis
         assert await feed.type() == "post.liked"
 
 
-async def test_a_backup_that_is_restored_is_served_at_once(live: Listening) -> None:
+async def test_a_backup_that_is_restored_is_served_at_once(live: LiveServer) -> None:
     """Followers are to fetch anew, subscribers too, and nothing from before is in any cache."""
     author = await live.account()
     post = await live.graphql.create(author, status="PUBLISHED", **POST)
     path = f"/api/posts/{post['id']}"
-    async with live.feed() as feed, streaming(live.http, EVENTS) as stream:
+    async with live.feed() as feed, open_sse_stream(live.http, EVENTS) as stream:
         await live.graphql.update(author, post["id"], title="Lost")
-        assert (await feed.type(), (await stream.told())["type"]) == ("post.updated", "UPDATED")
+        assert (await feed.type(), (await stream.next_value())["type"]) == ("post.updated", "UPDATED")
         assert (await live.http.get(path)).json()["data"]["title"] == "Lost"
         async with live.db.engine.begin() as restoring:
             await restoring.execute(text("update posts set title = 'Kept'"))
             await restoring.execute(text("delete from events where type = 'post.updated'"))
         assert (await feed.frame()).data == {"type": "reset"}
         assert (await live.http.get(path)).json()["data"]["title"] == "Kept"
-        refused = await stream.event()
-        assert refused.data["errors"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
+        rejected = await stream.event()
+        assert rejected.data["errors"][0]["extensions"]["code"] == "CURSOR_EXPIRED"
         await live.graphql.like(author, post["id"])
         assert await feed.type() == "post.liked"
 
 
-async def test_a_cursor_beyond_the_log_is_reset_too(live: Listening) -> None:
+async def test_a_cursor_beyond_the_log_is_reset_too(live: LiveServer) -> None:
     """One from another database, or from before a restore; and one that no number of ids reaches."""
     for cursor in (live.gateway.log.position + 1000, 10**40):
         async with live.feed(since=cursor) as feed:
@@ -144,7 +144,7 @@ async def test_a_cursor_beyond_the_log_is_reset_too(live: Listening) -> None:
 
 
 @pytest.mark.parametrize(
-    ("types", "heard"),
+    ("types", "received"),
     [
         ("comment.added", ["comment.added"]),
         ("comment", ["comment.added", "comment.deleted"]),
@@ -152,7 +152,7 @@ async def test_a_cursor_beyond_the_log_is_reset_too(live: Listening) -> None:
         ("", ["post.created", "post.published", "comment.added", "comment.deleted"]),
     ],
 )
-async def test_types_are_asked_for_by_name_or_prefix(live: Listening, types: str, heard: list[str]) -> None:
+async def test_types_are_asked_for_by_name_or_prefix(live: LiveServer, types: str, received: list[str]) -> None:
     """Live, and when resuming."""
     author = await live.account()
     async with live.feed(types=types) as feed:
@@ -160,10 +160,10 @@ async def test_types_are_asked_for_by_name_or_prefix(live: Listening, types: str
         post = await live.graphql.create(author, status="PUBLISHED", **POST)
         comment = await live.graphql.comment(author, post["id"], "Well said")
         await live.graphql.uncomment(author, comment["id"])
-        assert await feed.types(len(heard)) == heard
+        assert await feed.types(len(received)) == received
         await feed.silence(0.1)
     async with live.feed(types=types, since=start) as feed:
-        assert await feed.types(len(heard)) == heard
+        assert await feed.types(len(received)) == received
         await feed.silence(0.1)
 
 
@@ -178,30 +178,30 @@ async def test_types_are_asked_for_by_name_or_prefix(live: Listening, types: str
         ({}, {"Last-Event-ID": "abc"}, "Last-Event-ID"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(live: Listening, query: dict, headers: dict, field: str) -> None:
+async def test_what_makes_no_sense_is_refused(live: LiveServer, query: dict, headers: dict, field: str) -> None:
     """Before anything is streamed, in the words of every refusal."""
-    answer = await live.http.get("/api/events", params=query, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
-    assert list(answer.json()["details"]) == [field]
+    reply = await live.http.get("/api/events", params=query, headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert list(reply.json()["details"]) == [field]
     assert live.gateway.streams.count == 0
 
 
-async def test_head_says_what_get_would_and_opens_nothing(live: Listening) -> None:
+async def test_head_says_what_get_would_and_opens_nothing(live: LiveServer) -> None:
     """Monitors and proxies ask that."""
-    answer = await live.http.head("/api/events")
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["content-type"].startswith("text/event-stream")
+    reply = await live.http.head("/api/events")
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert reply.headers["content-type"].startswith("text/event-stream")
     assert live.gateway.streams.count == 0
 
 
-async def test_a_comment_breaks_each_silence(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_comment_breaks_each_silence(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies close what says nothing; a client that hears events needs none."""
     monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.0)
     async with live.feed() as feed:
         assert (await feed.frame()).comment == "ping"
 
 
-async def test_drafts_are_their_author_s_and_the_admins(live: Listening) -> None:
+async def test_drafts_are_their_author_s_and_the_admins(live: LiveServer) -> None:
     """Strangers hear of a post when it is published, and not of what was before."""
     author, stranger = await live.account(), await live.account()
     admin = await live.account(role=Role.ADMIN)
@@ -214,7 +214,7 @@ async def test_drafts_are_their_author_s_and_the_admins(live: Listening) -> None
         assert await other.type() == await nobody.type() == "post.published"
 
 
-async def test_going_from_sight_is_told_to_who_could_see_it(live: Listening) -> None:
+async def test_going_from_sight_is_told_to_who_could_see_it(live: LiveServer) -> None:
     """A public post's archiving and deletion to everyone; a draft's deletion to its author and admins alone."""
     author = await live.account()
     admin = await live.account(role=Role.ADMIN)
@@ -238,7 +238,7 @@ async def test_going_from_sight_is_told_to_who_could_see_it(live: Listening) -> 
         assert await own.types(6) == await all_.types(6) == [*hidden, "post.restored", "post.published"]
 
 
-async def test_what_is_hidden_by_now_is_not_told_to_who_resumes(live: Listening) -> None:
+async def test_what_is_hidden_by_now_is_not_told_to_who_resumes(live: LiveServer) -> None:
     """An event is told by the rights of the moment that it is sent at, whatever they were when it happened."""
     author = await live.account()
     async with live.feed() as feed:
@@ -256,7 +256,7 @@ async def test_what_is_hidden_by_now_is_not_told_to_who_resumes(live: Listening)
             await feed.silence(0.1)
 
 
-async def test_what_was_written_before_is_not_new(live: Listening) -> None:
+async def test_what_was_written_before_is_not_new(live: LiveServer) -> None:
     """However soon after a write one connects."""
     author = await live.account()
     for n in range(10):
@@ -266,9 +266,9 @@ async def test_what_was_written_before_is_not_new(live: Listening) -> None:
             assert await feed.type() == "post.liked", n
 
 
-async def test_pages_of_other_origins_may_follow_with_cookies(database_url: str, listen) -> None:
+async def test_pages_of_other_origins_may_follow_with_cookies(database_url: str, make_live_server) -> None:
     """A GET changes nothing, so the cookie counts; who may read the answer is for CORS to say."""
-    live = await listen(database_url, cors_origins="https://front.example.com")
+    live = await make_live_server(database_url, cors_origins="https://front.example.com")
     author = await live.account()
     headers = {"Cookie": f"dovetail_session={author.access_token}", "Origin": "https://front.example.com"}
     async with live.feed(headers=headers) as feed:
@@ -278,10 +278,10 @@ async def test_pages_of_other_origins_may_follow_with_cookies(database_url: str,
         assert await feed.type() == "post.created"
 
 
-async def test_opening_a_stream_counts_as_a_request(database_url: str, listen) -> None:
+async def test_opening_a_stream_counts_as_a_request(database_url: str, make_live_server) -> None:
     """In the limit `api`."""
-    live = await listen(database_url, rate_limit_api="1/minute")
+    live = await make_live_server(database_url, rate_limit_api="1/minute")
     async with live.feed() as feed:
         assert feed.response.headers["x-ratelimit-remaining"] == "0"
-        refused = await live.http.get("/api/events")
-        assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
+        rejected = await live.http.get("/api/events")
+        assert (rejected.status_code, rejected.json()["code"]) == (429, "RATE_LIMITED")

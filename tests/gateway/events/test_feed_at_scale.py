@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import insert, text
 
 from models import Event, utcnow
-from tests.support.listening import Listening
-from tests.support.subscribers import socket as socket_to
+from tests.support.live_server import LiveServer
+from tests.support.subscribers import open_socket
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 from tests.support.writing import CONTENT
 
@@ -55,7 +55,7 @@ class Ear(asyncio.Protocol):
         return (b'"connected"' if self.ask is ASK else b"id: ") in self.heard
 
 
-async def ears(live: Listening, count: int, ask: bytes = ASK) -> list[Ear]:
+async def ears(live: LiveServer, count: int, ask: bytes = ASK) -> list[Ear]:
     """That many streams, open."""
     loop, place = asyncio.get_running_loop(), urlsplit(live.address)
     found: list[Ear] = []
@@ -69,25 +69,25 @@ async def ears(live: Listening, count: int, ask: bytes = ASK) -> list[Ear]:
     return found
 
 
-async def test_streams_hold_no_database_connection(unused_database, listen) -> None:
+async def test_streams_hold_no_database_connection(unused_database, make_live_server) -> None:
     """A thousand of all transports that wait, and hear, need no more connections than none; the gauges say so."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
-    live = await listen(await unused_database("postgres"))
+    live = await make_live_server(await unused_database("postgres"))
     author = await live.account()
     post = await live.graphql.create(author, **POST)
     before = await connections(live)
     async with AsyncExitStack() as stack:
         streams = await ears(live, 800) + await ears(live, 100, SUBSCRIBE)
-        sockets = [await stack.enter_async_context(socket_to(live.address)) for _ in range(100)]
+        sockets = [await stack.enter_async_context(open_socket(live.address)) for _ in range(100)]
         ids = [await each.subscribe(SUBSCRIPTION) for each in sockets]
         await live.subscribed(200)
         expected = {"streams_open": 1000, "log_position": 2, "database_connections_in_use": 0}
         measured = await gauges(live)
         assert {name: measured[name] for name in expected} == expected
         await live.graphql.like(author, post["id"])
-        told = [await each.told(id) for each, id in zip(sockets, ids, strict=True)]
-        assert told == [{"type": "LIKED"}] * 100
+        result = [await each.next_value(id) for each, id in zip(sockets, ids, strict=True)]
+        assert result == [{"type": "LIKED"}] * 100
         await wait_until(lambda: all(b"post.liked" in ear.heard or b"LIKED" in ear.heard for ear in streams))
         assert await connections(live) <= before + 2, "one for the log, one for the like"
         for ear in streams:
@@ -97,21 +97,21 @@ async def test_streams_hold_no_database_connection(unused_database, listen) -> N
     assert not live.gateway.session_monitor.sessions
 
 
-async def connections(live: Listening) -> int:
+async def connections(live: LiveServer) -> int:
     """How many the database counts, whoever holds them."""
     async with live.db.reading() as session:
         counted = "select count(*) from pg_stat_activity where datname = current_database()"
         return await session.scalar(text(counted))
 
 
-async def gauges(live: Listening) -> dict[str, float]:
+async def gauges(live: LiveServer) -> dict[str, float]:
     async with httpx.AsyncClient(base_url=live.address, timeout=TEST_TIMEOUT_SECONDS) as http:
         response = await http.get("/metrics")
     assert response.headers["Content-Type"].startswith("text/plain")
     return {name: float(value) for name, value in re.findall(r"^dovetail_(\w+) (\S+)$", response.text, re.M)}
 
 
-async def test_slow_readers_are_cut_off_and_slow_nobody(live: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_readers_are_cut_off_and_slow_nobody(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they have not read waits in the log and not in memory; they resume by their cursors."""
     monkeypatch.setattr("gateway.http.eager_send.SEND_TIMEOUT", 1.0)
     monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.5)

@@ -17,10 +17,10 @@ from models import Database, Event
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
 from tests.support.processes import ServerProcess
-from tests.support.returning import FeedFollower, Returning, Subscriber
+from tests.support.proxy import open_proxy
+from tests.support.reconnecting import FeedSubscriber, ReconnectingSubscriber, WebSocketSubscriber
 from tests.support.servers import SECRET
-from tests.support.stores import free_port, started_redis
-from tests.support.wires import wired
+from tests.support.stores import free_port, start_redis
 from tests.support.writing import CONTENT
 
 SEED = 20261122
@@ -57,11 +57,11 @@ class Writers:
     async def create(self, http: httpx.AsyncClient, address: str, number: int) -> str | None:
         body = {"query": CREATE, "variables": {"input": {"title": f"Post {number}", "content": CONTENT}}}
         try:
-            answer = await http.post(f"{address}/graphql", json=body, headers=self.author.headers)
+            response = await http.post(f"{address}/graphql", json=body, headers=self.author.headers)
         except httpx.TransportError:
             self.refused += 1
             return None
-        return answer.json()["data"]["createPost"]["id"]
+        return response.json()["data"]["createPost"]["id"]
 
     async def reached(self, count: int) -> None:
         while len(self.acknowledged) < count:  # noqa: ASYNC110 - nothing tells of it
@@ -78,26 +78,26 @@ async def test_every_event_is_heard_exactly_once_and_in_order_whatever_breaks(po
     chance, db = random.Random(SEED), Database(postgres, pool_size=1)
     author = await sign_up(db, Tokens(SECRET), name="Ann Author")
     with ExitStack() as redis:
-        address = redis.enter_context(started_redis(tmp_path, port := free_port()))
+        address = redis.enter_context(start_redis(tmp_path, port := free_port()))
         one, two = (ServerProcess(tmp_path, postgres, REDIS_URL=address) for _ in range(2))
-        async with one, two, wired(one.address) as first, wired(two.address) as second:
+        async with one, two, open_proxy(one.address) as first, open_proxy(two.address) as second:
             writers = Writers([one, two], author, chance)
-            feed, subscriber = FeedFollower(first, author), Subscriber(second, author)
+            feed, subscriber = FeedSubscriber(first, author), WebSocketSubscriber(second, author)
             async with feed.running(), subscriber.running(), asyncio.TaskGroup() as work:
                 work.create_task(written(writers))
                 for follower in (feed, subscriber):
-                    work.create_task(dropped(follower, writers, chance))
+                    work.create_task(drop_count(follower, writers, chance))
                 work.create_task(killed(one, writers))
                 work.create_task(restarted(redis, tmp_path, port, writers))
-                work.create_task(caught_up(db, writers, feed, subscriber))
+                work.create_task(wait_for(db, writers, feed, subscriber))
         logs = one.log.read_text() + two.log.read_text()
     log = await created(db)
     await db.close()
     assert len(writers.acknowledged) == WRITES
     assert set(writers.acknowledged) <= {post for _, post in log}
-    assert feed.heard == log
-    assert subscriber.heard == log
-    assert (feed.dropped, subscriber.dropped) == (DROPS, DROPS)
+    assert feed.received == log
+    assert subscriber.received == log
+    assert (feed.drop_count, subscriber.drop_count) == (DROPS, DROPS)
     assert writers.refused
     assert "Traceback" not in logs, logs
 
@@ -109,7 +109,7 @@ async def written(writers: Writers) -> None:
             work.create_task(writers.write(http, numbers))
 
 
-async def dropped(follower: Returning, writers: Writers, chance: random.Random) -> None:
+async def drop_count(follower: ReconnectingSubscriber, writers: Writers, chance: random.Random) -> None:
     """Each time it may find itself at the other server."""
     for count in sorted(chance.sample(range(5, WRITES - 5), DROPS)):
         await writers.reached(count)
@@ -127,14 +127,14 @@ async def restarted(redis: ExitStack, folder, port: int, writers: Writers) -> No
     await writers.reached(WRITES * 3 // 5)
     await asyncio.to_thread(redis.close)
     await writers.reached(WRITES * 3 // 5 + 20)
-    await asyncio.to_thread(redis.enter_context, started_redis(folder, port))
+    await asyncio.to_thread(redis.enter_context, start_redis(folder, port))
 
 
-async def caught_up(db: Database, writers: Writers, *followers: Returning) -> None:
+async def wait_for(db: Database, writers: Writers, *followers: ReconnectingSubscriber) -> None:
     await writers.reached(WRITES)
     newest = (await created(db))[-1][0]
     async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*(follower.caught_up(newest) for follower in followers))
+        await asyncio.gather(*(follower.wait_for(newest) for follower in followers))
 
 
 async def created(db: Database) -> list[tuple[int, str]]:

@@ -62,73 +62,73 @@ async def give_up(db: Database) -> None:
 async def following(db: Database) -> AsyncIterator[tuple[EventLog, list[int]]]:
     """A log, and the ids that it has told its listeners."""
     async with EventLog(db).running() as log:
-        heard: list[int] = []
-        log.listeners.add(lambda entries: heard.extend(entry.id for entry in entries))
-        yield log, heard
+        received: list[int] = []
+        log.listeners.add(lambda entries: received.extend(entry.id for entry in entries))
+        yield log, received
 
 
-async def told(heard: list[int], ids: list[int], patience: float = 2.0) -> None:
+async def told(received: list[int], ids: list[int], patience: float = 2.0) -> None:
     async with within(patience):
-        while heard[-len(ids) :] != ids:  # noqa: ASYNC110 - it is looked at from outside
+        while received[-len(ids) :] != ids:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.01)
 
 
 async def test_what_is_written_is_heard_in_order(db: Database) -> None:
     """Though nobody says a word: the log is looked at every second."""
-    async with following(db) as (log, heard):
+    async with following(db) as (log, received):
         ids = await write(db, *(event() for _ in range(5)))
-        await told(heard, ids)
-        assert heard == ids
+        await told(received, ids)
+        assert received == ids
         assert log.position == ids[-1]
 
 
 async def test_a_wake_up_saves_the_wait(db: Database) -> None:
     """It is heard at once."""
-    async with following(db) as (log, heard):
+    async with following(db) as (log, received):
         ids = await write(db, event())
         log.wake()
-        await told(heard, ids, patience=0.5)
+        await told(received, ids, patience=0.5)
 
 
 async def test_a_late_commit_is_neither_skipped_nor_overtaken(postgres: Database) -> None:
     """The transaction that drew the lower id commits last: the higher ones wait for it."""
-    async with following(postgres) as (log, heard):
+    async with following(postgres) as (log, received):
         async with postgres.writing() as late:
             first = event()
             late.add(first)
             await late.flush()
             ids = await write(postgres, event(), event())
             await log.refresh_position()
-            assert heard == []
+            assert received == []
             assert log.position < first.id
         log.wake()
-        await told(heard, [first.id, *ids])
-        assert heard == [first.id, *ids]
+        await told(received, [first.id, *ids])
+        assert received == [first.id, *ids]
 
 
 async def test_an_id_that_was_given_up_holds_nobody_up(postgres: Database) -> None:
     """Once whoever drew it has rolled back."""
-    async with following(postgres) as (log, heard):
+    async with following(postgres) as (log, received):
         await give_up(postgres)
         ids = await write(postgres, event())
         log.wake()
-        await told(heard, ids, patience=1.0)
+        await told(received, ids, patience=1.0)
 
 
 async def test_only_those_who_write_events_are_waited_for(postgres: Database) -> None:
     """A long transaction that writes other tables holds up nothing."""
-    async with following(postgres) as (log, heard), postgres.writing() as long:
+    async with following(postgres) as (log, received), postgres.writing() as long:
         await long.execute(text("update users set name = name"))
         await long.execute(text("select pg_current_xact_id()"))
         await give_up(postgres)
         ids = await write(postgres, event())
         log.wake()
-        await told(heard, ids, patience=1.0)
+        await told(received, ids, patience=1.0)
 
 
 async def test_several_transactions_interleave(postgres: Database) -> None:
     """Ids drawn in one order, committed in another, one of them never: told in the order of ids."""
-    async with following(postgres) as (log, heard), AsyncExitStack() as stack:
+    async with following(postgres) as (log, received), AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(AsyncSession(postgres.engine)) for _ in range(5)]
         ids = []
         for session in sessions:
@@ -139,12 +139,12 @@ async def test_several_transactions_interleave(postgres: Database) -> None:
         await sessions[2].commit()
         await sessions[1].rollback()
         await log.refresh_position()
-        assert heard == []
+        assert received == []
         await sessions[0].commit()
         await log.refresh_position()
-        assert heard == ids[:1], "the third might still be preceded by the second, as far as anybody can tell"
+        assert received == ids[:1], "the third might still be preceded by the second, as far as anybody can tell"
         await sessions[3].commit()
-        await told(heard, [ids[0], ids[2], ids[3], ids[4]])
+        await told(received, [ids[0], ids[2], ids[3], ids[4]])
 
 
 async def test_a_log_that_starts_waits_for_what_is_under_way(postgres: Database) -> None:
@@ -167,39 +167,39 @@ async def test_a_log_starts_beyond_ids_that_nobody_will_use(
     """The first event after a start is heard at once, though ids before it were given up."""
     monkeypatch.setattr("gateway.events.log.POLL_INTERVAL_SECONDS", 2 * TEST_TIMEOUT_SECONDS)
     await give_up(postgres)
-    async with following(postgres) as (log, heard):
+    async with following(postgres) as (log, received):
         (id,) = await write(postgres, event())
         assert log.position == id - 1
         log.wake()
-        await told(heard, [id], TEST_TIMEOUT_SECONDS)
+        await told(received, [id], TEST_TIMEOUT_SECONDS)
 
 
 async def test_a_reading_that_fails_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when it fails half-way."""
-    asked = asyncio.Event()
+    request = asyncio.Event()
 
     async def broken(*_: Any) -> Any:
-        asked.set()
+        request.set()
         raise Unavailable
 
-    async with following(db) as (log, heard):
+    async with following(db) as (log, received):
         with monkeypatch.context() as patch:
             patch.setattr("gateway.events.log.queries.fetch_events_after", broken)
             ids = await write(db, event())
             log.wake()
-            await asyncio.wait_for(asked.wait(), TEST_TIMEOUT_SECONDS)
-            assert heard == []
-        await told(heard, ids)
+            await asyncio.wait_for(request.wait(), TEST_TIMEOUT_SECONDS)
+            assert received == []
+        await told(received, ids)
 
 
 async def test_memory_keeps_the_newest(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older ones are read from the table again, a page at a time."""
     monkeypatch.setattr("gateway.events.log.CACHED_ENTRIES", 5)
     monkeypatch.setattr("gateway.events.log.PAGE_SIZE", 4)
-    async with following(db) as (log, heard):
+    async with following(db) as (log, received):
         ids = await write(db, *(event() for _ in range(23)))
         log.wake()
-        await told(heard, ids)
+        await told(received, ids)
         assert 5 <= len(log.entries) <= 10
         found, cursor = [], ids[0] - 1
         while page := (await log.read_after(cursor))[0]:
@@ -221,9 +221,9 @@ async def test_pruning_leaves_a_mark(db: Database) -> None:
     await log.begin()
     await log.check_cursor(ids[2])
     assert [entry.id for entry in (await log.read_after(ids[2]))[0]] == ids[3:]
-    for refused in (ids[1], ids[4] + 1):
+    for rejected in (ids[1], ids[4] + 1):
         with pytest.raises(CursorExpired):
-            await log.check_cursor(refused)
+            await log.check_cursor(rejected)
     with pytest.raises(CursorExpired):
         await log.read_after(ids[1])
 
@@ -308,11 +308,11 @@ async def test_a_page_of_what_nobody_is_told_hides_nothing(db: Database, monkeyp
 async def test_a_log_that_went_back_is_followed_from_there(db: Database) -> None:
     """A backup was restored, whose next events have ids that others had."""
     begun = []
-    async with following(db) as (log, heard):
+    async with following(db) as (log, received):
         log.on_rewind.add(lambda: begun.append(log.position))
         kept, *lost = await write(db, *(event() for _ in range(4)))
         log.wake()
-        await told(heard, [kept, *lost])
+        await told(received, [kept, *lost])
         waiting = asyncio.ensure_future(log.wait_for_growth(lost[-1]))
         async with db.writing() as session:
             await session.execute(delete(Event).where(Event.id > kept))
@@ -322,4 +322,4 @@ async def test_a_log_that_went_back_is_followed_from_there(db: Database) -> None
                 await waiting
         assert (begun, log.generation, log.position) == ([lost[-1]], 1, lost[-1])
         ids = await write(db, event()) if db.is_sqlite else []
-        await told(heard, [lost[-1], *ids])
+        await told(received, [lost[-1], *ids])

@@ -14,16 +14,16 @@ from models import Database, Viewer
 from resolvers import RequestContext
 from resolvers.tokens import Tokens
 from schema import schema
-from tests.conftest import DATABASES, Sources
+from tests.conftest import DATABASES, DatabaseFactory
 from tests.gateway.graphql import world
 from tests.support.servers import Server
 
-GENEROUS = DocumentLimits(cost=10**12)
+GENEROUS_LIMITS = DocumentLimits(cost=10**12)
 """These tests ask for more, and deeper, than a server would answer."""
 
 
 @dataclass
-class Asking:
+class EngineClient:
     """An engine over a database, and a context for whoever asks."""
 
     db: Database
@@ -38,23 +38,23 @@ class Asking:
         self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None, **named: Any
     ) -> dict[str, Any]:
         """The response, parsed."""
-        answer = await self.engine.execute(GraphQLRequest(source, variables, **named), self.context(viewer))
-        told = orjson.loads(answer.body)
-        assert answer.has_data == ("data" in told)
-        assert answer.errors == [error["extensions"]["code"] for error in told.get("errors", ())]
-        return told
+        response = await self.engine.execute(GraphQLRequest(source, variables, **named), self.context(viewer))
+        result = orjson.loads(response.body)
+        assert response.has_data == ("data" in result)
+        assert response.errors == [error["extensions"]["code"] for error in result.get("errors", ())]
+        return result
 
     async def data(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
         """The data of a response without errors."""
-        told = await self(source, variables, viewer)
-        assert "errors" not in told, told
-        return told["data"]
+        result = await self(source, variables, viewer)
+        assert "errors" not in result, result
+        return result["data"]
 
     async def error(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
         """The one error of a response."""
-        told = await self(source, variables, viewer)
-        assert len(told.get("errors", ())) == 1, told
-        return told["errors"][0]
+        result = await self(source, variables, viewer)
+        assert len(result.get("errors", ())) == 1, result
+        return result["errors"][0]
 
     @property
     def statements(self) -> int:
@@ -63,39 +63,44 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(url: str) -> AsyncIterator[Asking]:
+async def open_client(url: str) -> AsyncIterator[EngineClient]:
     db, reads = Database(url, pool_size=2), await open_reads(url, size=2)
-    yield Asking(db, reads, Engine(schema, reads, DocumentLimits(cost=10**9)))
+    yield EngineClient(db, reads, Engine(schema, reads, DocumentLimits(cost=10**9)))
     await reads.close()
     await db.close()
 
 
 @asynccontextmanager
-async def the_world(sources: Sources, dialect: str, name: str) -> AsyncIterator[Asking]:
-    async with asking(await sources.create(dialect, name)) as asked:
-        await world.fill(asked.db)
-        yield asked
+async def open_filled_client(database_factory: DatabaseFactory, dialect: str, name: str) -> AsyncIterator[EngineClient]:
+    async with open_client(await database_factory.create(dialect, name)) as client:
+        await world.fill(client.db)
+        yield client
 
 
 @pytest.fixture(params=DATABASES, scope="session")
-async def ask(request: pytest.FixtureRequest, anyio_backend: str, sources: Sources) -> AsyncIterator[Asking]:
+async def client(
+    request: pytest.FixtureRequest, anyio_backend: str, database_factory: DatabaseFactory
+) -> AsyncIterator[EngineClient]:
     """The world, to be read and not changed."""
-    async with the_world(sources, request.param, "world") as asked:
-        yield asked
+    async with open_filled_client(database_factory, request.param, "world") as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
-async def both(anyio_backend: str, sources: Sources) -> AsyncIterator[list[Asking]]:
+async def clients(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIterator[list[EngineClient]]:
     """The world in either database, to be read and not changed."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(the_world(sources, dialect, "twin")) for dialect in DATABASES]
+        yield [
+            await stack.enter_async_context(open_filled_client(database_factory, dialect, "twin"))
+            for dialect in DATABASES
+        ]
 
 
 @pytest.fixture
-async def do(database_url: str) -> AsyncIterator[Asking]:
+async def empty_client(database_url: str) -> AsyncIterator[EngineClient]:
     """An empty database, to be written to."""
-    async with asking(database_url) as asked:
-        yield asked
+    async with open_client(database_url) as client:
+        yield client
 
 
 @pytest.fixture

@@ -23,14 +23,14 @@ class Oracle:
         self.asking = viewer
 
     def answer(self, source: str) -> dict[str, Any]:
-        told = execute(
+        result = execute(
             self.schema,
             parse(source),
             {},
             field_resolver=self.resolve,
             type_resolver=lambda row, *_: type(row).__name__,
         )
-        return told.formatted
+        return result.formatted
 
     def sees(self, row: Any) -> bool:
         if isinstance(row, Comment):

@@ -16,10 +16,10 @@ from models.errors import Unavailable
 from resolvers import accounts
 from resolvers.cleanup import prune_events
 from tests.support.accounts import Account
-from tests.support.cache_metrics import hits
+from tests.support.cache_metrics import get_response_cache_hits
 from tests.support.callers import ErrorResponse, GraphQL, Rest
 from tests.support.servers import Server
-from tests.support.stores import plain
+from tests.support.stores import format_libpq_url
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
@@ -67,8 +67,8 @@ class Story:
             case 3:
                 await api.unlike(who, post["id"])
             case 4 | 5:
-                said = await api.comment(who, post["id"], f"Comment {len(self.comments)}")
-                self.comments += [] if isinstance(said, ErrorResponse) else [said["id"]]
+                output = await api.comment(who, post["id"], f"Comment {len(self.comments)}")
+                self.comments += [] if isinstance(output, ErrorResponse) else [output["id"]]
             case 6 if self.comments:
                 await api.ask("mutation ($id: ID!) { deleteComment(id: $id) }", who, id=self.comments.pop())
             case 7:
@@ -94,7 +94,7 @@ async def test_whatever_is_written_a_server_that_keeps_answers_gives_those_of_on
     server, uncached, author, stranger, admin
 ):
     """After each write, to anybody, over either protocol. `CACHE_SEED` tells another story."""
-    before = await hits(server)
+    before = await get_response_cache_hits(server)
     story, reference = Story(SEED, GraphQL(server.anonymous), [author, stranger], admin), GraphQL(uncached.anonymous)
     for _ in range(STEPS):
         await story.write()
@@ -106,7 +106,7 @@ async def test_whatever_is_written_a_server_that_keeps_answers_gives_those_of_on
         kept, fresh = Rest(server.anonymous), Rest(uncached.anonymous)
         assert await kept.post(viewer, id) == await fresh.post(viewer, id)
         assert await kept.page(viewer, limit=3) == await fresh.page(viewer, limit=3)
-    assert await hits(server) - before > STEPS
+    assert await get_response_cache_hits(server) - before > STEPS
 
 
 async def test_under_a_hammer_nobody_reads_what_was_before_a_write(server, graphql, rest, author):
@@ -137,14 +137,14 @@ async def test_under_a_hammer_nobody_reads_what_was_before_a_write(server, graph
             await asyncio.sleep(0)  # what is kept is answered without a wait, and others want their turn
         return count
 
-    before = await hits(server)
+    before = await get_response_cache_hits(server)
     readers = [asyncio.ensure_future(read(post["id"])) for post in posts for _ in range(2)]
     try:
         await asyncio.gather(*(write(post["id"]) for post in posts))
     finally:
         writing = False
     assert min(await asyncio.gather(*readers)) > 3
-    assert await hits(server) - before > 20
+    assert await get_response_cache_hits(server) - before > 20
 
 
 async def until(read: Any, expected: Any) -> None:
@@ -176,9 +176,9 @@ async def test_other_servers_hear_of_a_write_soon(server, make_server, graphql, 
 
 async def kept(server: Any, read: Any) -> bool:
     """Whether a read is answered from what is kept."""
-    before = await hits(server)
+    before = await get_response_cache_hits(server)
     await read()
-    return await hits(server) > before
+    return await get_response_cache_hits(server) > before
 
 
 async def test_a_promotion_by_command_is_heard_of(server, graphql, author, published):
@@ -228,12 +228,12 @@ async def test_a_commit_that_comes_late_with_an_earlier_id_is_heard_of(postgres_
     api = GraphQL(server.anonymous)
     first, second = [await api.create(author, title="Before", content=CONTENT, status="PUBLISHED") for _ in range(2)]
     query = "query ($id: ID!) { post(id: $id) { title } }"
-    late = await asyncpg.connect(plain(make_url(postgres_url)))
+    late = await asyncpg.connect(format_libpq_url(make_url(postgres_url)))
     try:
         transaction = late.transaction()
         await transaction.start()
         await write_by_hand(late, first["id"])
-        other = await asyncpg.connect(plain(make_url(postgres_url)))
+        other = await asyncpg.connect(format_libpq_url(make_url(postgres_url)))
         assert [await api.one(query, id=post["id"]) for post in (first, second)] == [{"title": "Before"}] * 2
         await write_by_hand(other, second["id"])
         await other.close()
@@ -272,9 +272,9 @@ async def deaf(make_server, monkeypatch):
 
 async def test_without_the_log_nothing_is_taken_from_what_is_kept(deaf, graphql, author, published):
     """For what may have happened meanwhile; and once it is back, what happened is known."""
-    there, answers = Rest(deaf.anonymous), deaf.app.state.gateway.engine.response_cache
+    there, responses = Rest(deaf.anonymous), deaf.app.state.gateway.engine.response_cache
     assert (await there.post(None, published["id"]))["title"] == "A published post"
-    answers.log_read_at = float("-inf")
+    responses.log_read_at = float("-inf")
     await graphql.update(author, published["id"], title="Edited")
     assert (await there.post(None, published["id"]))["title"] == "Edited"
     assert not await kept(deaf, lambda: there.post(None, published["id"]))
@@ -315,8 +315,8 @@ async def test_a_write_whose_commit_was_not_answered_is_heeded_at_once(deaf, aut
 
 async def saved(server: Server, author: Account, id: str, **changes: str) -> int:
     """The status of the answer to an edit, which may be of any kind."""
-    answer = await server.anonymous.patch(f"/api/posts/{id}", json=changes, headers=author.headers)
-    return answer.status_code
+    response = await server.anonymous.patch(f"/api/posts/{id}", json=changes, headers=author.headers)
+    return response.status_code
 
 
 async def titled(api: Rest, id: str) -> str:

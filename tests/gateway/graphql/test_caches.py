@@ -5,17 +5,17 @@ import re
 import pytest
 
 from models import Category
-from tests.support.cache_metrics import caches, hits
+from tests.support.cache_metrics import get_cache_metrics, get_response_cache_hits
 from tests.support.callers import ErrorResponse, GraphQL
-from tests.support.writing import CONTENT, change_row, file_category
+from tests.support.writing import CONTENT, change_row, create_category
 
 
 async def test_an_answer_is_given_again(api, server, published):
     """Over either protocol; the second time the database is not asked."""
     first = await api.page(None), await api.post(None, published["id"])
-    before = await caches(server)
+    before = await get_cache_metrics(server)
     assert (await api.page(None), await api.post(None, published["id"])) == first
-    after = await caches(server)
+    after = await get_cache_metrics(server)
     assert after["response"]["hits"] == before["response"]["hits"] + 2
     assert after["plan"] == before["plan"]
 
@@ -25,13 +25,13 @@ async def test_what_is_answered_from_memory_is_an_answer_like_any_other(make_ser
     """The same headers, charged and counted as much, until its caller may ask no more; HEAD and tags are heeded."""
     server, path = await make_server(rate_limit_api="6/hour", rate_limit_cost="1000/hour"), path.format(**published)
     http = server.anonymous
-    answers = [await http.get(path) for _ in range(3)]
-    assert await hits(server) == 2
-    first, *others = answers
-    for answer in others:
-        assert (answer.status_code, answer.content) == (200, first.content)
-        assert answer.headers.keys() == first.headers.keys()
-    left = [[int(number) for number in re.findall(r"r=(\d+)", answer.headers["ratelimit"])] for answer in answers]
+    responses = [await http.get(path) for _ in range(3)]
+    assert await get_response_cache_hits(server) == 2
+    first, *others = responses
+    for response in others:
+        assert (response.status_code, response.content) == (200, first.content)
+        assert response.headers.keys() == first.headers.keys()
+    left = [[int(number) for number in re.findall(r"r=(\d+)", response.headers["ratelimit"])] for response in responses]
     price = 1000 - left[0][1]
     assert left == [[5, 1000 - price], [4, 1000 - 2 * price], [3, 1000 - 3 * price]]
     head = await http.head(path)
@@ -52,9 +52,9 @@ async def test_strangers_count_by_the_address_that_a_trusted_proxy_names(make_se
     """Of answers from memory, too."""
     server = await make_server(rate_limit_api="2/hour", trusted_proxies="127.0.0.1")
     for caller in ("192.0.2.1", "192.0.2.2"):
-        asked = [await server.anonymous.get("/api/posts", headers={"X-Forwarded-For": caller}) for _ in range(3)]
-        assert [answer.status_code for answer in asked] == [200, 200, 429]
-    assert await hits(server) >= 3
+        request = [await server.anonymous.get("/api/posts", headers={"X-Forwarded-For": caller}) for _ in range(3)]
+        assert [response.status_code for response in request] == [200, 200, 429]
+    assert await get_response_cache_hits(server) >= 3
 
 
 async def test_what_depends_on_the_viewer_is_theirs_alone(graphql, rest, author, stranger, admin, published):
@@ -73,13 +73,13 @@ async def test_what_depends_on_the_viewer_is_theirs_alone(graphql, rest, author,
 
 async def test_an_account_is_kept_for_its_owner(graphql, rest, server, author, stranger):
     """As `viewer` declares; other personal answers are not kept."""
-    before = await hits(server)
+    before = await get_response_cache_hits(server)
     for viewer in (author, stranger, author, stranger):
         assert (await graphql.me(viewer))["name"] == (await rest.me(viewer))["name"] == viewer.name
-    assert await hits(server) == before + 4
+    assert await get_response_cache_hits(server) == before + 4
     for _ in range(3):
         await graphql.ask("{ posts { nodes { viewerHasLiked } } }", author)
-    assert await hits(server) == before + 4
+    assert await get_response_cache_hits(server) == before + 4
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ async def test_an_account_is_kept_for_its_owner(graphql, rest, server, author, s
 )
 async def test_errors_and_introspection_are_not_kept(graphql, server, query):
     """Each time they are answered anew, with the request's own id."""
-    before = await hits(server)
-    answers = [(await graphql.send(query)).json() for _ in range(3)]
-    assert await hits(server) == before
-    ids = [error["extensions"]["requestId"] for answer in answers for error in answer.get("errors", ())]
+    before = await get_response_cache_hits(server)
+    responses = [(await graphql.send(query)).json() for _ in range(3)]
+    assert await get_response_cache_hits(server) == before
+    ids = [error["extensions"]["requestId"] for response in responses for error in response.get("errors", ())]
     assert len(set(ids)) == len(ids)
 
 
@@ -103,7 +103,7 @@ async def test_nothing_is_kept_where_that_is_switched_off(uncached, published):
     """Nor taken."""
     for _ in range(3):
         assert (await uncached.anonymous.get(f"/api/posts/{published['id']}")).status_code == 200
-    found = (await caches(uncached))["response"]
+    found = (await get_cache_metrics(uncached))["response"]
     assert (found["hits"], found["entries"], found["bytes"]) == (0, 0, 0)
 
 
@@ -122,7 +122,7 @@ async def test_a_list_is_counted_once_for_all_its_pages(make_server, server, gra
 
     assert await totals(None) == await totals(None) == [3, 3, 3, 3, 3]
     assert await totals(author) == await totals(author) == [3, 3, 3, 4, 3]
-    kept = (await caches(server))["count"]
+    kept = (await get_cache_metrics(server))["count"]
     assert (kept["entries"], kept["hits"] > 10) == (3, True)  # one that is a viewer's own is taken anew each time
     await http.archive(author, posts[0]["id"])
     assert [await totals(None), await totals(author)] == [[2, 2, 2, 2, 2], [2, 2, 2, 4, 2]]
@@ -134,7 +134,7 @@ async def test_what_is_kept_is_bounded(make_server, published):
     for number in range(1, 41):
         await server.anonymous.get(f"/api/posts?limit={number}")
         await server.anonymous.get("/api/posts?limit=100")
-    found = (await caches(server))["response"]
+    found = (await get_cache_metrics(server))["response"]
     assert found["hits"] == 39
     assert found["bytes"] <= 20_000
     assert 5 < found["entries"] < 20
@@ -167,8 +167,8 @@ async def test_a_tag_changes_with_what_it_names(server, graphql, stranger, publi
     tags = [(await server.anonymous.get(path)).headers["ETag"] for path in paths]
     await graphql.like(stranger, published["id"])
     for path, tag in zip(paths, tags, strict=True):
-        answer = await server.anonymous.get(path, headers={"If-None-Match": tag})
-        assert (answer.status_code, answer.headers["ETag"] != tag) == (200, True)
+        response = await server.anonymous.get(path, headers={"If-None-Match": tag})
+        assert (response.status_code, response.headers["ETag"] != tag) == (200, True)
 
 
 SAFE = "private, no-cache"
@@ -193,35 +193,35 @@ async def test_cache_control_is_the_least_of_what_is_shown(server, author):
 
 
 async def declares(server, query, headers, expected):
-    answer = await server.anonymous.get("/graphql", params={"query": query}, headers=headers)
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, expected)
-    assert answer.headers["Vary"] == "Accept, Authorization, Cookie, X-API-Key"
+    response = await server.anonymous.get("/graphql", params={"query": query}, headers=headers)
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, expected)
+    assert response.headers["Vary"] == "Accept, Authorization, Cookie, X-API-Key"
 
 
 async def test_what_is_posted_or_refused_is_not_stored(server):
     """No cache on the way keeps it."""
     posted = await server.anonymous.post("/graphql", json={"query": "{categories{name}}"})
-    refused = await server.anonymous.get("/graphql", params={"query": "{posts(first:0){totalCount}}"})
-    for answer in (posted, refused):
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert "ETag" not in answer.headers
+    rejected = await server.anonymous.get("/graphql", params={"query": "{posts(first:0){totalCount}}"})
+    for response in (posted, rejected):
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
 
 
 async def test_each_form_of_an_answer_is_its_own(server):
     """Two media types, one reading."""
     for accept in ("application/json", "application/graphql-response+json") * 2:
-        answer = await server.anonymous.get("/graphql?query={__typename}", headers={"Accept": accept})
-        assert answer.headers["Content-Type"].startswith(accept)
+        response = await server.anonymous.get("/graphql?query={__typename}", headers={"Accept": accept})
+        assert response.headers["Content-Type"].startswith(accept)
 
 
 async def test_rows_that_no_event_tells_of_are_looked_at_again_in_time(make_server, monkeypatch):
     """A category that somebody renames by hand."""
     monkeypatch.setattr("gateway.graphql.cache.response_cache.ENTRY_LIFETIME_SECONDS", 0.0)
     server = await make_server()
-    category = await file_category(server.db, "Wood")
+    category = await create_category(server.db, "Wood")
     server.db.on_commit = lambda events: None
     query = {"query": "{ categories { name } }"}
     for name in ("Wood", "Metal"):
         await change_row(server.db, Category, category["id"], name=name)
-        answer = await server.anonymous.post("/graphql", json=query)
-        assert answer.json() == {"data": {"categories": [{"name": name}]}}
+        response = await server.anonymous.post("/graphql", json=query)
+        assert response.json() == {"data": {"categories": [{"name": name}]}}

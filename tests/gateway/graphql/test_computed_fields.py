@@ -17,7 +17,7 @@ from schema import schema_of
 from schema.fields import Connection, computed_field, entity_type, field, mutation, object_type
 from schema.types import Node
 from tests.gateway.graphql import world
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 
 def shouted(title: str) -> str:
@@ -109,10 +109,10 @@ class Upload(Node):
 
 
 @pytest.fixture
-def computing(ask: Asking) -> Asking:
+def computing(client: EngineClient) -> EngineClient:
     runs.clear()
     types = (Comment, Category, Tag, Order, Upload)
-    return Asking(ask.db, ask.reads, Engine(schema_of(Query, Mutation, types), ask.reads))
+    return EngineClient(client.db, client.reads, Engine(schema_of(Query, Mutation, types), client.reads))
 
 
 POST = next(post for post in world.POSTS if post.deleted_at is None and post.status is models.PostStatus.PUBLISHED)
@@ -120,19 +120,19 @@ ID = str(POST.id)
 LATER = f"{POST.created_at.strftime('%Y-%m-%dT%H:%M:%S.%fZ')} v{POST.version}"
 
 
-async def test_computed_fields_are_made_of_their_columns(computing: Asking) -> None:
+async def test_computed_fields_are_made_of_their_columns(computing: EngineClient) -> None:
     """One statement reads what they need; the columns themselves are not shown unless asked for."""
     before = computing.statements
     author = "author { posts(first: 50) { nodes { id shouted } } }"
     source = f"query($i: ID) {{ now p: post(id: $i) {{ loud: shouted later {author} }} }}"
-    told = await computing.data(source, {"i": ID})
+    result = await computing.data(source, {"i": ID})
     assert computing.statements == before + 1
-    assert list(told["p"]) == ["loud", "later", "author"]
-    assert (told["now"], told["p"]["loud"], told["p"]["later"]) == ("r", POST.title.upper(), LATER)
-    assert {"id": ID, "shouted": POST.title.upper()} in told["p"]["author"]["posts"]["nodes"]
+    assert list(result["p"]) == ["loud", "later", "author"]
+    assert (result["now"], result["p"]["loud"], result["p"]["later"]) == ("r", POST.title.upper(), LATER)
+    assert {"id": ID, "shouted": POST.title.upper()} in result["p"]["author"]["posts"]["nodes"]
 
 
-async def test_computed_fields_of_an_interface(computing: Asking) -> None:
+async def test_computed_fields_of_an_interface(computing: EngineClient) -> None:
     """Each row of an interface knows what it is."""
     source = "query($i: ID!) { node(id: $i) { __typename id ... on Post { shouted } ... on User { name } } }"
     assert await computing.data(source, {"i": ID}) == {
@@ -144,14 +144,14 @@ async def test_computed_fields_of_an_interface(computing: Asking) -> None:
     }
 
 
-async def test_computed_fields_refuse_as_others_do(computing: Asking) -> None:
+async def test_computed_fields_refuse_as_others_do(computing: EngineClient) -> None:
     """With their path and code."""
-    told = await computing("query($i: ID) { post(id: $i) { refused title } }", {"i": ID})
-    assert told["data"] == {"post": {"refused": None, "title": POST.title}}
-    assert [(e["path"], e["extensions"]["code"]) for e in told["errors"]] == [(["post", "refused"], "CONFLICT")]
+    result = await computing("query($i: ID) { post(id: $i) { refused title } }", {"i": ID})
+    assert result["data"] == {"post": {"refused": None, "title": POST.title}}
+    assert [(e["path"], e["extensions"]["code"]) for e in result["errors"]] == [(["post", "refused"], "CONFLICT")]
 
 
-async def test_a_mutation_that_graphql_core_completes_runs_once(computing: Asking) -> None:
+async def test_a_mutation_that_graphql_core_completes_runs_once(computing: EngineClient) -> None:
     """What it returned is read, then finished."""
     assert await computing.data("mutation($i: ID!) { touch(id: $i) { shouted title } }", {"i": ID}) == {
         "touch": {"shouted": POST.title.upper(), "title": POST.title}

@@ -12,7 +12,7 @@ from gateway.graphql.documents.operation import parse_operation
 from gateway.graphql.engine import Engine
 from gateway.graphql.execution import result
 from schema import schema
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 PAGE = "query($n: Int) { posts(first: $n) { nodes { author { name } } } }"
 """The operation, the list, and two objects for each row."""
@@ -178,27 +178,27 @@ def test_types_within_types_are_reckoned_once() -> None:
     assert cost_of(of_things, document.definitions[0], {}).evaluate({}) == 1 + 12
 
 
-async def test_what_costs_too_much_is_refused_before_it_runs(ask: Asking) -> None:
+async def test_what_costs_too_much_is_refused_before_it_runs(client: EngineClient) -> None:
     """With both figures, and without a statement; what costs just so much is answered."""
-    strict = Asking(ask.db, ask.reads, Engine(schema, ask.reads, DocumentLimits(cost=42)))
-    before = ask.statements
-    refused = await strict.error(PAGE, {"n": 21})
-    assert refused["message"].startswith("The operation costs 44 points, more than the limit of 42")
-    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("VALIDATION_ERROR", 400)
-    assert ask.statements == before
+    strict = EngineClient(client.db, client.reads, Engine(schema, client.reads, DocumentLimits(cost=42)))
+    before = client.statements
+    rejected = await strict.error(PAGE, {"n": 21})
+    assert rejected["message"].startswith("The operation costs 44 points, more than the limit of 42")
+    assert (rejected["extensions"]["code"], rejected["extensions"]["status"]) == ("VALIDATION_ERROR", 400)
+    assert client.statements == before
     assert await strict.data(PAGE, {"n": 20})
 
 
-async def test_an_answer_that_is_too_large_is_refused(ask: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_is_too_large_is_refused(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words that say what to do; one that is smaller is answered, and the refusal is not kept."""
     source = "query($n: Int) { a: posts(first: $n) { nodes { content } } b: posts(first: $n) { nodes { content } } }"
     monkeypatch.setattr(result, "MAX_RESPONSE_CHARACTERS", 400)
     for _ in range(2):
-        refused = await ask(source, {"n": 15})
-        assert (refused["data"], len(refused["errors"])) == (None, 1)
-        error = refused["errors"][0]
+        rejected = await client(source, {"n": 15})
+        assert (rejected["data"], len(rejected["errors"])) == (None, 1)
+        error = rejected["errors"][0]
         assert error["message"] == "The response is larger than 400 characters; request fewer rows or fewer fields"
         assert error["extensions"]["code"] == "VALIDATION_ERROR"
-    assert len((await ask.data(source, {"n": 2}))["b"]["nodes"]) == 2
+    assert len((await client.data(source, {"n": 2}))["b"]["nodes"]) == 2
     monkeypatch.undo()
-    assert len((await ask.data(source, {"n": 15}))["b"]["nodes"]) > 2
+    assert len((await client.data(source, {"n": 15}))["b"]["nodes"]) > 2

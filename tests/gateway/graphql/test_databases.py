@@ -14,7 +14,7 @@ from models import Database
 from models.errors import Unavailable, ValidationError
 from schema import schema
 from tests.gateway.graphql import world
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 LIST = """query($n: Int, $q: String, $c: String, $i: ID!, $t: String) {
   posts(first: $n, after: $c, filter: {q: $q, tag: $t}) { totalCount nodes { id title author { name } viewerHasLiked } }
@@ -24,52 +24,52 @@ DEEP = """{ posts { nodes { id author { posts { nodes { id tags { posts { nodes 
 
 
 @pytest.fixture
-async def postgres(anyio_backend: str, unused_database: Callable[[str], Awaitable[str]]) -> AsyncIterator[Asking]:
+async def postgres(anyio_backend: str, unused_database: Callable[[str], Awaitable[str]]) -> AsyncIterator[EngineClient]:
     """The world in a Postgres of this test's own, over two connections."""
     url = await unused_database("postgres")
     db, reads = Database(url, pool_size=1), await open_reads(url, size=2)
     await world.fill(db)
-    yield Asking(db, reads, Engine(schema, reads))
+    yield EngineClient(db, reads, Engine(schema, reads))
     await reads.close()
     await db.close()
 
 
 @pytest.mark.parametrize("source", [DEEP, "{ categories { posts { nodes { id } } } tags { id } posts { totalCount } }"])
-async def test_a_query_is_one_statement(ask: Asking, source: str) -> None:
+async def test_a_query_is_one_statement(client: EngineClient, source: str) -> None:
     """However deep it is and however much it asks."""
-    before = ask.statements
-    assert await ask.data(source, viewer=world.SOMEBODY)
-    assert ask.statements == before + 1
+    before = client.statements
+    assert await client.data(source, viewer=world.SOMEBODY)
+    assert client.statements == before + 1
 
 
-async def test_counts_and_cursors_cost_nothing_unless_asked_for(ask: Asking) -> None:
+async def test_counts_and_cursors_cost_nothing_unless_asked_for(client: EngineClient) -> None:
     """A plan has only what its selection names."""
-    await ask.data("{ posts { nodes { id } } }")
-    plain = list(ask.engine.planner.plans.values.values())[-1].sql
-    await ask.data("{ posts { nodes { id } totalCount pageInfo { hasNextPage } } }")
-    counted = list(ask.engine.planner.plans.values.values())[-1].sql
+    await client.data("{ posts { nodes { id } } }")
+    plain = list(client.engine.planner.plans.values.values())[-1].sql
+    await client.data("{ posts { nodes { id } totalCount pageInfo { hasNextPage } } }")
+    counted = list(client.engine.planner.plans.values.values())[-1].sql
     assert ("count(" in plain, "EXISTS" in plain) == (False, False)
     assert ("count(" in counted, "EXISTS" in counted) == (True, True)
 
 
-async def test_waiting_requests_of_one_plan_travel_together(postgres: Asking) -> None:
+async def test_waiting_requests_of_one_plan_travel_together(postgres: EngineClient) -> None:
     """Each is answered as if it were alone, and no group is ever split."""
     post = str(world.POSTS[0].id)
     texts = ["Content", "strasse", "%", None, "nowhere", "é"]
-    asked = [
+    request = [
         {"n": n % 4 + 1, "q": texts[n % len(texts)] or "A", "i": post if n % 2 else "x", "t": f"t{n % 3}"}
         for n in range(60)
     ]
-    alone = [await postgres.data(LIST, each, world.SOMEBODY) for each in asked]
+    alone = [await postgres.data(LIST, each, world.SOMEBODY) for each in request]
     batcher = postgres.reads.batcher
     sent = batcher.statements
-    assert await asyncio.gather(*(postgres.data(LIST, each, world.SOMEBODY) for each in asked)) == alone
-    assert batcher.statements - sent < len(asked) / 2
-    assert batcher.coalesced > len(asked) / 2
+    assert await asyncio.gather(*(postgres.data(LIST, each, world.SOMEBODY) for each in request)) == alone
+    assert batcher.statements - sent < len(request) / 2
+    assert batcher.coalesced > len(request) / 2
     assert batcher.splits == 0
 
 
-async def test_every_kind_of_parameter_travels_in_groups(postgres: Asking) -> None:
+async def test_every_kind_of_parameter_travels_in_groups(postgres: EngineClient) -> None:
     """Cursors of every order: moments, numbers, text and ids."""
     source = """query($n: Int, $c: String, $o: PostOrder, $p: Int) { posts(first: $n, after: $c, orderBy: $o) {
         nodes { id } pageInfo { endCursor } } postPage(page: $p, limit: $n) { page total } }"""
@@ -82,32 +82,32 @@ async def test_every_kind_of_parameter_travels_in_groups(postgres: Asking) -> No
     assert postgres.reads.batcher.splits == 0
 
 
-async def test_a_group_with_a_bad_parameter_is_split(postgres: Asking) -> None:
+async def test_a_group_with_a_bad_parameter_is_split(postgres: EngineClient) -> None:
     """Its neighbours are answered, and the split is counted."""
     sql = "select (1000 / $1::INTEGER)::text"
-    asked = [postgres.reads.fetch_row(sql, [n]) for n in (1, 2, 0, 4, 5, 10)]
-    told = await asyncio.gather(*asked, return_exceptions=True)
-    assert [row if isinstance(row, Exception) else row[0] for row in told[:2]] == ["1000", "500"]
-    assert isinstance(told[2], asyncpg.DivisionByZeroError)
-    assert [row[0] for row in told[3:]] == ["250", "200", "100"]
+    request = [postgres.reads.fetch_row(sql, [n]) for n in (1, 2, 0, 4, 5, 10)]
+    result = await asyncio.gather(*request, return_exceptions=True)
+    assert [row if isinstance(row, Exception) else row[0] for row in result[:2]] == ["1000", "500"]
+    assert isinstance(result[2], asyncpg.DivisionByZeroError)
+    assert [row[0] for row in result[3:]] == ["250", "200", "100"]
     assert postgres.reads.batcher.splits == 1
 
 
-async def test_a_caller_that_goes_away_leaves_the_others(postgres: Asking) -> None:
+async def test_a_caller_that_goes_away_leaves_the_others(postgres: EngineClient) -> None:
     """Its answer is dropped."""
-    asked = [asyncio.create_task(postgres.data(LIST, {"n": 2, "i": "x"})) for _ in range(20)]
+    request = [asyncio.create_task(postgres.data(LIST, {"n": 2, "i": "x"})) for _ in range(20)]
     await asyncio.sleep(0.001)
-    for task in asked[::3]:
+    for task in request[::3]:
         task.cancel()
-    told = await asyncio.gather(*asked, return_exceptions=True)
-    answers = [each for each in told if not isinstance(each, BaseException)]
-    assert len(answers) >= 13
-    assert all(each == answers[0] for each in answers)
+    result = await asyncio.gather(*request, return_exceptions=True)
+    responses = [each for each in result if not isinstance(each, BaseException)]
+    assert len(responses) >= 13
+    assert all(each == responses[0] for each in responses)
     await asyncio.wait(postgres.reads.batcher.running or {asyncio.create_task(asyncio.sleep(0))})
     assert postgres.reads.batcher.free == 2
 
 
-async def test_connections_are_kept_and_lost_ones_replaced(postgres: Asking) -> None:
+async def test_connections_are_kept_and_lost_ones_replaced(postgres: EngineClient) -> None:
     """One is made when all others are in use, and there are never more than may be."""
     batcher = postgres.reads.batcher
     for n in range(5):
@@ -124,7 +124,7 @@ async def test_connections_are_kept_and_lost_ones_replaced(postgres: Asking) -> 
     assert second in batcher.idle
 
 
-async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
+async def test_closing_waits_for_what_is_running(postgres: EngineClient) -> None:
     """Whoever waits is answered, and no connection is left."""
     opened = []
 
@@ -133,35 +133,35 @@ async def test_closing_waits_for_what_is_running(postgres: Asking) -> None:
         return opened[-1]
 
     batcher = QueryBatcher(connect, 2, 10.0)
-    asked = [asyncio.create_task(batcher.fetch_row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
+    request = [asyncio.create_task(batcher.fetch_row(f"select {n} from pg_sleep(0.05)", [])) for n in range(6)]
     await asyncio.sleep(0)
     await batcher.close()
-    assert [tuple(await each) for each in asked] == [(n,) for n in range(6)]
+    assert [tuple(await each) for each in request] == [(n,) for n in range(6)]
     assert [each.is_closed() for each in opened] == [True, True]
 
 
-async def test_connections_come_back_after_the_server_restarts(postgres: Asking) -> None:
+async def test_connections_come_back_after_the_server_restarts(postgres: EngineClient) -> None:
     """Who asks while it is away is told so; who asks later is answered."""
     source = "{ posts { totalCount } }"
     before = await postgres.data(source)
     async with postgres.db.reading() as session:
         others = "pid <> pg_backend_pid() and datname = current_database()"
         await session.execute(text(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}"))
-    told = [await postgres(source) for _ in range(4)]
-    assert told[-1] == {"data": before}
-    assert {error["extensions"]["code"] for each in told for error in each.get("errors", ())} <= {"UNAVAILABLE"}
+    result = [await postgres(source) for _ in range(4)]
+    assert result[-1] == {"data": before}
+    assert {error["extensions"]["code"] for each in result for error in each.get("errors", ())} <= {"UNAVAILABLE"}
 
 
-async def test_a_server_that_is_not_there_is_unavailable(postgres: Asking) -> None:
+async def test_a_server_that_is_not_there_is_unavailable(postgres: EngineClient) -> None:
     """At once, and to everyone who waits."""
 
     async def fail() -> asyncpg.Connection:
         raise ConnectionRefusedError
 
     batcher = QueryBatcher(fail, 2, 10.0)
-    asked = [batcher.fetch_row("select 1", []) for _ in range(5)]
-    told = await asyncio.gather(*asked, return_exceptions=True)
-    assert [type(each) for each in told] == [Unavailable] * 5
+    request = [batcher.fetch_row("select 1", []) for _ in range(5)]
+    result = await asyncio.gather(*request, return_exceptions=True)
+    assert [type(each) for each in result] == [Unavailable] * 5
     assert (batcher.free, len(batcher.queue)) == (2, 0)
 
 
@@ -180,17 +180,17 @@ async def test_long_statements_are_cut_short(
         await reads.close()
 
 
-async def test_what_a_database_cannot_hold_is_refused(ask: Asking) -> None:
+async def test_what_a_database_cannot_hold_is_refused(client: EngineClient) -> None:
     """Statements and values beyond its bounds are the client's doing, and not a 500."""
     limits = {"sqlite": "select zeroblob(2000000000)", "postgresql": "select repeat('x', 1200000000)"}
     with pytest.raises(ValidationError, match="too large"):
-        await ask.reads.fetch_row(limits[ask.reads.dialect.name], [])
+        await client.reads.fetch_row(limits[client.reads.dialect.name], [])
 
 
-async def test_reads_change_nothing(ask: Asking) -> None:
+async def test_reads_change_nothing(client: EngineClient) -> None:
     """Connections are opened for reading."""
     with pytest.raises((Unavailable, asyncpg.ReadOnlySQLTransactionError)):
-        await ask.reads.fetch_row("delete from posts returning id", [])
+        await client.reads.fetch_row("delete from posts returning id", [])
 
 
 def test_a_statement_over_arrays() -> None:

@@ -15,7 +15,7 @@ from models import Viewer
 from schema import schema
 from schema.types import PostOrder
 from tests.gateway.graphql import world
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 from tests.gateway.graphql.oracle import Oracle
 from tests.gateway.graphql.rewriting import reworded
 
@@ -59,32 +59,34 @@ def without_cursors(source: str) -> str:
 @given(source=queries(SDL, allow_null=True), in_other_words=booleans())
 @QUESTIONS
 async def test_the_engine_answers_as_graphql_core_over_lists_does(
-    ask: Asking, source: str, in_other_words: bool
+    client: EngineClient, source: str, in_other_words: bool
 ) -> None:
     """For nobody, somebody and an admin alike, down to the order of the keys."""
     for viewer in world.VIEWERS:
-        asked = tamed(without_cursors(source), viewer)
-        words, variables = reworded(schema._schema, asked) if in_other_words else (asked, None)
-        expected, told = Oracle(SDL, viewer).answer(asked), await ask(words, variables, viewer)
-        assert ("errors" in told, told["data"]) == ("errors" in expected, expected["data"]), (words, variables)
-        assert list(told["data"] or ()) == list(expected["data"] or ())
+        request = tamed(without_cursors(source), viewer)
+        words, variables = reworded(schema._schema, request) if in_other_words else (request, None)
+        expected, result = Oracle(SDL, viewer).answer(request), await client(words, variables, viewer)
+        assert ("errors" in result, result["data"]) == ("errors" in expected, expected["data"]), (words, variables)
+        assert list(result["data"] or ()) == list(expected["data"] or ())
 
 
 @pytest.fixture(scope="session")
-async def cursors(both: list[Asking]) -> list[str]:
+async def cursors(clients: list[EngineClient]) -> list[str]:
     """Some of each order."""
     lists = "\n".join(
         f"{order.name}: posts(first: 9, orderBy: {order.name}) {{ edges {{ cursor }} }}" for order in PostOrder
     )
-    told = await both[0].data(f"{{ {lists} }}")
-    return [edge["cursor"] for edges in zip(*(each["edges"] for each in told.values()), strict=True) for edge in edges]
+    result = await clients[0].data(f"{{ {lists} }}")
+    return [
+        edge["cursor"] for edges in zip(*(each["edges"] for each in result.values()), strict=True) for edge in edges
+    ]
 
 
 @given(source=queries(SDL, allow_null=True))
 @QUESTIONS
-async def test_both_databases_say_the_same(both: list[Asking], cursors: list[str], source: str) -> None:
+async def test_both_databases_say_the_same(clients: list[EngineClient], cursors: list[str], source: str) -> None:
     """To the byte: cursors and refusals too."""
     for viewer in world.VIEWERS:
-        asked = tamed(source, viewer, cursors)
-        one, other = [await ask(asked, viewer=viewer) for ask in both]
-        assert orjson.dumps(one) == orjson.dumps(other), asked
+        request = tamed(source, viewer, cursors)
+        one, other = [await client(request, viewer=viewer) for client in clients]
+        assert orjson.dumps(one) == orjson.dumps(other), request

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.graphql.engine import DocumentLimits, Engine
 from schema import schema
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 LEVEL = "posts { nodes { author { "
 DEEP = "{ " + LEVEL * 3 + "posts { nodes { … } } " + "} " * 10
@@ -47,34 +47,34 @@ def within(start: str, repeated: str, end: str) -> str:
         ),
     ],
 )
-async def test_a_document_beyond_its_limits_is_a_request_error(ask: Asking, source: str, message: str) -> None:
+async def test_a_document_beyond_its_limits_is_a_request_error(client: EngineClient, source: str, message: str) -> None:
     """It has a place and a code, and no `data`."""
-    told = await ask(source)
-    assert list(told) == ["errors"]
-    assert told["errors"][0]["message"].startswith(message)
-    assert told["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR", "status": 400, "requestId": "r"}
+    result = await client(source)
+    assert list(result) == ["errors"]
+    assert result["errors"][0]["message"].startswith(message)
+    assert result["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR", "status": 400, "requestId": "r"}
 
 
-async def test_of_many_errors_the_first_are_told(ask: Asking) -> None:
+async def test_of_many_errors_the_first_are_told(client: EngineClient) -> None:
     """And that there are more."""
-    for wrong, told in ((20, ""), (21, "The document has more errors than these 20")):
-        errors = (await ask("{ viewer { " + "x " * wrong + "} }"))["errors"]
+    for wrong, result in ((20, ""), (21, "The document has more errors than these 20")):
+        errors = (await client("{ viewer { " + "x " * wrong + "} }"))["errors"]
         unknown = "Cannot query field 'x' on type 'User'."
-        assert [error["message"] for error in errors] == [unknown] * 20 + [told] * (wrong - 20)
+        assert [error["message"] for error in errors] == [unknown] * 20 + [result] * (wrong - 20)
         assert {error["extensions"]["code"] for error in errors} == {"VALIDATION_ERROR"}
 
 
-async def test_depth_twelve_is_answered(ask: Asking) -> None:
+async def test_depth_twelve_is_answered(client: EngineClient) -> None:
     """Twelve levels are within bounds, and one statement."""
-    before = ask.statements
-    assert (await ask(DEEP.replace("…", "id")))["data"]["posts"]["nodes"]
-    assert ask.statements == before + 1
+    before = client.statements
+    assert (await client(DEEP.replace("…", "id")))["data"]["posts"]["nodes"]
+    assert client.statements == before + 1
 
 
-async def test_without_introspection_nobody_learns_the_schema(ask: Asking) -> None:
+async def test_without_introspection_nobody_learns_the_schema(client: EngineClient) -> None:
     """Neither by asking for it nor by what a typing error suggests; `__typename` is told all the same."""
-    closed = Asking(
-        ask.db, ask.reads, Engine(schema, ask.reads, DocumentLimits(introspection=False, suggestions=False))
+    closed = EngineClient(
+        client.db, client.reads, Engine(schema, client.reads, DocumentLimits(introspection=False, suggestions=False))
     )
     assert (await closed.error("{ __schema { types { name } } }"))["message"] == "Introspection is disabled"
     assert (await closed.error('{ viewer { id } x: __type(name: "Post") { name } }'))["locations"] == [
@@ -99,15 +99,15 @@ async def test_without_introspection_nobody_learns_the_schema(ask: Asking) -> No
         within("{ posts(filter: ", "{a: " * 150 + "1" + "}" * 150, ") { totalCount } }"),
     ],
 )
-async def test_no_document_keeps_the_server_busy(ask: Asking, source: str) -> None:
+async def test_no_document_keeps_the_server_busy(client: EngineClient, source: str) -> None:
     """Whatever it is, it is answered or refused within two seconds of this process's own, and never by a 500."""
     started = time.process_time()
-    told = await ask(source)
+    result = await client(source)
     assert time.process_time() - started < 2
-    assert all(error["extensions"]["status"] == 400 for error in told.get("errors", ()))
+    assert all(error["extensions"]["status"] == 400 for error in result.get("errors", ()))
 
 
-async def test_texts_with_nul_are_refused_wherever_they_stand(ask: Asking) -> None:
+async def test_texts_with_nul_are_refused_wherever_they_stand(client: EngineClient) -> None:
     """Postgres cannot keep U+0000, so neither database is asked."""
     for source, variables in [
         ('{ posts(filter: {q: "a\\u0000"}) { totalCount } }', None),
@@ -117,10 +117,10 @@ async def test_texts_with_nul_are_refused_wherever_they_stand(ask: Asking) -> No
         ("query($a: String) { posts(after: $a) { totalCount } }", {"a": "\0"}),
         ("query($s: String) { post(slug: $s) { id } }", {"s": "\0"}),
     ]:
-        refused = await ask.error(source, variables)
-        assert refused["extensions"]["code"] == "VALIDATION_ERROR"
-        assert "U+0000" in refused["message"]
-    assert await ask.data('query($i: ID!) { node(id: $i) { id } a: user(id: "\\u00e9") { id } }', {"i": "x"}) == {
+        rejected = await client.error(source, variables)
+        assert rejected["extensions"]["code"] == "VALIDATION_ERROR"
+        assert "U+0000" in rejected["message"]
+    assert await client.data('query($i: ID!) { node(id: $i) { id } a: user(id: "\\u00e9") { id } }', {"i": "x"}) == {
         "node": None,
         "a": None,
     }

@@ -85,12 +85,12 @@ async def test_no_read_holds_the_event_loop(reads: Sqlite) -> None:
     spent = []
     for number in range(5):
         before = time.thread_time()
-        asked = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 5", [10**12]))
+        request = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 5", [10**12]))
         await asyncio.sleep(0.05)
         spent.append(time.thread_time() - before)
-        asked.cancel()
+        request.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await request
     assert reads.threaded == 5
     assert min(spent) > TIME_BUDGET_SECONDS
     assert max(spent) < SLOW_MACHINE * TIME_BUDGET_SECONDS
@@ -110,11 +110,11 @@ async def test_short_reads_are_answered_while_a_long_one_runs(reads: Sqlite) -> 
 async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads: Sqlite) -> None:
     """What cannot be interrupted yet is interrupted later, and its connection is nobody else's until then."""
     for number in range(30):
-        asked = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 30", [10**12]))
+        request = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 30", [10**12]))
         await asyncio.sleep(0)
-        asked.cancel()
+        request.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asked
+            await request
     await wait_until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.cancelling)
 
 
@@ -122,12 +122,12 @@ async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) ->
     """A read that waits for nobody would never give way by itself."""
     turns = []
 
-    async def ask(name: str) -> None:
+    async def client(name: str) -> None:
         for _ in range(3):
             await reads.fetch_row(COUNTED, [FEW])
             turns.append(name)
 
-    await asyncio.gather(ask("a"), ask("b"))
+    await asyncio.gather(client("a"), client("b"))
     assert turns == ["a", "b"] * 3
 
 
@@ -140,12 +140,12 @@ async def test_a_locked_file_is_waited_for_in_a_thread(path: Path) -> None:
     writer.execute("begin exclusive")
     writer.execute("insert into numbers values (2)")
     before = time.thread_time()
-    asked = asyncio.create_task(reads.fetch_row(SUM, []))
+    request = asyncio.create_task(reads.fetch_row(SUM, []))
     await asyncio.sleep(0.1)
     assert time.thread_time() - before < SLOW_MACHINE * TIME_BUDGET_SECONDS
-    assert (asked.done(), reads.threaded, reads.inline.skipped) == (False, 1, {})
+    assert (request.done(), reads.threaded, reads.inline.skipped) == (False, 1, {})
     writer.execute("commit")
-    assert await asked == (3,)
+    assert await request == (3,)
     assert await reads.fetch_row(SUM, []) == (3,)
     assert reads.threaded == 1
     await reads.close()

@@ -7,7 +7,7 @@ import pytest
 
 from schema.types import PostOrder
 from tests.gateway.graphql import world
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 WALK = """query($first: Int, $after: String, $last: Int, $before: String, $order: PostOrder) {
   posts(first: $first, after: $after, last: $last, before: $before, orderBy: $order, filter: {status: null}) {
@@ -15,17 +15,17 @@ WALK = """query($first: Int, $after: String, $last: Int, $before: String, $order
 PAGE = "query($page: Int, $limit: Int) { postPage(page: $page, limit: $limit, filter: {status: null})"
 
 
-async def page_of(ask: Asking, **variables: Any) -> dict[str, Any]:
-    return (await ask.data(WALK, variables, world.ADMIN))["posts"]
+async def page_of(client: EngineClient, **variables: Any) -> dict[str, Any]:
+    return (await client.data(WALK, variables, world.ADMIN))["posts"]
 
 
-async def walk(ask: Asking, order: str, *, backward: bool) -> list[str]:
+async def walk(client: EngineClient, order: str, *, backward: bool) -> list[str]:
     size, cursor = ("last", "before") if backward else ("first", "after")
     more, start = ("hasPreviousPage", "startCursor") if backward else ("hasNextPage", "endCursor")
     met: list[str] = []
     variables = {size: 5, "order": order}
     while True:
-        page = await page_of(ask, **variables)
+        page = await page_of(client, **variables)
         ids = [node["id"] for node in page["nodes"]]
         met = ids + met if backward else met + ids
         if not page["pageInfo"][more]:
@@ -34,25 +34,25 @@ async def walk(ask: Asking, order: str, *, backward: bool) -> list[str]:
 
 
 @pytest.mark.parametrize("order", [order.name for order in PostOrder])
-async def test_a_walk_meets_every_row_once_in_either_direction(ask: Asking, order: str) -> None:
+async def test_a_walk_meets_every_row_once_in_either_direction(client: EngineClient, order: str) -> None:
     """Whatever ties there are in the order."""
-    forward, backward = [await walk(ask, order, backward=each) for each in (False, True)]
+    forward, backward = [await walk(client, order, backward=each) for each in (False, True)]
     everything = [str(post.id) for post in world.POSTS if post.deleted_at is None]
     assert forward == backward
     assert sorted(forward) == sorted(everything)
 
 
-async def test_both_databases_sort_alike(ask: Asking) -> None:
+async def test_both_databases_sort_alike(client: EngineClient) -> None:
     """By what the oracle sorts by, and not by a locale."""
     rows = sorted(
         (post for post in world.POSTS if not post.deleted_at), key=lambda row: (row.folded_title, str(row.id))
     )
-    assert await walk(ask, "TITLE", backward=False) == [str(row.id) for row in rows]
+    assert await walk(client, "TITLE", backward=False) == [str(row.id) for row in rows]
 
 
-async def test_cursors_may_bound_a_page_at_both_ends(ask: Asking) -> None:
+async def test_cursors_may_bound_a_page_at_both_ends(client: EngineClient) -> None:
     """`first` before a cursor, `last` after one, and either between two."""
-    whole = await page_of(ask, first=20)
+    whole = await page_of(client, first=20)
     ids, cursors = [node["id"] for node in whole["nodes"]], [edge["cursor"] for edge in whole["edges"]]
     for given, expected, previous, following in [
         ({"first": 3, "before": cursors[9]}, ids[0:3], False, True),
@@ -62,20 +62,20 @@ async def test_cursors_may_bound_a_page_at_both_ends(ask: Asking) -> None:
         ({"last": 3, "after": cursors[2], "before": cursors[9]}, ids[6:9], True, True),
         ({"first": 100, "after": cursors[2], "before": cursors[5]}, ids[3:5], True, True),
     ]:
-        page = await page_of(ask, **given)
+        page = await page_of(client, **given)
         assert [node["id"] for node in page["nodes"]] == expected, given
         info = page["pageInfo"]
         assert (info["hasPreviousPage"], info["hasNextPage"]) == (previous, following), given
         assert (info["startCursor"], info["endCursor"]) == (page["edges"][0]["cursor"], page["edges"][-1]["cursor"])
 
 
-async def test_an_empty_page_has_no_cursors(ask: Asking) -> None:
+async def test_an_empty_page_has_no_cursors(client: EngineClient) -> None:
     """And nothing before or after it."""
     source = (
         '{ posts(filter: {q: "nowhere"}) { nodes { id } totalCount pageInfo { hasNextPage startCursor endCursor } } }'
     )
     info = {"hasNextPage": False, "startCursor": None, "endCursor": None}
-    assert await ask.data(source) == {"posts": {"nodes": [], "totalCount": 0, "pageInfo": info}}
+    assert await client.data(source) == {"posts": {"nodes": [], "totalCount": 0, "pageInfo": info}}
 
 
 @pytest.mark.parametrize("size", [0, -1, 101, 2**31 - 1])
@@ -89,31 +89,31 @@ async def test_an_empty_page_has_no_cursors(ask: Asking) -> None:
         ("first", "query($n: Int) { tags { posts { nodes { comments(first: $n) { nodes { id } } } } } }"),
     ],
 )
-async def test_sizes_out_of_range_are_refused(ask: Asking, name: str, source: str, size: int) -> None:
+async def test_sizes_out_of_range_are_refused(client: EngineClient, name: str, source: str, size: int) -> None:
     """Not clamped; from a variable and from the document alike, at any depth, even if only a count is asked for."""
-    given = await ask(source, {"n": size})
-    written = await ask(
+    given = await client(source, {"n": size})
+    written = await client(
         source.replace("$n)", f"{size})").replace("query($n: Int = 5)", "").replace("query($n: Int)", "")
     )
-    for told in (given, written):
-        assert told["data"] is None
-        (error,) = told["errors"]
+    for result in (given, written):
+        assert result["data"] is None
+        (error,) = result["errors"]
         assert error["extensions"]["code"] == "VALIDATION_ERROR"
         assert error["extensions"]["details"] == {name: ["must be between 1 and 100"]}
 
 
 @pytest.mark.parametrize("page", [0, -3])
-async def test_pages_start_at_one(ask: Asking, page: int) -> None:
+async def test_pages_start_at_one(client: EngineClient, page: int) -> None:
     """Page 0 is no page."""
-    refused = await ask.error(PAGE + "{ data { id } } }", {"page": page})
-    assert list(refused["extensions"]["details"]) == ["page"]
+    rejected = await client.error(PAGE + "{ data { id } } }", {"page": page})
+    assert list(rejected["extensions"]["details"]) == ["page"]
 
 
-async def test_a_page_far_away_is_empty(ask: Asking) -> None:
+async def test_a_page_far_away_is_empty(client: EngineClient) -> None:
     """However large `page` times `limit` is; numbers that no Int can be are refused."""
-    far = await ask.data(PAGE + "{ data { id } page pages } }", {"page": 2**31 - 1, "limit": 100}, world.ADMIN)
+    far = await client.data(PAGE + "{ data { id } page pages } }", {"page": 2**31 - 1, "limit": 100}, world.ADMIN)
     assert far == {"postPage": {"data": [], "page": 2**31 - 1, "pages": 1}}
-    beyond = await ask.error(PAGE + "{ data { id } } }", {"page": 2**63})
+    beyond = await client.error(PAGE + "{ data { id } } }", {"page": 2**63})
     assert (beyond["extensions"]["code"], "path" in beyond) == ("VALIDATION_ERROR", False)
 
 
@@ -125,17 +125,19 @@ async def test_a_page_far_away_is_empty(ask: Asking) -> None:
         ("query($n: Int = 100)", "2147483647", "$n"),
     ],
 )
-async def test_nor_does_it_matter_where_its_number_stands(ask: Asking, variables: str, page: str, limit: str) -> None:
+async def test_nor_does_it_matter_where_its_number_stands(
+    client: EngineClient, variables: str, page: str, limit: str
+) -> None:
     """In the document, or beside it."""
     source = f"{variables} {{ postPage(page: {page}, limit: {limit}) {{ data {{ id }} page limit }} }}"
-    assert await ask.data(source) == {"postPage": {"data": [], "page": 2**31 - 1, "limit": 100}}
+    assert await client.data(source) == {"postPage": {"data": [], "page": 2**31 - 1, "limit": 100}}
 
 
-async def test_first_and_last_exclude_each_other(ask: Asking) -> None:
+async def test_first_and_last_exclude_each_other(client: EngineClient) -> None:
     """Whatever they say."""
-    refused = await ask.error("query($n: Int) { posts(first: $n, last: 2) { totalCount } }", {"n": 1})
-    assert refused["extensions"]["details"] == {"last": ["cannot be given together with first"]}
-    assert await ask.data("query($n: Int) { posts(first: $n, last: 2) { nodes { __typename } } }", {"n": None}) == {
+    rejected = await client.error("query($n: Int) { posts(first: $n, last: 2) { totalCount } }", {"n": 1})
+    assert rejected["extensions"]["details"] == {"last": ["cannot be given together with first"]}
+    assert await client.data("query($n: Int) { posts(first: $n, last: 2) { nodes { __typename } } }", {"n": None}) == {
         "posts": {"nodes": [{"__typename": "Post"}] * 2}
     }
 
@@ -157,17 +159,17 @@ MOMENT, ID = "2026-01-01T00:00:00.000000Z", str(world.POSTS[0].id)
         ("TITLE", forged("\0", ID)),
     ],
 )
-async def test_what_is_no_cursor_is_refused(ask: Asking, order: str, cursor: str) -> None:
+async def test_what_is_no_cursor_is_refused(client: EngineClient, order: str, cursor: str) -> None:
     """With the argument's name, and never a 500."""
     for name in ("after", "before"):
         source = f"query($c: String, $o: PostOrder) {{ posts({name}: $c, orderBy: $o) {{ nodes {{ id }} }} }}"
-        refused = await ask.error(source, {"c": cursor, "o": order})
-        assert refused["extensions"]["code"] == "VALIDATION_ERROR"
-        assert refused["extensions"]["details"] == {name: ["is not a cursor of this list"]}
-        assert refused["path"] == ["posts"]
+        rejected = await client.error(source, {"c": cursor, "o": order})
+        assert rejected["extensions"]["code"] == "VALIDATION_ERROR"
+        assert rejected["extensions"]["details"] == {name: ["is not a cursor of this list"]}
+        assert rejected["path"] == ["posts"]
 
 
-async def test_odd_but_sound_cursors_are_answered(ask: Asking) -> None:
+async def test_odd_but_sound_cursors_are_answered(client: EngineClient) -> None:
     """Moments at the ends of time, numbers at the ends of their column."""
     for order, first in [
         ("NEWEST", "0001-01-01T00:00:00.000000Z"),
@@ -176,4 +178,4 @@ async def test_odd_but_sound_cursors_are_answered(ask: Asking) -> None:
         ("TITLE", "'; drop table posts; --\\"),
     ]:
         source = "query($c: String, $o: PostOrder) { posts(after: $c, orderBy: $o) { nodes { id } } }"
-        assert "errors" not in await ask(source, {"c": forged(first, ID), "o": order}), order
+        assert "errors" not in await client(source, {"c": forged(first, ID), "o": order}), order

@@ -8,7 +8,7 @@ from gateway.graphql.engine import DocumentLimits, Engine
 from models import Viewer
 from schema import schema
 from tests.gateway.graphql import world
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 
 USER = str(world.USERS[1].id)
 LIST = """query($c: Boolean!, $s: Boolean = false, $f: PostFilter, $n: Int, $o: PostOrder) {
@@ -70,44 +70,48 @@ def posts(arguments: str, fields: str, before: str = "") -> str:
         ),
     ],
 )
-async def test_variables_change_nothing(ask: Asking, source: str, variables: dict[str, Any], plain: str) -> None:
+async def test_variables_change_nothing(
+    client: EngineClient, source: str, variables: dict[str, Any], plain: str
+) -> None:
     """Nor do defaults, nulls, directives, fragments and aliases."""
     for viewer in world.VIEWERS:
-        assert await ask.data(source, variables, viewer) == await ask.data(plain, viewer=viewer)
+        assert await client.data(source, variables, viewer) == await client.data(plain, viewer=viewer)
 
 
-async def test_plans_are_shared_by_values_of_one_shape(ask: Asking) -> None:
+async def test_plans_are_shared_by_values_of_one_shape(client: EngineClient) -> None:
     """Two requests that differ in numbers, texts, ids and in who asks are one plan; null is another shape."""
     source = "query($q: String, $n: Int) { posts(first: $n, filter: {q: $q}) { totalCount nodes { id } } }"
-    plans = ask.engine.planner.plans
+    plans = client.engine.planner.plans
     before = len(plans.values)
     for n, user in enumerate(world.USERS[1:], start=1):
-        await ask.data(source, {"q": f"Content {n}", "n": n}, Viewer(user.id))
+        await client.data(source, {"q": f"Content {n}", "n": n}, Viewer(user.id))
     assert len(plans.values) == before + 1
-    await ask.data(source, {"q": None, "n": 1}, world.SOMEBODY)
+    await client.data(source, {"q": None, "n": 1}, world.SOMEBODY)
     assert len(plans.values) == before + 2
 
 
-async def test_introspection_stands_beside_data(ask: Asking) -> None:
+async def test_introspection_stands_beside_data(client: EngineClient) -> None:
     """graphql-core completes what the database has answered, which is read once."""
     source = """query($i: ID!) { __schema { queryType { name } } node(id: $i) { id ... on User { n: name posts(first: 2)
         { nodes { status createdAt tags { name } } pageInfo { hasNextPage } } } ... on Post { title } } __typename }"""
-    before = ask.statements
-    told = await ask.data(source, {"i": USER}, world.SOMEBODY)
-    assert ask.statements == before + 1
+    before = client.statements
+    result = await client.data(source, {"i": USER}, world.SOMEBODY)
+    assert client.statements == before + 1
     plain = source.replace("__schema { queryType { name } }", "")
-    assert told == {"__schema": {"queryType": {"name": "Query"}}} | await ask.data(plain, {"i": USER}, world.SOMEBODY)
-    assert list(told) == ["__schema", "node", "__typename"]
+    assert result == {"__schema": {"queryType": {"name": "Query"}}} | await client.data(
+        plain, {"i": USER}, world.SOMEBODY
+    )
+    assert list(result) == ["__schema", "node", "__typename"]
 
 
-async def test_introspection_alone_asks_no_database(ask: Asking) -> None:
+async def test_introspection_alone_asks_no_database(client: EngineClient) -> None:
     """It is the same for everybody."""
-    before = ask.statements
-    assert (await ask.data('{ __type(name: "Post") { kind } t: __typename }')) == {
+    before = client.statements
+    assert (await client.data('{ __type(name: "Post") { kind } t: __typename }')) == {
         "__type": {"kind": "OBJECT"},
         "t": "Query",
     }
-    assert ask.statements == before
+    assert client.statements == before
 
 
 @pytest.mark.parametrize(
@@ -123,25 +127,25 @@ async def test_introspection_alone_asks_no_database(ask: Asking) -> None:
     ],
 )
 async def test_variables_of_another_type_are_refused(
-    ask: Asking, source: str, variables: dict[str, Any], words: str
+    client: EngineClient, source: str, variables: dict[str, Any], words: str
 ) -> None:
     """Before anything runs."""
-    told = await ask(source, variables)
-    assert list(told) == ["errors"]
-    assert words in told["errors"][0]["message"]
-    assert told["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
+    result = await client(source, variables)
+    assert list(result) == ["errors"]
+    assert words in result["errors"][0]["message"]
+    assert result["errors"][0]["extensions"]["code"] == "VALIDATION_ERROR"
 
 
-async def test_response_keys_may_be_long_and_many(ask: Asking) -> None:
+async def test_response_keys_may_be_long_and_many(client: EngineClient) -> None:
     """Postgres cuts names at 63 bytes and takes a hundred arguments; neither is the client's business."""
-    ask = Asking(ask.db, ask.reads, Engine(schema, ask.reads, DocumentLimits(aliases=200)))
+    client = EngineClient(client.db, client.reads, Engine(schema, client.reads, DocumentLimits(aliases=200)))
     long = "_" + "a" * 200
-    asked = " ".join(f"{long}{n}: {field}" for n, field in enumerate(["id", "title", "likeCount"] * 40))
+    request = " ".join(f"{long}{n}: {field}" for n, field in enumerate(["id", "title", "likeCount"] * 40))
     fields = """id title slug content excerpt status publishedAt createdAt updatedAt version commentCount likeCount
         viewerHasLiked __typename author { id } category { id } tags { id } comments(first: 1) { nodes { id } }"""
-    source = f"{{ posts(first: 2) {{ nodes {{ {asked} {fields} }} }} }}"
-    (row, _) = (await ask.data(source))["posts"]["nodes"]
+    source = f"{{ posts(first: 2) {{ nodes {{ {request} {fields} }} }} }}"
+    (row, _) = (await client.data(source))["posts"]["nodes"]
     assert len(row) == 120 + 18
     assert row[f"{long}1"] == row["title"]
-    plain = (await ask.data(f"{{ posts(first: 2) {{ nodes {{ {fields} }} }} }}"))["posts"]["nodes"][0]
+    plain = (await client.data(f"{{ posts(first: 2) {{ nodes {{ {fields} }} }} }}"))["posts"]["nodes"][0]
     assert {key: value for key, value in row.items() if not key.startswith("_a")} == plain

@@ -9,7 +9,7 @@ from gateway.graphql.engine import GraphQLRequest
 from gateway.graphql.planning.absorption import simplify
 from gateway.graphql.planning.parameters import RequestParameter
 from models import Post, PostStatus, Viewer, new_id
-from tests.gateway.graphql.conftest import Asking
+from tests.gateway.graphql.conftest import EngineClient
 from tests.support.accounts import Account
 from tests.support.callers import GraphQL
 from tests.support.servers import Server
@@ -44,13 +44,13 @@ def test_only_what_is_said_already_is_left_out(others, left):
     assert words(simplify(RULE, others)) == words(left)
 
 
-async def test_a_list_of_what_is_published_is_the_same_for_every_viewer(ask: Asking):
+async def test_a_list_of_what_is_published_is_the_same_for_every_viewer(client: EngineClient):
     """So it is counted for all of them at once; a list that may hold one's own drafts is one's own."""
 
     async def is_personal(source: str) -> bool:
-        operation = await ask.engine.get_operation(GraphQLRequest(source))
+        operation = await client.engine.get_operation(GraphQLRequest(source))
         return (
-            await ask.engine.planner.query_plan(operation, operation.coerce_variables({}), Viewer(new_id()))
+            await client.engine.planner.query_plan(operation, operation.coerce_variables({}), Viewer(new_id()))
         ).is_personal
 
     assert not await is_personal("{ posts { totalCount nodes { title author { name } } } }")

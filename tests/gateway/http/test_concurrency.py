@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.callers import GraphQL
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, open_server
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ MOST = 3
 @pytest.fixture
 async def server(postgres_url: str) -> AsyncIterator[Server]:
     """Works on three requests at once."""
-    async with serving(postgres_url, max_in_flight=MOST) as server:
+    async with open_server(postgres_url, max_in_flight=MOST) as server:
         yield server
 
 
@@ -28,28 +28,28 @@ async def busy(server: Server) -> AsyncIterator[list[asyncio.Task]]:
     """As many requests under way as there may be: they wait for a table that another has locked."""
     async with server.db.engine.connect() as connection:
         await connection.execute(text("lock table tags in access exclusive mode"))
-        asked = [asyncio.create_task(server.anonymous.post("/graphql", json=TAGS)) for _ in range(MOST)]
+        requests = [asyncio.create_task(server.anonymous.post("/graphql", json=TAGS)) for _ in range(MOST)]
         while server.app.state.gateway.in_flight.count < MOST:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
-        yield asked
+        yield requests
 
 
 async def test_the_surplus_is_turned_away_and_the_rest_is_answered(server: Server) -> None:
     """503 with `Retry-After`, in the form of either protocol; health and metrics answer all the same."""
     http = server.anonymous
-    async with busy(server) as asked:
+    async with busy(server) as requests:
         over_graphql, over_rest = await http.post("/graphql", json=TAGS), await http.get("/api/posts")
         watched = [await http.get(path) for path in ("/api/health/live", "/api/health", "/metrics")]
-    for refused in (over_graphql, over_rest):
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-        assert refused.headers["X-Request-ID"]
-    said = "Too many requests at once; try again"
+    for rejected in (over_graphql, over_rest):
+        assert (rejected.status_code, rejected.headers["Retry-After"]) == (503, "1")
+        assert rejected.headers["X-Request-ID"]
+    output = "Too many requests at once; try again"
     error = over_graphql.json()["errors"][0]
-    assert (error["message"], error["extensions"]["code"]) == (said, "UNAVAILABLE")
-    assert (over_rest.json()["error"], over_rest.json()["code"]) == (said, "UNAVAILABLE")
-    assert [answer.status_code for answer in watched] == [200, 200, 200]
+    assert (error["message"], error["extensions"]["code"]) == (output, "UNAVAILABLE")
+    assert (over_rest.json()["error"], over_rest.json()["code"]) == (output, "UNAVAILABLE")
+    assert [response.status_code for response in watched] == [200, 200, 200]
     assert f"dovetail_requests_in_flight {MOST}.0" in watched[-1].text
-    assert [(await task).json() for task in asked] == [{"data": {"tags": []}}] * MOST
+    assert [(await task).json() for task in requests] == [{"data": {"tags": []}}] * MOST
     assert await GraphQL(http).ask("{ tags { id } }") == {"tags": []}
     assert server.app.state.gateway.in_flight.count == 0
 

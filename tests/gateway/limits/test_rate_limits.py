@@ -228,7 +228,7 @@ async def test_concurrent_requests_do_not_exceed_the_limit(make_server: MakeServ
     assert sorted(response.status_code for response in responses) == [200] * 5 + [429] * 10
 
 
-async def test_processes_share_a_limit_in_redis(make_server: MakeServer, redis_url: str, patient: None):
+async def test_processes_share_a_limit_in_redis(make_server: MakeServer, redis_url: str, long_redis_timeout: None):
     servers = [await make_server(rate_limit_api="2/minute", redis_url=redis_url) for _ in range(2)]
     address, statuses = unique_address(), []
     for server in [*servers, *servers]:

@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-async def redis_limiter(redis_url: str, patient: None) -> AsyncIterator[RedisSlidingWindowLimiter]:
+async def redis_limiter(redis_url: str, long_redis_timeout: None) -> AsyncIterator[RedisSlidingWindowLimiter]:
     redis = create_redis_client(redis_url)
     yield RedisSlidingWindowLimiter(redis)
     await redis.aclose()

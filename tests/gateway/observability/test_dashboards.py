@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models import prometheus
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.support.scraping import scrape, series_of
-from tests.support.servers import serving
+from tests.support.servers import open_server
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "observability"
 DASHBOARD, RULES = EXAMPLES / "dashboard.json", EXAMPLES / "rules.yaml"
@@ -47,7 +47,7 @@ def label_names(expression: str) -> set[str]:
 
 @pytest.fixture
 async def metrics(sqlite_url: str, redis_url: str) -> str:
-    async with serving(sqlite_url, redis_url=redis_url, rate_limit_api="1000/minute") as server:
+    async with open_server(sqlite_url, redis_url=redis_url, rate_limit_api="1000/minute") as server:
         await server.anonymous.get("/api/posts/none")
         await server.anonymous.post("/graphql", json={"query": "query Kinds { __typename }"})
         return (await server.anonymous.get("/metrics")).text
@@ -62,7 +62,7 @@ async def test_a_server_has_every_series_and_label_that_the_expressions_name(met
 
 async def test_every_series_that_an_alert_selects_exists_from_the_start(sqlite_url, redis_url):
     """A series that starts with the first failure shows no increase, so the alert would miss that failure."""
-    async with serving(sqlite_url, redis_url=redis_url) as server:
+    async with open_server(sqlite_url, redis_url=redis_url) as server:
         samples = (await scrape(server.anonymous)).samples
     selectors = {selector for rule in rules() for selector in SELECTOR.findall(rule["expr"])}
     assert {("dovetail_webhook_events_total", 'status="FAILED"')} <= selectors

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from models import Event
 from tests.support.accounts import Account
 from tests.support.language_models import Call, language_model
-from tests.support.listening import Listening, listening
-from tests.support.payments import SECRET, deliver, event
-from tests.support.subscribers import socket
+from tests.support.live_server import LiveServer, open_live_server
+from tests.support.payments import SECRET, build_event, deliver
+from tests.support.subscribers import open_socket
 from tests.support.uploads import make_image, post_files
 
 LIST = "{ posts { nodes { title } } }"
@@ -34,7 +34,7 @@ class Received:
     request_id: str
 
 
-async def break_database(live: Listening) -> None:
+async def break_database(live: LiveServer) -> None:
     """Rename columns and tables, as a failed migration would."""
     async with live.db.engine.begin() as connection:
         await connection.execute(text("alter table posts rename column title to headline"))
@@ -42,14 +42,14 @@ async def break_database(live: Listening) -> None:
             await connection.execute(text(f"alter table {table} rename to {table}_elsewhere"))
 
 
-async def add_event(live: Listening, viewer: Account, post_id: str) -> None:
+async def add_event(live: LiveServer, viewer: Account, post_id: str) -> None:
     """Add an event directly: no client can cause one while the database is broken."""
     async with live.db.writing() as session:
         id = UUID(post_id)
         session.add(Event(type="post.liked", post_id=id, entity_id=id, actor_id=UUID(viewer.id)))
 
 
-async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Received]:
+async def over_http(live: LiveServer, viewer: Account) -> AsyncIterator[Received]:
     http, headers = live.http, viewer.headers
     post = {"title": "A post", "content": "Long enough to be one."}
     options = {"headers": headers, "json": {"query": LIST}}
@@ -65,14 +65,14 @@ async def over_http(live: Listening, viewer: Account) -> AsyncIterator[Received]
         await http.post("/graphql", json={"query": LIST}, headers={"Accept": EVENTS}),
         await post_files(http, viewer, ("a.png", make_image(), "image/png")),
         await post_files(http, viewer, ("a.png", make_image(), "image/png"), name="files"),
-        await deliver(http, event("customer.created", {"object": "customer", "id": "cus_1"})),
+        await deliver(http, build_event("customer.created", {"object": "customer", "id": "cus_1"})),
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Hello?"}]}, headers=headers),
         await http.post("/api/chat", json={"messages": [{"role": "user", "content": "Go on."}]}, headers=headers),
     ]:
         yield Received(response.text, response.headers["X-Request-ID"])
 
 
-async def over_a_stream(live: Listening, viewer: Account, accept: str, post_id: str) -> Received:
+async def over_a_stream(live: LiveServer, viewer: Account, accept: str, post_id: str) -> Received:
     headers = {**viewer.headers, "Accept": accept}
     async with live.http.stream("POST", "/graphql", json={"query": FOLLOW}, headers=headers) as response:
         body = ""
@@ -86,21 +86,21 @@ async def over_a_stream(live: Listening, viewer: Account, accept: str, post_id: 
         return Received(body, response.headers["X-Request-ID"])
 
 
-async def over_a_socket(live: Listening, viewer: Account, post_id: str) -> AsyncIterator[Received]:
-    async with socket(live.address, viewer) as client:
+async def over_a_socket(live: LiveServer, viewer: Account, post_id: str) -> AsyncIterator[Received]:
+    async with open_socket(live.address, viewer) as client:
         for query in (LIST, WRITE, FOLLOW):
             id = await client.subscribe(query)
             if query is FOLLOW:
                 await live.subscribed()
                 await add_event(live, viewer, post_id)
-            message = await client.heard()
+            message = await client.receive()
             assert (message["id"], message["type"]) == (id, "next")
             yield Received(json.dumps(message), message["payload"]["errors"][0]["extensions"]["requestId"])
             if query is not FOLLOW:
-                await client.heard()
+                await client.receive()
 
 
-async def over_the_feed(live: Listening, viewer: Account) -> Received:
+async def over_the_feed(live: LiveServer, viewer: Account) -> Received:
     """Resume the feed from an unknown id, the only case in which it reads the database."""
     async with live.db.engine.begin() as connection:
         await connection.execute(text("alter table events rename to events_elsewhere"))
@@ -113,7 +113,7 @@ async def fail(call: Call) -> None:
     if call.body["messages"][0]["content"] == "Hello?":
         return await call.refuse(500, "said in confidence")
     await call.head()
-    await call.say("As I said")
+    await call.send("As I said")
     call.cut()
     return None
 
@@ -124,7 +124,7 @@ async def test_every_internal_error_is_masked_and_is_logged_with_its_request_id(
     production = {"environment": "production", "graphql_max_batch": 2, "stripe_webhook_secret": SECRET}
     async with language_model(fail) as model:
         chat = {"openai_api_key": "key", "openai_base_url": model.address}
-        async with listening(url, **production, **chat) as live:
+        async with open_live_server(url, **production, **chat) as live:
             viewer = await live.account()
             post = await live.graphql.one(WRITE, viewer)
             await break_database(live)

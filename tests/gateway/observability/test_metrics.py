@@ -12,12 +12,12 @@ from prometheus_client import Histogram
 from gateway.observability.metrics import bounded_labels
 from gateway.observability.metrics.bounded_labels import BoundedSeries
 from gateway.observability.metrics.multiprocess import WORKER_DIR_ENV
-from tests.support.listening import listening
-from tests.support.payments import SECRET, deliver, event
-from tests.support.processes import started
+from tests.support.live_server import open_live_server
+from tests.support.payments import SECRET, build_event, deliver
+from tests.support.processes import start_gateway
 from tests.support.scraping import Scrape, scrape
-from tests.support.servers import serving
-from tests.support.subscribers import socket, streaming
+from tests.support.servers import open_server
+from tests.support.subscribers import open_socket, open_sse_stream
 
 TITLES = "query Titles { posts { nodes { title } } }"
 TOKEN = "a token for Prometheus only"
@@ -105,9 +105,12 @@ def test_a_name_that_was_not_used_for_an_hour_makes_room_for_another(monkeypatch
 
 
 async def test_streams_are_counted_while_open_and_after_their_end_apart_from_requests(sqlite_url):
-    async with listening(sqlite_url) as live:
-        async with socket(live.address) as client, streaming(live.http, "subscription { postEvents { id } }"):
-            await client.asked("query Over { __typename }")
+    async with open_live_server(sqlite_url) as live:
+        async with (
+            open_socket(live.address) as client,
+            open_sse_stream(live.http, "subscription { postEvents { id } }"),
+        ):
+            await client.execute("query Over { __typename }")
             assert (await scrape(live.http)).value("streams_open") == 2
         async with asyncio.timeout(10):
             while (found := await scrape(live.http)).value("stream_seconds_count") < 2:
@@ -121,7 +124,7 @@ async def test_limits_and_webhooks_are_counted(make_server):
     server = await make_server(rate_limit_api="2/minute", stripe_webhook_secret=SECRET)
     for _ in range(4):
         await server.anonymous.get("/api/posts")
-    await deliver(server.anonymous, event("customer.created", {"object": "customer", "id": "cus_1"}))
+    await deliver(server.anonymous, build_event("customer.created", {"object": "customer", "id": "cus_1"}))
     found = await scrape(server.anonymous)
     assert found.by("outcome", "limit_checks_total") == {"passed": 2, "refused": 2}
     assert found.by("code", "refusals_total") == {"RATE_LIMITED": 2}
@@ -141,14 +144,14 @@ async def test_limits_and_webhooks_are_counted(make_server):
 async def test_metrics_require_the_token_and_are_absent_in_production_without_one(
     sqlite_url, environment, token, sent, status
 ):
-    async with serving(sqlite_url, environment=environment, metrics_token=token) as server:
+    async with open_server(sqlite_url, environment=environment, metrics_token=token) as server:
         response = await server.anonymous.get("/metrics", headers={"Authorization": sent} if sent else {})
         assert response.status_code == status
 
 
 async def test_any_worker_returns_the_metrics_of_all_workers(unused_database, tmp_path: Path):
     url = await unused_database("sqlite")
-    with started("--workers", "2", folder=tmp_path, database_url=url) as (_, address, _output):
+    with start_gateway("--workers", "2", folder=tmp_path, database_url=url) as (_, address, _output):
 
         async def scrape_any() -> Scrape:
             async with httpx.AsyncClient(base_url=address) as http:  # a new connection reaches any worker

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry import trace
 
-from tests.support.collector import Collector, Span, collecting
+from tests.support.collector import Collector, Span, open_collector
 from tests.support.language_models import language_model
-from tests.support.listening import listening
-from tests.support.payments import stripe_like
-from tests.support.servers import serving
-from tests.support.subscribers import socket, streaming
+from tests.support.live_server import open_live_server
+from tests.support.payments import open_fake_stripe
+from tests.support.servers import open_server
+from tests.support.subscribers import open_socket, open_sse_stream
 from tests.support.uploads import make_image, upload_file
 
 TITLES = "query Titles($q: String) { posts(filter: {q: $q}) { nodes { title } } }"
@@ -22,7 +22,7 @@ TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
 
 @pytest.fixture
 def collector(monkeypatch) -> Iterator[Collector]:
-    with collecting() as collector:
+    with open_collector() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
         yield collector
 
@@ -32,7 +32,7 @@ def child_names(collector: Collector, span: Span) -> list[str]:
 
 
 async def test_a_request_is_one_trace_from_its_caller_to_its_statements(collector, database_url, author, capsys):
-    async with serving(database_url) as server:
+    async with open_server(database_url) as server:
         database = database_url.rpartition("/")[2].partition("?")[0]
         headers = {**author.headers, "traceparent": TRACEPARENT, "X-Request-ID": "sent-by-a-test"}
         body = {"query": TITLES, "variables": {"q": "a secret"}}
@@ -69,7 +69,7 @@ async def test_a_request_is_one_trace_from_its_caller_to_its_statements(collecto
 
 
 async def test_a_client_error_does_not_mark_the_span_as_failed(collector, sqlite_url):
-    async with serving(sqlite_url) as server:
+    async with open_server(sqlite_url) as server:
         await server.anonymous.post("/graphql", json={"query": "query Wrong { nothing }"})
     span = collector.one("GraphQL Operation")
     assert (span.failed, span.about) == (False, {"dovetail.codes": ["VALIDATION_ERROR"]})
@@ -78,7 +78,7 @@ async def test_a_client_error_does_not_mark_the_span_as_failed(collector, sqlite
 async def test_the_span_of_a_failed_statement_does_not_contain_the_databases_message(collector, database_url):
     """Postgres' message about a duplicate key contains the key."""
     account = {"email": "taken@mail.example", "name": "Somebody", "password": "a long enough password"}
-    async with serving(database_url) as server:
+    async with open_server(database_url) as server:
         statuses = [(await server.anonymous.post("/api/auth/register", json=account)).status_code for _ in range(2)]
     assert statuses == [201, 409]
     assert [span.about["db.operation.name"] for span in collector.spans if span.failed] == ["INSERT"]
@@ -86,21 +86,21 @@ async def test_the_span_of_a_failed_statement_does_not_contain_the_databases_mes
 
 
 async def test_span_names_contain_operation_names_if_trusted_documents_are_required(collector, sqlite_url):
-    async with serving(sqlite_url, trusted_documents="require", graphiql=True) as server:
+    async with open_server(sqlite_url, trusted_documents="require", graphiql=True) as server:
         await server.anonymous.post("/graphql", json={"query": "query Explore { __typename }"})
     assert collector.one("query Explore").about["graphql.operation.name"] == "Explore"
 
 
 async def test_operations_over_websockets_and_streams_have_spans(collector, sqlite_url):
-    async with listening(sqlite_url) as live:
-        async with socket(live.address) as client:
+    async with open_live_server(sqlite_url) as live:
+        async with open_socket(live.address) as client:
             payload = {"query": "query Plain { posts { totalCount } }", "extensions": {"traceparent": TRACEPARENT}}
-            await client.say({"id": "1", "type": "subscribe", "payload": payload})
-            assert await client.told("1")
-            assert (await client.heard())["type"] == "complete"
+            await client.send({"id": "1", "type": "subscribe", "payload": payload})
+            assert await client.next_value("1")
+            assert (await client.receive())["type"] == "complete"
             await client.subscribe("subscription Follow { postEvents { id } }")
             await live.subscribed()
-        async with streaming(live.http, "subscription Stream { postEvents { id } }"):
+        async with open_sse_stream(live.http, "subscription Stream { postEvents { id } }"):
             pass
     plain = collector.one("query")
     assert (plain.trace_id, plain.parent_id, plain.kind) == (TRACE, CALLER, "server")
@@ -111,9 +111,9 @@ async def test_operations_over_websockets_and_streams_have_spans(collector, sqli
 
 async def test_calls_to_other_services_have_spans(collector, sqlite_url):
     async with language_model() as model:
-        with stripe_like() as stripe:
+        with open_fake_stripe() as stripe:
             settings = {"openai_api_key": "key", "openai_base_url": model.address, **stripe.settings}
-            async with serving(sqlite_url, **settings) as server:
+            async with open_server(sqlite_url, **settings) as server:
                 viewer = await server.account()
                 await upload_file(server.anonymous, viewer, make_image())
                 chat_request = {"messages": [{"role": "user", "content": "A secret question"}]}
@@ -131,11 +131,11 @@ async def test_calls_to_other_services_have_spans(collector, sqlite_url):
 
 
 async def test_an_unreachable_collector_does_not_disturb_requests(monkeypatch, sqlite_url, caplog):
-    with collecting() as collector:
+    with open_collector() as collector:
         pass  # the port is closed again
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
     with caplog.at_level(logging.CRITICAL, "opentelemetry"):
-        async with serving(sqlite_url) as server:
+        async with open_server(sqlite_url) as server:
             assert (await server.anonymous.post("/graphql", json={"query": TITLES})).status_code == 200
 
 
@@ -151,7 +151,7 @@ async def test_an_unreachable_collector_does_not_disturb_requests(monkeypatch, s
 async def test_requests_run_no_tracing_code_without_an_exporter(monkeypatch, sqlite_url, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    async with serving(sqlite_url) as server:
+    async with open_server(sqlite_url) as server:
         engine = server.app.state.gateway.engine
         assert "answer" not in vars(engine)
         assert not server.app.is_traced

@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from tests.support.servers import environment_for
+from tests.support.servers import build_environment
 
 
 @pytest.fixture
 def gateway(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Awaitable[Result]]:
-    for name, value in environment_for(database_url).items():
+    for name, value in build_environment(database_url).items():
         monkeypatch.setenv(name, value)
 
     async def run(*arguments: str) -> Result:

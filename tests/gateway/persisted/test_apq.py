@@ -25,8 +25,8 @@ async def post(server: Server, **body: Any) -> httpx.Response:
 
 
 async def get(server: Server, **parameters: Any) -> httpx.Response:
-    asked = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
-    return await server.anonymous.get("/graphql", params=asked)
+    request = {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
+    return await server.anonymous.get("/graphql", params=request)
 
 
 def told(response: httpx.Response) -> tuple[int, str, str]:
@@ -41,9 +41,9 @@ async def test_a_document_is_sent_once_and_then_its_hash(make_server, ask) -> No
     """As Apollo Server has it, an unknown hash is a 200; another process knows nothing of it."""
     server, other = await make_server(), await make_server()
     for one in (server, other):
-        refused = await ask(one, extensions=hashed(QUERY))
-        assert told(refused) == (200, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
-        assert refused.headers["Cache-Control"] == "no-store"
+        rejected = await ask(one, extensions=hashed(QUERY))
+        assert told(rejected) == (200, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+        assert rejected.headers["Cache-Control"] == "no-store"
     assert (await ask(server, query=QUERY, extensions=hashed(QUERY))).json() == DATA
     assert (await ask(server, extensions=hashed(QUERY), operationName="Named")).json() == DATA
     assert told(await ask(other, extensions=hashed(QUERY)))[1] == "PERSISTED_QUERY_NOT_FOUND"
@@ -60,9 +60,9 @@ async def test_a_document_is_sent_once_and_then_its_hash(make_server, ask) -> No
     ],
 )
 async def test_a_wrong_hash_is_400(server: Server, extensions: dict[str, Any], message: str | None) -> None:
-    status, code, said = told(await post(server, query=QUERY, extensions=extensions))
+    status, code, output = told(await post(server, query=QUERY, extensions=extensions))
     assert (status, code) == (400, "VALIDATION_ERROR")
-    assert message in (said, None)
+    assert message in (output, None)
 
 
 @pytest.mark.parametrize("hash", ["", "\0", "x" * 100_000, "0" * 64])
@@ -79,8 +79,8 @@ async def test_a_document_that_is_not_valid_is_not_kept(server: Server) -> None:
 
 async def test_they_can_be_switched_off(make_server) -> None:
     server = await make_server(graphql_max_persisted_queries=0)
-    refused = (200, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
-    assert told(await post(server, extensions=hashed(QUERY))) == refused
+    rejected = (200, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+    assert told(await post(server, extensions=hashed(QUERY))) == rejected
     assert (await post(server, query=QUERY)).json() == DATA
 
 
@@ -99,13 +99,13 @@ async def test_those_asked_for_last_are_kept(make_server) -> None:
     st.lists(st.tuples(st.integers(0, 30), st.integers(1, 4 * 2**20)), max_size=40),
     st.integers(0, 10),
 )
-def test_what_is_kept_is_bounded_in_number_and_in_weight(asked: list[tuple[int, int]], most: int) -> None:
+def test_what_is_kept_is_bounded_in_number_and_in_weight(request: list[tuple[int, int]], most: int) -> None:
     class Text(str):
         def __len__(self) -> int:
             return self.weight
 
     automatic = LRUCache[str](most, MAX_PERSISTED_CHARACTERS, lambda sha256, text: len(text))
-    for name, weight in asked:
+    for name, weight in request:
         text = Text()
         text.weight = weight
         automatic.put(str(name), text)
@@ -116,8 +116,8 @@ def test_what_is_kept_is_bounded_in_number_and_in_weight(asked: list[tuple[int, 
 async def test_a_mutation_by_hash_is_refused_by_get(server: Server) -> None:
     mutation = 'mutation { deletePost(id: "x") }'
     await post(server, query=mutation, extensions=hashed(mutation))
-    refused = await get(server, extensions=hashed(mutation))
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+    rejected = await get(server, extensions=hashed(mutation))
+    assert (rejected.status_code, rejected.headers["Allow"]) == (405, "POST")
 
 
 async def test_a_sign_in_by_hash_counts_as_one(make_server) -> None:

@@ -11,9 +11,9 @@ from gateway.persisted.resolver import digest
 from models import Database, DocumentId, DocumentUse, utcnow
 from models.errors import Unavailable
 from resolvers import document_usage
-from tests.support.listening import listening
-from tests.support.servers import serving
-from tests.support.subscribers import socket
+from tests.support.live_server import open_live_server
+from tests.support.servers import open_server
+from tests.support.subscribers import open_socket
 
 VIEWER = "query Viewer { viewer { name } }"
 TAGS = "query Tags { tags { name } }"
@@ -33,7 +33,7 @@ def add(gateway, tmp_path):
 
 async def used(database_url, query: str, *clients: tuple[str, str], prefix: str = "apollographql") -> None:
     """Have clients ask, of a server that has ended by the time this returns."""
-    async with serving(database_url, trusted_documents="log") as server:
+    async with open_server(database_url, trusted_documents="log") as server:
         for name, version in clients:
             headers = {f"{prefix}-client-name": name, f"{prefix}-client-version": version}
             assert (await server.anonymous.post("/graphql", json={"query": query}, headers=headers)).status_code == 200
@@ -61,8 +61,8 @@ async def test_documents_are_added_listed_and_removed(gateway, add):
     apollos = {**APOLLO, "operations": [{"id": "v1", "name": "Viewer", "type": "query", "body": VIEWER}]}
     assert (await add(apollos)).output == "Added 0 trusted documents; 1 were trusted already\n"
     assert (await gateway("documents", "list")).output == "t1\tTags\tnever used\nv1\tViewer\tnever used\n"
-    refused = await gateway("documents", "remove", "v1", "v2")
-    assert (refused.exit_code, refused.stderr) == (1, "v2: no document has this id\n")
+    rejected = await gateway("documents", "remove", "v1", "v2")
+    assert (rejected.exit_code, rejected.stderr) == (1, "v2: no document has this id\n")
     assert (await gateway("documents", "remove", "v1")).exit_code == 0
     assert (await gateway("documents", "list")).output == "t1\tTags\tnever used\n"
 
@@ -78,19 +78,19 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_added(gat
         "deep": deep + " }" * 12,
         "fragment": "fragment F on Tag { id }",
     }
-    refused = await add(wrong)
-    assert refused.exit_code == 1
-    assert refused.stderr.splitlines()[0].endswith("manifest.json: no documents were added")
-    said = "\n".join(refused.stderr.splitlines()[1:])
+    rejected = await add(wrong)
+    assert rejected.exit_code == 1
+    assert rejected.stderr.splitlines()[0].endswith("manifest.json: no documents were added")
+    text = "\n".join(rejected.stderr.splitlines()[1:])
     for id in wrong.keys() - {"good"}:
-        assert f"{id}: " in said
-    assert "good: " not in said
-    assert said.count("invalid: ") == 2
+        assert f"{id}: " in text
+    assert "good: " not in text
+    assert text.count("invalid: ") == 2
     assert (await gateway("documents", "list")).output == ""
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "text"),
     [
         ("{", "The manifest is not JSON"),
         ([], "The manifest must be"),
@@ -101,16 +101,16 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_added(gat
         ({**APOLLO, "operations": [{"id": "x"}]}, "without an id or a body"),
     ],
 )
-async def test_a_file_that_is_no_manifest_is_refused_in_a_sentence(add, manifest, said):
-    refused = await add(manifest)
-    assert refused.exit_code == 1
-    assert said in refused.stderr
+async def test_a_file_that_is_no_manifest_is_refused_in_a_sentence(add, manifest, text):
+    rejected = await add(manifest)
+    assert rejected.exit_code == 1
+    assert text in rejected.stderr
 
 
 async def test_an_id_stands_for_one_document(add):
     await add({"one": VIEWER})
-    refused = await add({"one": TAGS})
-    assert (refused.exit_code, refused.stderr) == (1, "one: another document has this id; remove it first\n")
+    rejected = await add({"one": TAGS})
+    assert (rejected.exit_code, rejected.stderr) == (1, "one: another document has this id; remove it first\n")
     twice = [{"id": "two", "body": VIEWER}, {"id": "two", "body": TAGS}]
     assert "two: is used for two documents" in (await add({**APOLLO, "operations": twice})).stderr
 
@@ -128,20 +128,20 @@ async def test_the_ledger_says_who_asked(database_url, add):
 
 async def test_a_socket_says_who_it_is_when_it_introduces_itself(database_url):
     """Browsers send no headers of their own with a handshake; other clients do."""
-    async with listening(database_url, trusted_documents="log") as live:
-        async with socket(live.address, init=False) as client:
-            await client.say({"type": "connection_init", "payload": {"Apollographql-Client-Name": "page"}})
-            assert await client.heard() == {"type": "connection_ack"}
-            assert await client.asked(VIEWER) is None
+    async with open_live_server(database_url, trusted_documents="log") as live:
+        async with open_socket(live.address, init=False) as client:
+            await client.send({"type": "connection_init", "payload": {"Apollographql-Client-Name": "page"}})
+            assert await client.receive() == {"type": "connection_ack"}
+            assert await client.execute(VIEWER) is None
         headers = {"graphql-client-name": "machine", "graphql-client-version": "3"}
-        async with socket(live.address, additional_headers=headers) as client:
-            assert await client.asked(VIEWER) is None
+        async with open_socket(live.address, additional_headers=headers) as client:
+            assert await client.execute(VIEWER) is None
     assert await lines(database_url) == [("machine", "3", 1), ("page", "", 1)]
 
 
 async def test_what_could_not_be_written_is_written_later(database_url, monkeypatch):
     """Each time that it was asked for counts once."""
-    async with serving(database_url, trusted_documents="log") as server:
+    async with open_server(database_url, trusted_documents="log") as server:
         kept = server.app.state.gateway.persisted.usage_log
         for _ in range(2):
             await server.anonymous.post("/graphql", json={"query": VIEWER})
@@ -157,10 +157,10 @@ def unreachable():
 
 
 async def test_what_is_not_valid_or_only_explores_is_not_noted(database_url):
-    async with serving(database_url, trusted_documents="log") as server:
+    async with open_server(database_url, trusted_documents="log") as server:
         for query in ("{ nowhere }", "{", "{ __schema { queryType { name } } }"):
             await server.anonymous.post("/graphql", json={"query": query})
-    async with serving(database_url) as server:
+    async with open_server(database_url) as server:
         await server.anonymous.post("/graphql", json={"query": VIEWER})
     assert await lines(database_url) == []
 
@@ -202,7 +202,7 @@ async def test_what_nobody_asks_for_is_told(database_url, gateway, add):
 async def test_a_server_stops_answering_what_was_removed(database_url, gateway, add):
     await add({"v1": VIEWER})
     await gateway("documents", "remove", "v1")
-    async with serving(database_url) as server:
+    async with open_server(database_url) as server:
         assert (await server.anonymous.post("/graphql", json={"documentId": "v1"})).status_code == 404
 
 
@@ -219,8 +219,8 @@ async def test_a_check_names_the_clients_that_a_change_would_break(database_url,
 
     colours = "query Colours { tags { colour } }"
     db = Database(database_url)
-    asked = {document_usage.UsageKey(digest(colours), "web", "1.2"): document_usage.UsageCount(7, utcnow())}
-    await document_usage.record(db, asked, {digest(colours): document_usage.DocumentText(colours, "Colours")})
+    request = {document_usage.UsageKey(digest(colours), "web", "1.2"): document_usage.UsageCount(7, utcnow())}
+    await document_usage.record(db, request, {digest(colours): document_usage.DocumentText(colours, "Colours")})
     await db.close()
     await add({"t1": TAGS})
     checked = await gateway("schema", "check", str(old))

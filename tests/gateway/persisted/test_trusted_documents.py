@@ -13,10 +13,10 @@ from models.errors import Unavailable
 from resolvers import trusted_documents
 from tests.gateway.persisted.test_apq import hashed, told
 from tests.support.accounts import bearer
-from tests.support.listening import listening
+from tests.support.live_server import open_live_server
 from tests.support.servers import Server
-from tests.support.subscribers import socket
-from tests.support.writing import file_category
+from tests.support.subscribers import open_socket
+from tests.support.writing import create_category
 
 VIEWER = "query Viewer { viewer { name } }"
 EVENTS = "subscription Events($since: ID) { postEvents(since: $since) { type } }"
@@ -78,8 +78,8 @@ async def test_where_trust_is_required_nothing_else_runs(make_server, trust) -> 
         assert told(await ask(server, viewer, extensions=hashed(text)))[1] == "PERSISTED_QUERY_NOT_FOUND"
     assert (await ask(server, query=VIEWER)).json() == NOBODY
     batch = await server.anonymous.post("/graphql", json=[{"query": DEEP}, {"documentId": "viewer-1"}])
-    refused, answered = batch.json()
-    assert (refused["errors"][0]["extensions"]["code"], answered) == ("DOCUMENT_NOT_TRUSTED", NOBODY)
+    rejected, answered = batch.json()
+    assert (rejected["errors"][0]["extensions"]["code"], answered) == ("DOCUMENT_NOT_TRUSTED", NOBODY)
     by_get = await server.anonymous.get("/graphql", params={"query": DEEP})
     assert told(by_get) == UNTRUSTED
 
@@ -112,16 +112,16 @@ async def test_where_trust_is_preferred_other_documents_have_half_of_the_limits(
 async def test_an_id_over_a_socket_and_as_a_stream(database_url, trust) -> None:
     """Queries and subscriptions alike; texts are refused there too."""
     await trust({"viewer": VIEWER, "events": EVENTS})
-    async with listening(database_url, trusted_documents="require") as live:
+    async with open_live_server(database_url, trusted_documents="require") as live:
         payload = {"documentId": "events", "variables": {"since": "0"}}
-        async with socket(live.address) as client:
-            await client.say({"id": "1", "type": "subscribe", "payload": {"documentId": "viewer"}})
-            assert await client.told("1") is None
-            assert await client.heard() == {"id": "1", "type": "complete"}
-            await client.say({"id": "2", "type": "subscribe", "payload": {**payload, "documentId": "nothing"}})
+        async with open_socket(live.address) as client:
+            await client.send({"id": "1", "type": "subscribe", "payload": {"documentId": "viewer"}})
+            assert await client.next_value("1") is None
+            assert await client.receive() == {"id": "1", "type": "complete"}
+            await client.send({"id": "2", "type": "subscribe", "payload": {**payload, "documentId": "nothing"}})
             assert await client.error("2") == "NOT_FOUND"
             assert await client.error(await client.subscribe("{ tags { id } }")) == "DOCUMENT_NOT_TRUSTED"
-            await client.say({"id": "3", "type": "subscribe", "payload": {"extensions": hashed(EVENTS)}})
+            await client.send({"id": "3", "type": "subscribe", "payload": {"extensions": hashed(EVENTS)}})
             await live.subscribed()
             account = await live.account()
             await trusted_documents.add(
@@ -129,16 +129,16 @@ async def test_an_id_over_a_socket_and_as_a_stream(database_url, trust) -> None:
             )
             written = await live.http.post("/graphql", json={"documentId": "create"}, headers=account.headers)
             assert written.json() == {"data": {"createPost": {"status": "PUBLISHED"}}}
-            assert await client.told("3") == {"type": "CREATED"}
+            assert await client.next_value("3") == {"type": "CREATED"}
         accept = {"Accept": "text/event-stream"}
         async with live.http.stream("POST", "/graphql", json=payload, headers=accept) as response:
             lines = response.aiter_lines()
             while not (line := await anext(lines)).startswith("data: {"):
                 pass
             assert json.loads(line.removeprefix("data: ")) == {"data": {"postEvents": {"type": "CREATED"}}}
-        refused = await live.http.post("/graphql", json={"query": EVENTS.replace("type", "id")}, headers=accept)
-        assert '"code":"DOCUMENT_NOT_TRUSTED"' in refused.text
-        assert refused.headers["Content-Type"].startswith("text/event-stream")
+        rejected = await live.http.post("/graphql", json={"query": EVENTS.replace("type", "id")}, headers=accept)
+        assert '"code":"DOCUMENT_NOT_TRUSTED"' in rejected.text
+        assert rejected.headers["Content-Type"].startswith("text/event-stream")
 
 
 CREATE = """mutation Create {
@@ -150,23 +150,23 @@ CREATE = """mutation Create {
     "payload", [{}, {"documentId": 5}, {"extensions": {"persistedQuery": 5}}, {"query": 5, "id": "x"}]
 )
 async def test_a_subscribe_message_that_names_its_document_wrongly_ends_the_socket(database_url, payload) -> None:
-    async with listening(database_url) as live, socket(live.address) as client:
-        await client.say({"id": "1", "type": "subscribe", "payload": payload})
-        assert (await client.closing())[0] == 4400
+    async with open_live_server(database_url) as live, open_socket(live.address) as client:
+        await client.send({"id": "1", "type": "subscribe", "payload": payload})
+        assert (await client.wait_closed())[0] == 4400
 
 
 async def test_a_trusted_mutation_is_not_for_get(make_server, trust) -> None:
     await trust({"delete": DELETE})
     server = await make_server()
-    refused = await server.anonymous.get("/graphql", params={"documentId": "delete", "variables": '{"id": "x"}'})
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+    rejected = await server.anonymous.get("/graphql", params={"documentId": "delete", "variables": '{"id": "x"}'})
+    assert (rejected.status_code, rejected.headers["Allow"]) == (405, "POST")
 
 
 async def test_a_cdn_may_keep_what_is_read_by_id_alone(make_server, trust) -> None:
     """Shared where nobody said who they are and it makes no difference; a tag for whoever asks again."""
     await trust({"categories": "{ categories { name } }", "viewer": VIEWER})
     server = await make_server(trusted_documents="require")
-    await file_category(server.db, "Tools")
+    await create_category(server.db, "Tools")
 
     async def read(id: str, **headers: str) -> httpx.Response:
         return await server.anonymous.get(f"/graphql?documentId={id}", headers=headers)
@@ -189,9 +189,9 @@ async def test_where_documents_cannot_be_looked_up_clients_are_told_when_to_come
         raise Unavailable
 
     monkeypatch.setattr(server.app.state.gateway.db, "reading", away)
-    refused = await ask(server, documentId="anything")
-    assert told(refused)[:2] == (503, "UNAVAILABLE")
-    assert refused.headers["Retry-After"] == "1"
+    rejected = await ask(server, documentId="anything")
+    assert told(rejected)[:2] == (503, "UNAVAILABLE")
+    assert rejected.headers["Retry-After"] == "1"
 
 
 async def test_browsers_that_open_a_documents_address_get_its_answer(make_server, trust) -> None:

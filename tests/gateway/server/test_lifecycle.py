@@ -9,11 +9,11 @@ from gateway.app import create_app
 from gateway.settings import InvalidSettings
 from gateway.tasks.migrations import DatabaseNotMigrated
 from models.migrations import downgrade
-from tests.support.listening import Listening, listening
+from tests.support.live_server import LiveServer, open_live_server
+from tests.support.proxy import open_postgres_proxy
 from tests.support.raw_http import TYPENAME_RESULT, exchange, get, open_raw_connection, post_graphql
-from tests.support.servers import serving
+from tests.support.servers import open_server
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
-from tests.support.wires import wired_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -22,8 +22,8 @@ MEBIBYTE = 0x100000
 
 
 @pytest.fixture
-async def live(sqlite_url: str) -> AsyncIterator[Listening]:
-    async with listening(sqlite_url) as server:
+async def live(sqlite_url: str) -> AsyncIterator[LiveServer]:
+    async with open_live_server(sqlite_url) as server:
         yield server
 
 
@@ -39,15 +39,15 @@ async def test_production_does_not_migrate_postgres_by_itself(unused_database) -
     url = await unused_database("postgres")
     await downgrade(url, "base")
     with pytest.raises(DatabaseNotMigrated, match="gateway migrate"):
-        async with serving(url, environment="production"):
+        async with open_server(url, environment="production"):
             pass
-    async with serving(url) as server:
+    async with open_server(url) as server:
         assert (await server.anonymous.get("/api/posts")).status_code == 200
-    async with serving(url, environment="production") as server:
+    async with open_server(url, environment="production") as server:
         assert (await server.anonymous.get("/api/posts")).status_code == 200
 
 
-async def test_a_body_that_is_too_large_is_rejected_by_its_length_or_as_it_arrives(live: Listening) -> None:
+async def test_a_body_that_is_too_large_is_rejected_by_its_length_or_as_it_arrives(live: LiveServer) -> None:
     """A `Content-Length` above the limit is enough, and chunks are counted."""
     announced = START + b"Connection: close\r\nContent-Length: 99999999999\r\n\r\n{}"
     assert (await exchange(live.address, announced)).startswith(b"HTTP/1.1 413")
@@ -60,7 +60,7 @@ async def test_a_body_that_is_too_large_is_rejected_by_its_length_or_as_it_arriv
 
 @pytest.mark.parametrize("path", [b"graphql", b"api/posts", b"api/auth/login"])
 async def test_a_client_that_disconnects_leaves_no_traceback(
-    live: Listening, path: bytes, capsys: pytest.CaptureFixture[str]
+    live: LiveServer, path: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the middle of a body, or before the response."""
     half = START.replace(b"graphql", path) + b"Content-Length: 50\r\n\r\n{"
@@ -75,7 +75,7 @@ async def test_a_client_that_disconnects_leaves_no_traceback(
     assert (await live.http.get("/api/health")).json()["status"] == "healthy"
 
 
-async def test_a_slow_client_does_not_delay_others(live: Listening) -> None:
+async def test_a_slow_client_does_not_delay_others(live: LiveServer) -> None:
     """Its body may take its time."""
     request = post_graphql(b"Connection: close")
     head, body = request[:-26], request[-26:]
@@ -90,10 +90,10 @@ async def test_a_slow_client_does_not_delay_others(live: Listening) -> None:
 async def test_an_unavailable_database_is_reported_until_it_is_back(unused_database) -> None:
     """503 in both protocols, and the health check names the database."""
     url = await unused_database("postgres")
-    async with wired_postgres(url) as (wire, through), serving(through) as server:
+    async with open_postgres_proxy(url) as (proxy, through), open_server(through) as server:
         http = server.anonymous
         assert (await http.get("/api/health")).json()["status"] == "healthy"
-        wire.shut()
+        proxy.shut()
         health = await http.get("/api/health")
         assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
         assert health.json()["checks"] == {"database": "error"}
@@ -102,7 +102,7 @@ async def test_an_unavailable_database_is_reported_until_it_is_back(unused_datab
         graphql = (await http.post("/graphql", json={"query": "{ tags { id } }"})).json()
         assert graphql["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
         assert (await http.get("/api/health/live")).status_code == 200
-        wire.open()
+        proxy.open()
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - nothing sets an event
                 await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from tests.support.listening import listening
+from tests.support.live_server import open_live_server
 from tests.support.raw_http import get, open_raw_connection
 from tests.support.waiting import wait_until
 
@@ -21,7 +21,7 @@ HALF_A_REQUEST = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: applicatio
     ids=["nothing", "half a request", "a request", "pipelined requests"],
 )
 async def test_a_closed_connection_leaves_no_reference_cycles(sqlite_url: str, sent: bytes) -> None:
-    async with listening(sqlite_url) as live:
+    async with open_live_server(sqlite_url) as live:
         connections = live.server.server_state.connections
         gc.disable()
         try:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.listening import Listening, listening
+from tests.support.live_server import LiveServer, open_live_server
 from tests.support.raw_http import (
     TYPENAME_QUERY,
     TYPENAME_RESULT,
@@ -24,8 +24,8 @@ VARYING_HEADERS = ("date", "ratelimit", "x-ratelimit-limit", "x-ratelimit-remain
 
 
 @pytest.fixture
-async def live(sqlite_url: str) -> AsyncIterator[Listening]:
-    async with listening(sqlite_url) as server:
+async def live(sqlite_url: str) -> AsyncIterator[LiveServer]:
+    async with open_live_server(sqlite_url) as server:
         yield server
 
 
@@ -39,7 +39,7 @@ def without_varying_headers(response: RawResponse) -> RawResponse:
     [post_graphql, lambda *headers: get(b"/api/posts", *headers), lambda *headers: get(b"/api/posts/1", *headers)],
     ids=["GraphQL operation", "REST list", "error"],
 )
-async def test_both_ways_of_writing_send_the_same_headers(live: Listening, request_with):
+async def test_both_ways_of_writing_send_the_same_headers(live: LiveServer, request_with):
     """Responses that close their connection are sent as ASGI messages. Otherwise clients cannot tell the difference."""
     request_id = b"X-Request-ID: one"  # the same for both, because an error's body contains it
     received = await exchange(live.address, request_with(request_id), request_with(request_id, CLOSE))
@@ -48,7 +48,7 @@ async def test_both_ways_of_writing_send_the_same_headers(live: Listening, reque
     assert whole == by_messages
 
 
-async def test_pipelined_requests_are_answered_in_order(live: Listening):
+async def test_pipelined_requests_are_answered_in_order(live: LiveServer):
     """Each gets its own response, though the second arrives before the first is answered."""
     bodies = [b'{"query":"{ a%d: __typename }"}' % n for n in range(5)]
     packet = b"".join(post_graphql(body=body) for body in bodies)
@@ -57,7 +57,7 @@ async def test_pipelined_requests_are_answered_in_order(live: Listening):
     assert responses[5].status == 200
 
 
-async def test_a_response_to_head_has_the_length_of_get_and_no_body(live: Listening):
+async def test_a_response_to_head_has_the_length_of_get_and_no_body(live: LiveServer):
     (response,) = parse_responses(await exchange(live.address, get(b"/api/posts", CLOSE)))
     received = await exchange(live.address, format_request(b"HEAD", b"/api/posts", CLOSE))
     head, _, body = received.partition(b"\r\n\r\n")
@@ -65,13 +65,13 @@ async def test_a_response_to_head_has_the_length_of_get_and_no_body(live: Listen
     assert b"content-length: %b" % response.headers[b"content-length"] in head
 
 
-async def test_a_request_in_http_1_0_is_answered_and_its_connection_closed(live: Listening):
+async def test_a_request_in_http_1_0_is_answered_and_its_connection_closed(live: LiveServer):
     request = format_request(b"GET", b"/api/posts", version=b"1.0")
     (response,) = parse_responses(await exchange(live.address, request))
     assert (response.status, response.headers[b"connection"]) == (200, b"close")
 
 
-async def test_a_client_that_expects_100_continue_gets_it_once(live: Listening):
+async def test_a_client_that_expects_100_continue_gets_it_once(live: LiveServer):
     waiting = post_graphql(b"Expect: 100-continue")
     head = waiting.removesuffix(TYPENAME_QUERY)
     received = await exchange(live.address, head, TYPENAME_QUERY, get(b"/api/health/live", CLOSE))
@@ -79,7 +79,7 @@ async def test_a_client_that_expects_100_continue_gets_it_once(live: Listening):
     assert TYPENAME_RESULT in received
 
 
-async def test_not_modified_has_no_body_and_no_length(live: Listening):
+async def test_not_modified_has_no_body_and_no_length(live: LiveServer):
     """Written in either way."""
     etag = (await live.http.get("/api/posts")).headers["etag"].encode()
     if_none_match = b"If-None-Match: " + etag

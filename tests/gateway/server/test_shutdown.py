@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.support.callers import GraphQL
-from tests.support.feeds import following
-from tests.support.processes import started
+from tests.support.feeds import open_feed
+from tests.support.processes import start_gateway
 from tests.support.raw_http import TYPENAME_QUERY, TYPENAME_RESULT, open_raw_connection, post_graphql
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
@@ -51,10 +51,10 @@ async def test_sigterm_ends_streams_and_then_the_server(
     sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
     """It is not ready, opens no new streams, sends each stream a reconnection delay, and exits with 0."""
-    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=LONG_GRACE) as (process, address, log):
+    with start_gateway(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=LONG_GRACE) as (process, address, log):
         http.base_url = address
         assert (await http.get("/api/health/ready")).status_code == 200
-        async with following(http, "/api/events", {}, {}) as one, following(http, "/api/events", {}, {}) as two:
+        async with open_feed(http, "/api/events", {}, {}) as one, open_feed(http, "/api/events", {}, {}) as two:
             process.send_signal(signal.SIGTERM)
             delays = [(await feed.frame()).retry for feed in (one, two)]
             assert all(500 <= delay <= 5000 for delay in delays)
@@ -72,7 +72,7 @@ async def test_sigterm_ends_streams_and_then_the_server(
 
 async def test_running_requests_finish(sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient) -> None:
     """Even one whose body is still to come."""
-    with started(folder=tmp_path, database_url=sqlite_url) as (process, address, _):
+    with start_gateway(folder=tmp_path, database_url=sqlite_url) as (process, address, _):
         async with open_raw_connection(address) as (reader, writer):
             await begin_request(reader, writer)
             process.send_signal(signal.SIGTERM)
@@ -85,7 +85,7 @@ async def test_running_requests_finish(sqlite_url: str, tmp_path: Path, http: ht
 
 async def test_a_request_that_does_not_end_is_cancelled_after_the_grace_period(sqlite_url: str, tmp_path: Path) -> None:
     """With a 503 in the usual form, so that its client tries again."""
-    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE="3s") as (process, address, log):
+    with start_gateway(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE="3s") as (process, address, log):
         async with open_raw_connection(address) as (reader, writer):
             await begin_request(reader, writer)
             begun = time.monotonic()
@@ -101,14 +101,14 @@ async def test_a_request_that_does_not_end_is_cancelled_after_the_grace_period(s
 async def test_all_workers_end_their_streams(unused_database, tmp_path: Path, http: httpx.AsyncClient) -> None:
     """All streams get an event, whichever worker has the stream and whichever has the write."""
     url = await unused_database("postgres")
-    with started("--workers", "2", folder=tmp_path, database_url=url) as (process, address, _):
+    with start_gateway("--workers", "2", folder=tmp_path, database_url=url) as (process, address, _):
         http.base_url = address
         account = await GraphQL(http).register(name="Ann", email="ann@example.com", password="correct horse")
         headers = {"Authorization": f"Bearer {account['accessToken']}"}
         async with (
-            following(http, "/api/events", {}, headers) as one,
-            following(http, "/api/events", {}, headers) as two,
-            following(http, "/api/events", {}, headers) as three,
+            open_feed(http, "/api/events", {}, headers) as one,
+            open_feed(http, "/api/events", {}, headers) as two,
+            open_feed(http, "/api/events", {}, headers) as three,
         ):
             post = {"title": "A post", "content": "Long enough to be one."}
             assert (await http.post("/api/posts", json=post, headers=headers)).status_code == 201
@@ -123,9 +123,9 @@ async def test_all_workers_end_their_streams(unused_database, tmp_path: Path, ht
 async def test_ctrl_c_ends_streams_and_the_server_at_once(
     sqlite_url: str, tmp_path: Path, http: httpx.AsyncClient
 ) -> None:
-    with started(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=LONG_GRACE) as (process, address, log):
+    with start_gateway(folder=tmp_path, database_url=sqlite_url, SHUTDOWN_GRACE=LONG_GRACE) as (process, address, log):
         http.base_url = address
-        async with following(http, "/api/events", {}, {}) as feed:
+        async with open_feed(http, "/api/events", {}, {}) as feed:
             process.send_signal(signal.SIGINT)
             assert (await feed.frame()).retry
             assert await feed.frame() is None

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import ServerProcess, workers
+from tests.support.processes import ServerProcess, get_worker_pids
+from tests.support.proxy import open_postgres_proxy
 from tests.support.waiting import wait_until
-from tests.support.wires import wired_postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -33,15 +33,15 @@ async def run_two_workers(folder: Path, url: str, **environment: str) -> AsyncIt
 
 async def test_a_worker_that_cannot_start_takes_no_other_down(postgres_url: str, tmp_path: Path) -> None:
     """It is started again once the database is back."""
-    async with wired_postgres(postgres_url) as (wire, through), run_two_workers(tmp_path, through) as server:
-        wire.shut()
-        victim, survivor = workers(server.process.pid)
+    async with open_postgres_proxy(postgres_url) as (proxy, through), run_two_workers(tmp_path, through) as server:
+        proxy.shut()
+        victim, survivor = get_worker_pids(server.process.pid)
         os.kill(victim, signal.SIGKILL)
         await wait_until(lambda: count_in_log(server, FAILED))
-        assert survivor in workers(server.process.pid)
+        assert survivor in get_worker_pids(server.process.pid)
         async with httpx.AsyncClient(base_url=server.address) as http:
             assert (await http.get("/api/health/live")).status_code == 200
-        wire.open()
+        proxy.open()
         await wait_until(lambda: count_in_log(server, READY) == 3)
         assert await server.stop() == 0
 
@@ -59,6 +59,6 @@ async def test_a_server_exits_with_an_error_if_no_worker_can_start(
 async def test_workers_exit_when_their_supervisor_is_killed(sqlite_url: str, tmp_path: Path) -> None:
     """Otherwise they would keep the port, and nothing could stop or replace them."""
     async with run_two_workers(tmp_path, sqlite_url) as server:
-        pids = workers(server.process.pid)
+        pids = get_worker_pids(server.process.pid)
         await server.kill()
         await wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

@@ -25,7 +25,7 @@ async def test_a_batch_is_answered_in_order_each_by_itself(make_server, author) 
     created, own, nowhere, subscription = response.json()
     assert created == {"data": {"createPost": {"version": 1}}}
     assert own == {"data": {"viewer": {"posts": {"nodes": [{"title": "In a batch"}]}}}}
-    assert [answer["errors"][0]["extensions"]["code"] for answer in (nowhere, subscription)] == [
+    assert [reply["errors"][0]["extensions"]["code"] for reply in (nowhere, subscription)] == [
         "VALIDATION_ERROR",
         "NOT_ACCEPTABLE",
     ]

@@ -52,10 +52,10 @@ async def test_a_wrong_request_is_400_in_the_form_of_graphql(server: Server, bod
     """Nothing is executed, so there is no data; the error has its code, its status and the request's id."""
     response = await post(server, body)
     assert (response.status_code, response.headers["Content-Type"]) == (400, JSON)
-    answer = response.json()
-    assert list(answer) == ["errors"]
+    reply = response.json()
+    assert list(reply) == ["errors"]
     expected = {"code": "VALIDATION_ERROR", "status": 400, "requestId": response.headers["X-Request-ID"]}
-    for error in answer["errors"]:
+    for error in reply["errors"]:
         assert error["extensions"].items() >= expected.items()
 
 
@@ -126,18 +126,18 @@ async def test_answers_come_whole(server: Server, directive: str) -> None:
 async def test_an_error_beside_data_is_200(server: Server) -> None:
     """The request was executed, whatever came of it."""
     response = await post(server, b'{"query": "mutation {a: likePost(id: \\"x\\") {id}}"}')
-    answer = response.json()
+    reply = response.json()
     assert response.status_code == 200
-    assert answer["data"] is None
-    assert answer["errors"][0]["extensions"]["status"] == 401
+    assert reply["data"] is None
+    assert reply["errors"][0]["extensions"]["status"] == 401
 
 
 async def test_get_asks_queries_only(server: Server) -> None:
     """With the parameters in the query string, variables as JSON."""
     http = server.anonymous
     query = "query A($id: ID!) { node(id: $id) { id } } query B { __typename }"
-    asked = {"query": query, "variables": '{"id": "x"}', "operationName": "A", "extensions": "{}"}
-    assert (await http.get("/graphql", params=asked)).json() == {"data": {"node": None}}
+    requests = {"query": query, "variables": '{"id": "x"}', "operationName": "A", "extensions": "{}"}
+    assert (await http.get("/graphql", params=requests)).json() == {"data": {"node": None}}
     empty = {"query": "{ __typename }", "variables": "", "operationName": "", "extensions": ""}
     assert (await http.get("/graphql", params=empty)).json() == DATA
     mutation = await http.get("/graphql", params={"query": 'mutation { deletePost(id: "x") }'})

@@ -13,8 +13,8 @@ from models.errors import Unavailable
 from resolvers.accounts import promote
 from resolvers.cleanup import prune_events
 from tests.support.accounts import Account
-from tests.support.listening import Listening
-from tests.support.subscribers import EVENTS, Stream, streaming
+from tests.support.live_server import LiveServer
+from tests.support.subscribers import EVENTS, Stream, open_sse_stream
 from tests.support.waiting import TEST_TIMEOUT_SECONDS
 from tests.support.writing import CONTENT
 
@@ -28,30 +28,30 @@ LIKED = "subscription { postEvents { type post { viewerHasLiked } } }"
 
 
 @pytest.fixture
-async def ann(live: Listening) -> Account:
+async def ann(live: LiveServer) -> Account:
     return await live.account("Ann")
 
 
 @pytest.fixture
-async def bob(live: Listening) -> Account:
+async def bob(live: LiveServer) -> Account:
     return await live.account("Bob")
 
 
-def following(live: Listening, viewer: Account | None = None, query: str = EVENTS, **given: Any) -> Any:
-    return streaming(live.http, query, viewer, **given)
+def following(live: LiveServer, viewer: Account | None = None, query: str = EVENTS, **given: Any) -> Any:
+    return open_sse_stream(live.http, query, viewer, **given)
 
 
-async def published(live: Listening, author: Account, title: str = "A post") -> str:
+async def published(live: LiveServer, author: Account, title: str = "A post") -> str:
     return (await live.graphql.create(author, title=title, content=CONTENT, status="PUBLISHED"))["id"]
 
 
 async def events(stream: Stream, count: int) -> list[tuple[str, Any]]:
     """The types of what comes, each with its post's title."""
-    told = [await stream.told() for _ in range(count)]
-    return [(event["type"], event["post"] and event["post"]["title"]) for event in told]
+    result = [await stream.next_value() for _ in range(count)]
+    return [(event["type"], event["post"] and event["post"]["title"]) for event in result]
 
 
-async def test_everything_that_happens_to_a_post_is_told_in_order(live: Listening, ann: Account, bob: Account) -> None:
+async def test_everything_that_happens_to_a_post_is_told_in_order(live: LiveServer, ann: Account, bob: Account) -> None:
     """One event for each fact, with the post as it is by then, and ids that grow."""
     admin = await live.account("Ada", Role.ADMIN)
     async with following(live, ann) as stream:
@@ -63,9 +63,9 @@ async def test_everything_that_happens_to_a_post_is_told_in_order(live: Listenin
         await live.graphql.like(bob, id)
         await live.graphql.unlike(bob, id)
         await live.graphql.comment(bob, id, "Well said")
-        told = [await stream.told() for _ in range(4)]
-        assert [event["type"] for event in told] == ["PUBLISHED", "LIKED", "UNLIKED", "COMMENTED"]
-        assert [int(event["id"]) for event in told] == sorted({int(event["id"]) for event in told})
+        result = [await stream.next_value() for _ in range(4)]
+        assert [event["type"] for event in result] == ["PUBLISHED", "LIKED", "UNLIKED", "COMMENTED"]
+        assert [int(event["id"]) for event in result] == sorted({int(event["id"]) for event in result})
         await live.graphql.archive(ann, id)
         assert await events(stream, 1) == [("ARCHIVED", "Second")]
         await live.graphql.delete(ann, id)
@@ -74,34 +74,34 @@ async def test_everything_that_happens_to_a_post_is_told_in_order(live: Listenin
         assert await events(stream, 1) == [("RESTORED", "Second")]
 
 
-async def test_a_subscription_resumes_after_an_event(live: Listening, ann: Account) -> None:
+async def test_a_subscription_resumes_after_an_event(live: LiveServer, ann: Account) -> None:
     """`since` in the document, or `Last-Event-ID`, which is the later of the two; each event once, in order."""
     async with following(live) as stream:
         for title in ("One", "Two", "Three"):
             await published(live, ann, title)
-        heard = [await stream.told() for _ in range(6)]
-    first, third = heard[0]["id"], heard[2]["id"]
+        received = [await stream.next_value() for _ in range(6)]
+    first, third = received[0]["id"], received[2]["id"]
     async with following(live, since=first) as stream:
-        assert [await stream.told() for _ in range(5)] == heard[1:]
+        assert [await stream.next_value() for _ in range(5)] == received[1:]
         await published(live, ann, "Four")
         assert await events(stream, 2) == [("CREATED", "Four"), ("PUBLISHED", "Four")]
     async with following(live, since=int(first), headers={"Last-Event-ID": third}) as stream:
         event = await stream.event()
-        assert (event.id, event.data["data"]["postEvents"]) == (int(heard[3]["id"]), heard[3])
+        assert (event.id, event.data["data"]["postEvents"]) == (int(received[3]["id"]), received[3])
 
 
 @pytest.mark.parametrize("given", [f'(since: "{10**30}")', "(since: 987654321)"])
-async def test_the_log_does_not_reach_beyond_its_end(live: Listening, given: str) -> None:
+async def test_the_log_does_not_reach_beyond_its_end(live: LiveServer, given: str) -> None:
     """A cursor from nowhere is refused, before the stream begins."""
     assert await refusal(live, f"subscription {{ postEvents{given} {{ id }} }}") == (410, "CURSOR_EXPIRED")
 
 
-async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Account) -> None:
+async def test_a_cursor_that_was_pruned_has_expired(live: LiveServer, ann: Account) -> None:
     """The client is to fetch anew, as there are events that nobody can tell it of any more."""
     async with following(live) as stream:
         await published(live, ann)
-        first = (await stream.told())["id"]
-        last = (await stream.told())["id"]
+        first = (await stream.next_value())["id"]
+        last = (await stream.next_value())["id"]
         await published(live, ann)
         await events(stream, 2)
     await prune_events(live.db, timedelta(0))
@@ -112,7 +112,7 @@ async def test_a_cursor_that_was_pruned_has_expired(live: Listening, ann: Accoun
         assert await events(stream, 1) == [("CREATED", "New")]
 
 
-async def refusal(live: Listening, query: str = EVENTS, **variables: Any) -> tuple[int, str]:
+async def refusal(live: LiveServer, query: str = EVENTS, **variables: Any) -> tuple[int, str]:
     """How a subscription is refused before it begins: plainly."""
     body, headers = {"query": query, "variables": variables}, {"Accept": "text/event-stream, application/json"}
     async with asyncio.timeout(TEST_TIMEOUT_SECONDS):  # one that is not refused goes on for ever
@@ -143,13 +143,13 @@ async def refusal(live: Listening, query: str = EVENTS, **variables: Any) -> tup
     ],
 )
 async def test_what_would_be_refused_later_is_refused_at_once(
-    live: Listening, query: str, status: int, code: str
+    live: LiveServer, query: str, status: int, code: str
 ) -> None:
     """As a plain answer, before there is a stream."""
     assert await refusal(live, query) == (status, code)
 
 
-async def test_drafts_are_told_to_those_who_may_see_them(live: Listening, ann: Account, bob: Account) -> None:
+async def test_drafts_are_told_to_those_who_may_see_them(live: LiveServer, ann: Account, bob: Account) -> None:
     """Their author and admins, and nobody else until they are published."""
     admin = await live.account("Ada", Role.ADMIN)
     async with (
@@ -166,7 +166,7 @@ async def test_drafts_are_told_to_those_who_may_see_them(live: Listening, ann: A
             assert await events(stream, 1) == [("PUBLISHED", "A draft")]
 
 
-async def test_what_goes_from_sight_is_told_without_its_content(live: Listening, ann: Account, bob: Account) -> None:
+async def test_what_goes_from_sight_is_told_without_its_content(live: LiveServer, ann: Account, bob: Account) -> None:
     """Who could see it hears that it went; its author still sees it when it is archived."""
     id = await published(live, ann)
     async with following(live, ann) as author, following(live, bob) as stranger:
@@ -178,7 +178,7 @@ async def test_what_goes_from_sight_is_told_without_its_content(live: Listening,
         assert await stranger.is_silent()
 
 
-async def test_one_post_or_some_types_can_be_followed(live: Listening, ann: Account) -> None:
+async def test_one_post_or_some_types_can_be_followed(live: LiveServer, ann: Account) -> None:
     """Null is as good as nothing; none of the types is none of the events."""
     one, other = await published(live, ann, "One"), await published(live, ann, "Other")
     async with (
@@ -190,27 +190,31 @@ async def test_one_post_or_some_types_can_be_followed(live: Listening, ann: Acco
         for id in (other, one):
             await live.graphql.update(ann, id, title="Changed")
             await live.graphql.like(ann, id)
-        assert [await of_one.told() for _ in range(2)] == [{"type": t, "postId": one} for t in ("UPDATED", "LIKED")]
-        assert [await of_types.told() for _ in range(2)] == [{"type": "LIKED", "postId": id} for id in (other, one)]
+        assert [await of_one.next_value() for _ in range(2)] == [
+            {"type": t, "postId": one} for t in ("UPDATED", "LIKED")
+        ]
+        assert [await of_types.next_value() for _ in range(2)] == [
+            {"type": "LIKED", "postId": id} for id in (other, one)
+        ]
         assert await of_none.is_silent()
         assert await of_nothing.is_silent(0.05)
 
 
-async def test_comments_are_told_as_they_are_read(live: Listening, ann: Account, bob: Account) -> None:
+async def test_comments_are_told_as_they_are_read(live: LiveServer, ann: Account, bob: Account) -> None:
     """Those on that post alone, and to those alone who may read them."""
     one, other = await published(live, ann), await published(live, ann)
     async with following(live, query=COMMENTS, id=one) as anybody, following(live, ann, COMMENTS, id=one) as author:
         await live.graphql.comment(bob, other, "Elsewhere")
         await live.graphql.comment(bob, one, "Well said")
-        told = {"content": "Well said", "author": {"name": "Bob"}, "post": {"commentCount": 1}}
-        assert await anybody.told() == await author.told() == told
+        result = {"content": "Well said", "author": {"name": "Bob"}, "post": {"commentCount": 1}}
+        assert await anybody.next_value() == await author.next_value() == result
         await live.graphql.archive(ann, one)
         await live.graphql.comment(ann, one, "To myself")
-        assert (await author.told())["content"] == "To myself"
+        assert (await author.next_value())["content"] == "To myself"
         assert await anybody.is_silent()
 
 
-async def test_a_comment_that_is_gone_by_now_is_not_told(live: Listening, ann: Account) -> None:
+async def test_a_comment_that_is_gone_by_now_is_not_told(live: LiveServer, ann: Account) -> None:
     """There is nothing to tell, and its type admits no null."""
     one = await published(live, ann)
     cursor = live.gateway.log.position
@@ -218,21 +222,23 @@ async def test_a_comment_that_is_gone_by_now_is_not_told(live: Listening, ann: A
     await live.graphql.uncomment(ann, gone["id"])
     await live.graphql.comment(ann, one, "Said again")
     async with following(live, query=COMMENTS, id=one, headers={"Last-Event-ID": str(cursor)}) as stream:
-        assert (await stream.told())["content"] == "Said again"
+        assert (await stream.next_value())["content"] == "Said again"
 
 
-async def test_aliases_fragments_and_typenames_are_as_in_queries(live: Listening, ann: Account) -> None:
+async def test_aliases_fragments_and_typenames_are_as_in_queries(live: LiveServer, ann: Account) -> None:
     """`@include` too, by a variable."""
     query = """subscription($post: Boolean!) { happened: postEvents(types: CREATED) { __typename ...It } }
         fragment It on PostEvent { what: type post @include(if: $post) { __typename title } }"""
     async with following(live, query=query, post=True) as whole, following(live, query=query, post=False) as part:
         await live.graphql.create(ann, title="A post", content=CONTENT, status="PUBLISHED")
-        told = {"__typename": "PostEvent", "what": "CREATED"}
-        assert await part.next() == {"data": {"happened": told}}
-        assert await whole.next() == {"data": {"happened": told | {"post": {"__typename": "Post", "title": "A post"}}}}
+        result = {"__typename": "PostEvent", "what": "CREATED"}
+        assert await part.next() == {"data": {"happened": result}}
+        assert await whole.next() == {
+            "data": {"happened": result | {"post": {"__typename": "Post", "title": "A post"}}}
+        }
 
 
-async def test_subscribers_with_the_same_rights_share_one_reading(live: Listening, ann: Account) -> None:
+async def test_subscribers_with_the_same_rights_share_one_reading(live: LiveServer, ann: Account) -> None:
     """However many they are, an event costs one statement; who asks about themselves is answered by themselves."""
     reads = live.gateway.engine.reads
     counter = getattr(reads, "batcher", reads)
@@ -241,22 +247,22 @@ async def test_subscribers_with_the_same_rights_share_one_reading(live: Listenin
         streams = [await stack.enter_async_context(following(live)) for _ in range(20)]
         before = counter.statements
         await live.graphql.like(ann, id)
-        told = [await stream.told() for stream in streams]
-        assert told == [told[0]] * 20
+        result = [await stream.next_value() for stream in streams]
+        assert result == [result[0]] * 20
         assert counter.statements - before == 3  # the others asked for the author's session, and answered the mutation
 
 
-async def test_who_asks_about_themselves_is_told_about_themselves(live: Listening, ann: Account, bob: Account) -> None:
+async def test_who_asks_about_themselves_is_told_about_themselves(live: LiveServer, ann: Account, bob: Account) -> None:
     """An answer that depends on who asks is nobody else's."""
     id = await published(live, ann)
     async with following(live, ann, LIKED) as author, following(live, bob, LIKED) as fan, following(live) as anybody:
         await live.graphql.like(bob, id)
-        assert await author.told() == {"type": "LIKED", "post": {"viewerHasLiked": False}}
-        assert await fan.told() == {"type": "LIKED", "post": {"viewerHasLiked": True}}
+        assert await author.next_value() == {"type": "LIKED", "post": {"viewerHasLiked": False}}
+        assert await fan.next_value() == {"type": "LIKED", "post": {"viewerHasLiked": True}}
         assert await anybody.types(1) == ["LIKED"]
 
 
-async def test_a_role_that_is_lost_is_heeded(live: Listening, ann: Account) -> None:
+async def test_a_role_that_is_lost_is_heeded(live: LiveServer, ann: Account) -> None:
     """The stream goes on, with the rights that are left."""
     admin = await live.account("Ada", Role.ADMIN)
     async with following(live, admin) as stream:
@@ -270,7 +276,7 @@ async def test_a_role_that_is_lost_is_heeded(live: Listening, ann: Account) -> N
 
 
 @pytest.mark.parametrize("how", ["expiry", "logout"])
-async def test_rights_that_end_end_the_stream(live: Listening, ann: Account, how: str) -> None:
+async def test_rights_that_end_end_the_stream(live: LiveServer, ann: Account, how: str) -> None:
     """With an error that says so, and a completion."""
     async with following(live, ann) as stream:
         if how == "expiry":
@@ -285,14 +291,14 @@ async def test_rights_that_end_end_the_stream(live: Listening, ann: Account, how
     assert live.gateway.session_monitor.sessions == {}
 
 
-async def test_streams_hold_no_connection_to_the_database(live: Listening, ann: Account) -> None:
+async def test_streams_hold_no_connection_to_the_database(live: LiveServer, ann: Account) -> None:
     """A hundred that wait use as many as none do."""
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(following(live)) for _ in range(100)]
         await hear_all(live, ann, streams)
 
 
-async def hear_all(live: Listening, ann: Account, streams: list[Stream]) -> None:
+async def hear_all(live: LiveServer, ann: Account, streams: list[Stream]) -> None:
     assert live.gateway.streams.count == 100
     if not live.gateway.db.is_sqlite:
         assert live.gateway.db.connections_in_use == 0
@@ -303,7 +309,7 @@ async def hear_all(live: Listening, ann: Account, streams: list[Stream]) -> None
 
 
 async def test_a_database_that_was_away_delays_and_loses_nothing(
-    live: Listening, ann: Account, monkeypatch: pytest.MonkeyPatch
+    live: LiveServer, ann: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event is told once it can be read, and once."""
     reads, failures = live.gateway.engine.reads, [Unavailable(), Unavailable()]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Sources
-from tests.support.listening import Listening, listening
-from tests.support.subscribers import socket
+from tests.conftest import DatabaseFactory
+from tests.support.live_server import LiveServer, open_live_server
+from tests.support.subscribers import open_socket
 
 pytestmark = pytest.mark.anyio
 
@@ -39,8 +39,8 @@ sane = st.just(json.dumps({"type": "connection_init"}))
 
 
 @pytest.fixture(scope="module")
-async def live(anyio_backend: str, sources: Sources) -> AsyncIterator[Listening]:
-    async with listening(await sources.create("sqlite", "nonsense")) as server:
+async def live(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIterator[LiveServer]:
+    async with open_live_server(await database_factory.create("sqlite", "nonsense")) as server:
         yield server
 
 
@@ -53,18 +53,18 @@ async def live(anyio_backend: str, sources: Sources) -> AsyncIterator[Listening]
     suppress_health_check=list(HealthCheck),
 )
 async def test_nonsense_is_answered_by_the_protocol(
-    live: Listening, caplog: pytest.LogCaptureFixture, said: tuple[Any, list[Any]]
+    live: LiveServer, caplog: pytest.LogCaptureFixture, output: tuple[Any, list[Any]]
 ) -> None:
     """Messages of the protocol, or a closing with one of its codes; never a trace in the log."""
-    first, others = said
+    first, others = output
     caplog.clear()
-    async with socket(live.address, init=False) as client:
+    async with open_socket(live.address, init=False) as client:
         for frame in (first, *others):
-            await client.say_if_open(frame)
-        await client.say_if_open('{"type":"ping","payload":{"last":true}}')
-        heard = await client.until_the_end({"type": "pong", "payload": {"last": True}})
-        assert {message["type"] for message in heard} <= {"connection_ack", "pong", "next", "error", "complete"}
+            await client.send_if_open(frame)
+        await client.send_if_open('{"type":"ping","payload":{"last":true}}')
+        received = await client.receive_until({"type": "pong", "payload": {"last": True}})
+        assert {message["type"] for message in received} <= {"connection_ack", "pong", "next", "error", "complete"}
         assert client.connection.close_code in CODES | {None}
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
-    async with socket(live.address) as client:
-        assert await client.asked("{ __typename }") == "Query"
+    async with open_socket(live.address) as client:
+        assert await client.execute("{ __typename }") == "Query"

@@ -15,13 +15,13 @@ import pytest
 
 from models import Order
 from tests.support.accounts import Account
-from tests.support.payments import OLDER_SECRET, SECRET, StripeLike, deliver, stripe_like
-from tests.support.servers import Server, serving
+from tests.support.payments import OLDER_SECRET, SECRET, FakeStripe, deliver, open_fake_stripe
+from tests.support.servers import Server, open_server
 
 
 @pytest.fixture
-def stripe() -> Iterator[StripeLike]:
-    with stripe_like() as here:
+def stripe() -> Iterator[FakeStripe]:
+    with open_fake_stripe() as here:
         yield here
 
 
@@ -34,7 +34,7 @@ class Shops(dict[str, Server]):
     async def on(self, url: str) -> Server:
         if url not in self:
             secrets = {"stripe_webhook_secret": f"{SECRET},{OLDER_SECRET}"}
-            self[url] = await self.stack.enter_async_context(serving(url, **secrets))
+            self[url] = await self.stack.enter_async_context(open_server(url, **secrets))
         return self[url]
 
 
@@ -52,8 +52,8 @@ async def server(anyio_backend: str, database_url: str, shops: Shops) -> Server:
 @pytest.fixture
 def tell(server: Server) -> Callable[[dict[str, Any]], Awaitable[None]]:
     async def told(event: dict[str, Any]) -> None:
-        answer = await deliver(server.anonymous, event)
-        assert (answer.status_code, answer.json()) == (200, {"received": True})
+        response = await deliver(server.anonymous, event)
+        assert (response.status_code, response.json()) == (200, {"received": True})
 
     return told
 

@@ -8,11 +8,11 @@ import pytest
 from models import Order
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL
-from tests.support.payments import KEY, TELLTALE, StripeLike, error
+from tests.support.payments import CONFIDENTIAL_TEXT, KEY, FakeStripe, build_error
 from tests.support.servers import Server
 from tests.support.stores import free_port
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
-from tests.support.writing import facts, sizes
+from tests.support.writing import count_rows, get_event_types
 
 BUY = """
     mutation($input: CheckoutInput!) { createCheckout(input: $input) {
@@ -34,7 +34,7 @@ async def statuses(server: Server, viewer: Account) -> list[str]:
     return [order["status"] for order in found["nodes"]]
 
 
-async def test_an_order_is_made_and_then_the_page_where_it_is_paid(make_server, stripe: StripeLike, author):
+async def test_an_order_is_made_and_then_the_page_where_it_is_paid(make_server, stripe: FakeStripe, author):
     """What Stripe is told leads its events back to the order."""
     server = await make_server(**stripe.settings)
     bought = await buy(server, author, quantity=2)
@@ -57,60 +57,60 @@ async def test_an_order_is_made_and_then_the_page_where_it_is_paid(make_server, 
         }
     ]
     assert stripe.keys == [f"order-{id}"]
-    assert await facts(server.db) == []
+    assert await get_event_types(server.db) == []
 
 
-async def test_a_subscription_carries_the_order_s_id_itself(make_server, stripe: StripeLike, author):
+async def test_a_subscription_carries_the_order_s_id_itself(make_server, stripe: FakeStripe, author):
     """Its events outlive the session."""
     server = await make_server(**stripe.settings)
     await buy(server, author, priceId="price_monthly", mode="SUBSCRIPTION")
-    (asked,) = stripe.asked
-    assert asked["mode"] == "subscription"
-    assert asked["subscription_data[metadata][orderId]"] == asked["client_reference_id"]
-    assert not [name for name in asked if name.startswith("payment_intent_data")]
+    (request,) = stripe.asked
+    assert request["mode"] == "subscription"
+    assert request["subscription_data[metadata][orderId]"] == request["client_reference_id"]
+    assert not [name for name in request if name.startswith("payment_intent_data")]
 
 
-async def test_what_fails_once_is_tried_again_and_bought_once(make_server, stripe: StripeLike, author):
+async def test_what_fails_once_is_tried_again_and_bought_once(make_server, stripe: FakeStripe, author):
     """Under one idempotency key."""
     server = await make_server(**stripe.settings)
-    stripe.failures = [error(500, "api_error")]
+    stripe.failures = [build_error(500, "api_error")]
     assert (await buy(server, author))["order"]["status"] == "PENDING"
     assert len(stripe.keys) == 2
     assert len(set(stripe.keys)) == len(stripe.sessions) == 1
 
 
 FAILURES = {
-    "it fails again and again": [error(500, "api_error")] * 3,
-    "it makes no sense": [(200, TELLTALE.encode())],
-    "it takes our key for wrong": [error(401, "invalid_request_error")],
-    "it limits us": [error(429, "rate_limit_error")] * 3,
-    "it refuses what we ask": [error(400, "invalid_request_error", param="client_reference_id")],
+    "it fails again and again": [build_error(500, "api_error")] * 3,
+    "it makes no sense": [(200, CONFIDENTIAL_TEXT.encode())],
+    "it takes our key for wrong": [build_error(401, "invalid_request_error")],
+    "it limits us": [build_error(429, "rate_limit_error")] * 3,
+    "it refuses what we ask": [build_error(400, "invalid_request_error", param="client_reference_id")],
     "the session has no page": [(200, b'{"id": "cs_1", "object": "checkout.session", "url": null}')],
 }
 
 
 async def test_when_stripe_fails_the_client_hears_of_it_in_words_of_ours(
-    make_server, stripe: StripeLike, author, caplog
+    make_server, stripe: FakeStripe, author, caplog
 ):
     """502, whatever it says; the order is over, and neither the key nor Stripe's words get about."""
     server = await make_server(**stripe.settings)
     for failures in FAILURES.values():
         stripe.failures = list(failures)
-        answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
-        (refused,) = answer.json()["errors"]
-        assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("UPSTREAM_ERROR", 502)
-        assert TELLTALE not in answer.text
-        assert KEY not in answer.text
+        response = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+        (rejected,) = response.json()["errors"]
+        assert (rejected["extensions"]["code"], rejected["extensions"]["status"]) == ("UPSTREAM_ERROR", 502)
+        assert CONFIDENTIAL_TEXT not in response.text
+        assert KEY not in response.text
     assert await statuses(server, author) == ["EXPIRED"] * len(FAILURES)
-    assert TELLTALE not in caplog.text
+    assert CONFIDENTIAL_TEXT not in caplog.text
     assert KEY not in caplog.text
 
 
 async def test_when_stripe_cannot_be_reached_the_client_may_try_again(make_server, author):
     server = await make_server(stripe_secret_key=KEY, stripe_api_base=f"http://127.0.0.1:{free_port()}")
-    answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
-    (refused,) = answer.json()["errors"]
-    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("UNAVAILABLE", 503)
+    response = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+    (rejected,) = response.json()["errors"]
+    assert (rejected["extensions"]["code"], rejected["extensions"]["status"]) == ("UNAVAILABLE", 503)
     assert await statuses(server, author) == ["EXPIRED"]
 
 
@@ -125,32 +125,34 @@ async def named(server: Server, viewer: Account, document: str) -> Any:
     return await server.anonymous.post("/graphql", json=body, headers=headers)
 
 
-@pytest.mark.parametrize("failure", [error(400, "invalid_request_error", param="mode"), error(401, "api_error")])
+@pytest.mark.parametrize(
+    "failure", [build_error(400, "invalid_request_error", param="mode"), build_error(401, "api_error")]
+)
 async def test_a_purchase_that_was_taken_back_can_be_tried_again_under_its_name(
-    make_server, stripe: StripeLike, author, failure
+    make_server, stripe: FakeStripe, author, failure
 ):
     """The name is given back with the order; from then on it is bought once, as ever."""
     server = await make_server(**stripe.settings)
     stripe.failures = [failure]
-    refused, bought, again = [await named(server, author, BUY) for _ in range(3)]
-    assert "errors" in refused.json()
+    rejected, bought, again = [await named(server, author, BUY) for _ in range(3)]
+    assert "errors" in rejected.json()
     assert bought.json()["data"]["createCheckout"]["order"]["status"] == "PENDING"
     assert (again.content, again.headers["Idempotency-Replayed"]) == (bought.content, "true")
     assert (await statuses(server, author)).count("PENDING") == len(stripe.sessions) == 1
 
 
 async def test_a_name_is_not_given_back_while_something_else_stands_that_was_done_under_it(
-    make_server, stripe: StripeLike, author
+    make_server, stripe: FakeStripe, author
 ):
     """A post that was written beside the purchase would be written again."""
     server = await make_server(**stripe.settings)
-    stripe.failures = [error(400, "invalid_request_error", param="mode")]
-    refused, again = [await named(server, author, BUY_BESIDE) for _ in range(2)]
-    assert (refused.json()["data"], again.content) == (None, refused.content)
-    assert await facts(server.db) == ["post.created"]
+    stripe.failures = [build_error(400, "invalid_request_error", param="mode")]
+    rejected, again = [await named(server, author, BUY_BESIDE) for _ in range(2)]
+    assert (rejected.json()["data"], again.content) == (None, rejected.content)
+    assert await get_event_types(server.db) == ["post.created"]
 
 
-async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server, stripe: StripeLike, author):
+async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server, stripe: FakeStripe, author):
     """No connection, no transaction: others write meanwhile."""
     server = await make_server(**stripe.settings)
     stripe.gate.clear()
@@ -165,16 +167,16 @@ async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server
 
 
 async def test_without_a_key_nothing_can_be_bought(server, author):
-    answer = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
-    (refused,) = answer.json()["errors"]
-    assert (refused["extensions"]["code"], refused["extensions"]["status"]) == ("NOT_CONFIGURED", 503)
+    response = await GraphQL(server.anonymous).send(BUY, author, input=ONE)
+    (rejected,) = response.json()["errors"]
+    assert (rejected["extensions"]["code"], rejected["extensions"]["status"]) == ("NOT_CONFIGURED", 503)
 
 
 async def test_strangers_are_told_to_sign_in_before_anything_else(server, anonymous):
     assert await buy(server, anonymous, quantity=0) == ErrorResponse("UNAUTHORIZED", "Sign in first")
 
 
-async def test_only_prices_that_are_named_are_sold_where_some_are(make_server, stripe: StripeLike, author):
+async def test_only_prices_that_are_named_are_sold_where_some_are(make_server, stripe: FakeStripe, author):
     """Stripe is not even asked for others."""
     server = await make_server(**stripe.settings, stripe_prices="price_monthly, price_yearly")
     assert await buy(server, author) == NOT_SOLD
@@ -190,13 +192,13 @@ async def test_only_prices_that_are_named_are_sold_where_some_are(make_server, s
     ids=["a price that Stripe does not know", "a price of another mode"],
 )
 async def test_what_stripe_does_not_sell_is_refused_and_leaves_no_order(
-    make_server, stripe: StripeLike, author, input, field
+    make_server, stripe: FakeStripe, author, input, field
 ):
     server = await make_server(**stripe.settings)
-    refused = await buy(server, author, **input)
-    assert (refused.code, list(refused.details)) == ("VALIDATION_ERROR", [field])
-    assert TELLTALE not in str(refused)
-    assert await sizes(server.db, [Order]) == {"orders": 0}
+    rejected = await buy(server, author, **input)
+    assert (rejected.code, list(rejected.details)) == ("VALIDATION_ERROR", [field])
+    assert CONFIDENTIAL_TEXT not in str(rejected)
+    assert await count_rows(server.db, [Order]) == {"orders": 0}
 
 
 URLS = [
@@ -241,11 +243,13 @@ WRONG = {
 }
 
 
-async def test_what_cannot_be_ordered_is_refused_before_stripe_is_asked(make_server, stripe: StripeLike, author):
+async def test_what_cannot_be_ordered_is_refused_before_stripe_is_asked(make_server, stripe: FakeStripe, author):
     """Over fifty ways to be wrong, each named for its field where there is one."""
     server = await make_server(**stripe.settings)
     assert len(WRONG) > 50
-    answers = {name: await buy(server, author, **input) for name, input in WRONG.items()}
-    assert {name: answer for name, answer in answers.items() if getattr(answer, "code", 0) != "VALIDATION_ERROR"} == {}
+    responses = {name: await buy(server, author, **input) for name, input in WRONG.items()}
+    assert {
+        name: response for name, response in responses.items() if getattr(response, "code", 0) != "VALIDATION_ERROR"
+    } == {}
     assert stripe.asked == []
-    assert await sizes(server.db, [Order]) == {"orders": 0}
+    assert await count_rows(server.db, [Order]) == {"orders": 0}

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from models import Database, Event, Order, OrderStatus, WebhookEvent, WebhookStatus
 from resolvers.tokens import Tokens
 from tests.support.accounts import sign_up
-from tests.support.payments import SECRET, completed, deliver, event
+from tests.support.payments import SECRET, build_checkout_session, build_event, deliver
 from tests.support.processes import ServerProcess
 from tests.support.servers import SECRET as SIGNING
 
@@ -40,34 +40,39 @@ async def ordered(db: Database) -> list[str]:
 
 def burst(orders: Sequence[str], chance: Random) -> list[dict[str, Any]]:
     """In no order."""
-    told = []
+    result = []
     for number, id in enumerate(orders):
-        paid = completed(id, session=f"cs_{number}", payment_intent=f"pi_{number}")
-        told += [event("checkout.session.completed", paid), event("checkout.session.async_payment_succeeded", paid)]
+        paid = build_checkout_session(id, session=f"cs_{number}", payment_intent=f"pi_{number}")
+        result += [
+            build_event("checkout.session.completed", paid),
+            build_event("checkout.session.async_payment_succeeded", paid),
+        ]
         if number % 2:
-            told.append(event("charge.refunded", {"payment_intent": f"pi_{number}", "refunded": True}))
-    told += chance.sample(told, DELIVERIES - len(told))
-    chance.shuffle(told)
-    return told
+            result.append(build_event("charge.refunded", {"payment_intent": f"pi_{number}", "refunded": True}))
+    result += chance.sample(result, DELIVERIES - len(result))
+    chance.shuffle(result)
+    return result
 
 
-async def delivered(address: str, told: Sequence[dict[str, Any]], answered: Callable[[], None]) -> list[dict[str, Any]]:
+async def delivered(
+    address: str, result: Sequence[dict[str, Any]], answered: Callable[[], None]
+) -> list[dict[str, Any]]:
     """What was not answered with 200, and so is delivered again."""
     room, again = asyncio.Semaphore(AT_ONCE), []
 
-    async def one(http: httpx.AsyncClient, event: dict[str, Any]) -> None:
+    async def one(http: httpx.AsyncClient, build_event: dict[str, Any]) -> None:
         async with room:
             try:
-                answer = await deliver(http, event)
+                response = await deliver(http, build_event)
             except httpx.TransportError:
-                again.append(event)
+                again.append(build_event)
             else:
-                assert answer.status_code in (200, 503), answer.text
-                again.extend([event] if answer.status_code != 200 else [])
+                assert response.status_code in (200, 503), response.text
+                again.extend([build_event] if response.status_code != 200 else [])
                 answered()
 
     async with httpx.AsyncClient(base_url=address, timeout=60) as http, asyncio.TaskGroup() as work:
-        for each in told:
+        for each in result:
             work.create_task(one(http, each))
     return again
 
@@ -78,7 +83,7 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
     url = await unused_database(dialect)
     db, count, kill = Database(url, pool_size=1), iter(range(DELIVERIES)), asyncio.Event()
     orders = await ordered(db)
-    told = burst(orders, Random(SEED))
+    result = burst(orders, Random(SEED))
     server = ServerProcess(tmp_path, url, STRIPE_WEBHOOK_SECRET=SECRET)
 
     def answered() -> None:
@@ -86,17 +91,17 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
             kill.set()
 
     async with server:
-        sending = asyncio.create_task(delivered(server.address, told, answered))
+        sending = asyncio.create_task(delivered(server.address, result, answered))
         async with asyncio.timeout(PATIENCE):
             await kill.wait()
         await server.kill()
         lost = await sending
-        done = {each["id"] for each in told} - {each["id"] for each in lost}
+        done = {each["id"] for each in result} - {each["id"] for each in lost}
         assert lost
         assert done
         assert done <= set(await kept(db))
         await server.start()
-        left = told
+        left = result
         async with asyncio.timeout(PATIENCE):
             while left:
                 left = await delivered(server.address, left, lambda: None)
@@ -104,7 +109,7 @@ async def test_a_server_killed_in_a_burst_loses_nothing_and_does_nothing_twice(u
     assert await standing(db) == statuses
     assert await updates(db) == {id: 2 if status is OrderStatus.REFUNDED else 1 for id, status in statuses.items()}
     assert set((await kept(db)).values()) == {WebhookStatus.PROCESSED}
-    assert len(await kept(db)) == len({each["id"] for each in told}) == 250
+    assert len(await kept(db)) == len({each["id"] for each in result}) == 250
     await db.close()
 
 
@@ -121,5 +126,5 @@ async def standing(db: Database) -> dict[str, OrderStatus]:
 async def updates(db: Database) -> dict[str, int]:
     """How often each order was said to have changed."""
     async with db.reading() as session:
-        said = await session.scalars(select(Event.entity_id).where(Event.type == "order.updated"))
-        return dict(Counter(map(str, said)))
+        output = await session.scalars(select(Event.entity_id).where(Event.type == "order.updated"))
+        return dict(Counter(map(str, output)))

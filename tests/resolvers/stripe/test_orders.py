@@ -11,9 +11,9 @@ from models import Order, OrderStatus, utcnow
 from resolvers.orders import EXPIRE_BATCH_SIZE, expire
 from tests.support.accounts import Account
 from tests.support.callers import ErrorResponse, GraphQL
-from tests.support.payments import completed, event
+from tests.support.payments import build_checkout_session, build_event
 from tests.support.servers import Server
-from tests.support.writing import change_row, facts
+from tests.support.writing import change_row, get_event_types
 
 ORDER = "id status amountTotal currency priceId quantity createdAt paidAt"
 ORDERS = f"{{ orders(first: 2) {{ totalCount nodes {{ {ORDER} }} pageInfo {{ hasNextPage }} }} }}"
@@ -30,10 +30,10 @@ async def orders(anyio_backend: str, server: Server, author: Account) -> list[di
 
 
 def shown(order: Order) -> dict[str, Any]:
-    moment = order.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    timestamp = order.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     unknown = {"amountTotal": None, "currency": None, "paidAt": None}
-    told = {"id": str(order.id), "status": OrderStatus.PENDING.name, "priceId": order.price_id}
-    return {**told, **unknown, "quantity": order.quantity, "createdAt": moment}
+    result = {"id": str(order.id), "status": OrderStatus.PENDING.name, "priceId": order.price_id}
+    return {**result, **unknown, "quantity": order.quantity, "createdAt": timestamp}
 
 
 async def test_one_s_own_orders_are_listed_newest_first(graphql: GraphQL, author, stranger, orders):
@@ -73,8 +73,8 @@ async def test_an_order_without_a_page_ends_after_a_day(server: Server, graphql:
     assert [await expire(server.db) for _ in range(2)] == [1, 0]
     seen = (await graphql.one("{ orders { nodes { id status } } }", author))["nodes"]
     assert {order["id"]: order["status"] for order in seen} == {newest: "PENDING", middle: "PENDING", oldest: "EXPIRED"}
-    assert await facts(server.db) == ["order.updated"]
-    await tell(event("checkout.session.completed", completed(oldest, session="cs_2")))
+    assert await get_event_types(server.db) == ["order.updated"]
+    await tell(build_event("checkout.session.completed", build_checkout_session(oldest, session="cs_2")))
     assert (await graphql.one(NODE, author, id=oldest))["status"] == "PAID"
 
 
@@ -85,4 +85,4 @@ async def test_servers_that_sweep_at_once_end_an_order_once(server: Server, auth
     async with server.db.writing() as session:
         session.add_all(stale)
     assert sum(await asyncio.gather(*(expire(server.db) for _ in range(2)))) == len(stale)
-    assert await facts(server.db) == ["order.updated"] * len(stale)
+    assert await get_event_types(server.db) == ["order.updated"] * len(stale)

@@ -17,12 +17,12 @@ from models import Database, Role
 from resolvers.tokens import Tokens
 from tests.support.accounts import Account, sign_up
 from tests.support.callers import GraphQL
-from tests.support.feeds import Feed, following
-from tests.support.servers import SECRET, settings_for
+from tests.support.feeds import Feed, open_feed
+from tests.support.servers import SECRET, build_settings
 from tests.support.waiting import TEST_TIMEOUT_SECONDS, wait_until
 
 
-class Unsignalled(uvicorn.Server):
+class ServerWithoutSignals(uvicorn.Server):
     """Leaves the signals of the test run alone."""
 
     @contextmanager
@@ -31,7 +31,7 @@ class Unsignalled(uvicorn.Server):
 
 
 @dataclass(frozen=True)
-class Listening:
+class LiveServer:
     """A server, where it listens, and a client of it."""
 
     gateway: AppState
@@ -51,7 +51,7 @@ class Listening:
     def feed(self, viewer: Account | None = None, *, headers: dict[str, str] | None = None, **query: Any) -> Any:
         """A follower, for a scope that begins once it is connected."""
         headers = {**(viewer.headers if viewer else {}), **(headers or {})}
-        return following(self.http, "/api/events", query, headers)
+        return open_feed(self.http, "/api/events", query, headers)
 
     async def subscribed(self, count: int = 1) -> None:
         """So many subscriptions have begun, and wait: over a socket nothing tells a client that."""
@@ -63,10 +63,12 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listening]:
-    app = create_app(settings_for(database_url, **{"max_streams_per_viewer": 2000, **settings}))
+async def open_live_server(database_url: str, **settings: Any) -> AsyncIterator[LiveServer]:
+    app = create_app(build_settings(database_url, **{"max_streams_per_viewer": 2000, **settings}))
     options = {"log_config": None, "access_log": False, "proxy_headers": False, "timeout_graceful_shutdown": 2}
-    server = Unsignalled(uvicorn.Config(app, port=0, http=HttpProtocol, ws=WebSocketProtocol, loop="none", **options))
+    server = ServerWithoutSignals(
+        uvicorn.Config(app, port=0, http=HttpProtocol, ws=WebSocketProtocol, loop="none", **options)
+    )
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), task.exception()
@@ -75,7 +77,7 @@ async def listening(database_url: str, **settings: Any) -> AsyncIterator[Listeni
     db = Database(database_url, pool_size=2)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=address, timeout=TEST_TIMEOUT_SECONDS, limits=limits) as http:
-        yield Listening(app.state.gateway, db, server, address, http)
+        yield LiveServer(app.state.gateway, db, server, address, http)
     app.state.gateway.streams.drain()
     server.should_exit = True
     await task

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 CHUNK = 1 << 16
 
 
-class Wire:
+class Proxy:
     """Passes bytes on, from an address of its own to a server's."""
 
     def __init__(self, server: str) -> None:
@@ -48,7 +48,7 @@ class Wire:
         upstream = None
         with suppress(OSError):
             if not self.is_down:
-                upstream = await connected(self.server)
+                upstream = await connect(self.server)
         if upstream is None:
             return writer.transport.abort()
         self.made += 1
@@ -72,7 +72,7 @@ class Wire:
             writer.close()
 
 
-async def connected(server: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(server: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     place = urlsplit(server)
     if place.scheme == "unix":
         return await asyncio.open_unix_connection(place.path)
@@ -80,23 +80,23 @@ async def connected(server: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 @asynccontextmanager
-async def wired(server: str) -> AsyncIterator[Wire]:
-    wire = Wire(server)
-    listener = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
-    wire.port = listener.sockets[0].getsockname()[1]
-    wire.address = f"http://127.0.0.1:{wire.port}"
+async def open_proxy(server: str) -> AsyncIterator[Proxy]:
+    proxy = Proxy(server)
+    listener = await asyncio.start_server(proxy.carry, "127.0.0.1", 0)
+    proxy.port = listener.sockets[0].getsockname()[1]
+    proxy.address = f"http://127.0.0.1:{proxy.port}"
     try:
-        yield wire
+        yield proxy
     finally:
         listener.close()
-        wire.cut()
+        proxy.cut()
 
 
 @asynccontextmanager
-async def wired_postgres(url: str) -> AsyncIterator[tuple[Wire, str]]:
+async def open_postgres_proxy(url: str) -> AsyncIterator[tuple[Proxy, str]]:
     """A wire to a database's server, and the URL of the database by way of it."""
     database = make_url(url)
     folder, port = database.query.get("host"), database.query.get("port") or database.port or 5432
-    async with wired(f"unix:{folder}/.s.PGSQL.{port}" if folder else f"tcp://{database.host}:{port}") as wire:
-        through = database.difference_update_query(["host", "port"]).set(host="127.0.0.1", port=wire.port)
-        yield wire, through.render_as_string(hide_password=False)
+    async with open_proxy(f"unix:{folder}/.s.PGSQL.{port}" if folder else f"tcp://{database.host}:{port}") as proxy:
+        through = database.difference_update_query(["host", "port"]).set(host="127.0.0.1", port=proxy.port)
+        yield proxy, through.render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-// One follower: `node follow.js CLIENT OPTIONS`. Each line that it prints is JSON: what happened, and more of it.
+// One follower: `node subscribe.js CLIENT OPTIONS`. Each line that it prints is JSON: what happened, and more of it.
 //
 //   {"event": {"id", "type"}}    something that the log told of
 //   {"closed": CODE}             the connection ended; the client may come back by itself
