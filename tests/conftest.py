@@ -162,6 +162,8 @@ class Servers:
             self.urls[dialect] = await self.database_factory.create(dialect, "shared")
             self.databases[dialect] = Database(self.urls[dialect], pool_size=1)
             self.stack.push_async_callback(self.databases[dialect].close)
+        if server := self.running.get(self.urls[dialect]):
+            clear_caches(server.app)  # otherwise its event log reports that it was rewound
         await databases.delete_all_rows(self.databases[dialect])
         return self.urls[dialect]
 
