@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
-from sqlalchemy import Boolean, Column, ColumnElement, False_, Select, UnaryExpression
+from sqlalchemy import Boolean, Column, ColumnElement, False_, Select, UnaryExpression, and_, true
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList, Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import asc_op, desc_op
+from sqlalchemy.sql.visitors import iterate
 
-from gateway.graphql.planning.absorption import simplify
+from gateway.graphql.planning.parameters import RequestParameter
 from models.base import Entity
 
 
@@ -30,11 +33,6 @@ class VisibilityRule(FunctionElement):
     def __init__(self, entity: type[Entity], rule: ColumnElement[bool]) -> None:
         self.entity, self.type = entity, Boolean()
         super().__init__(rule)
-
-    def simplified_beside(self, others: Iterable[ColumnElement[bool]]) -> "VisibilityRule":
-        """Return the rule without what the other conditions imply."""
-        (rule,) = self.clauses
-        return VisibilityRule(self.entity, simplify(rule, others))
 
     def self_group(self, against: Any = None) -> Self:
         """Return the rule ungrouped: SQLite, which has no booleans, would get `rule = 1`."""
@@ -68,12 +66,12 @@ class CheckedCompiler:
 
     def _generate_delimited_and_list(self, clauses: Any, **kw: Any) -> str:
         """Simplify rules by the conditions beside them; count those beside `false`, which SQLAlchemy omits."""
-        if any(isinstance(clause, False_) for clause in clauses):
-            self.rules.update(clause.entity.__table__ for clause in clauses if isinstance(clause, VisibilityRule))
+        rules = [clause for clause in clauses if isinstance(clause, VisibilityRule)]
         others = [clause for clause in clauses if not isinstance(clause, VisibilityRule)]
-        clauses = [
-            clause.simplified_beside(others) if isinstance(clause, VisibilityRule) else clause for clause in clauses
-        ]
+        if any(isinstance(clause, False_) for clause in others):
+            self.rules.update(rule.entity.__table__ for rule in rules)
+        simplified = {rule: VisibilityRule(rule.entity, simplify(*rule.clauses, others)) for rule in rules}
+        clauses = [simplified.get(clause, clause) for clause in clauses]
         return super()._generate_delimited_and_list(clauses, **kw)
 
     def verify(self) -> None:
@@ -86,6 +84,43 @@ class CheckedCompiler:
         for table, times in self.derived.items():
             if times > 1:
                 raise UnsafeStatement(f"{table}: a subquery two levels below a row cannot refer to it; use a join")
+
+
+def simplify(rule: ColumnElement[bool], others: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return the rule without the parts that the other conditions imply: `a AND (a OR b)` is `a` (the absorption law).
+
+    A signed-in viewer sees posts that are published or their own. In a list of published posts the rule is then the
+    same for every viewer, so that they share one cached count, and the count takes 1 ms instead of 7.
+    """
+    conditions = [condition for other in others for condition in flatten(other, operators.and_)]
+    known = [deannotate(condition) for condition in conditions if has_no_parameters(condition)]
+    return and_(true(), *(part for part in flatten(rule, operators.and_) if not is_implied(part, known)))
+
+
+def is_implied(part: ColumnElement[bool], known: Iterable[ColumnElement[bool]]) -> bool:
+    """Return true if an alternative of a disjunction is among the known conditions."""
+    alternatives = [deannotate(each) for each in flatten(part, operators.or_) if has_no_parameters(each)]
+    return any(alternative.compare(condition) for alternative in alternatives for condition in known)
+
+
+def flatten(clause: ColumnElement[bool], operator: object) -> Iterator[ColumnElement[bool]]:
+    """Yield the operands of nested conjunctions or disjunctions."""
+    inner = clause.element if isinstance(clause, Grouping) else clause
+    if isinstance(inner, BooleanClauseList) and inner.operator is operator:
+        for operand in inner.clauses:
+            yield from flatten(operand, operator)
+    else:
+        yield inner
+
+
+def has_no_parameters(clause: ColumnElement[bool]) -> bool:
+    """Return true if a clause has no request parameters. SQLAlchemy would take any two of them for equal."""
+    return not any(isinstance(element, RequestParameter) for element in iterate(clause))
+
+
+def deannotate(clause: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Remove the ORM's annotations, by which equal clauses may differ."""
+    return clause._deannotate(clone=True)
 
 
 def iter_entities(entity: type[Entity]) -> Iterator[type[Entity]]:

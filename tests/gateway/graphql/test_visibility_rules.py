@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Uuid, and_, or_
 
 from gateway.graphql.engine import GraphQLRequest
-from gateway.graphql.planning.absorption import simplify
 from gateway.graphql.planning.parameters import RequestParameter
+from gateway.graphql.planning.visibility import simplify
 from models import Post, PostStatus, Viewer, new_id
 from tests.gateway.graphql.conftest import EngineClient
 from tests.support.accounts import Account
