@@ -92,7 +92,7 @@ def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.Mon
 def test_a_password_in_an_origin_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """No origin has one, so it was meant for something else."""
     monkeypatch.setenv("CORS_ORIGINS", "https://ann:sesame@a.example")
-    with pytest.raises(InvalidSettings, match=r"^CORS_ORIGINS: must not name a user") as raised:
+    with pytest.raises(InvalidSettings, match=r"^CORS_ORIGINS: must not contain a user") as raised:
         Settings()
     assert "sesame" not in str(raised.value)
 
