@@ -107,7 +107,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class DatabaseFactory:
-    """This worker's databases, made when first asked for."""
+    """Databases of this worker, created on first use."""
 
     run: Run
     folder: Path
@@ -122,7 +122,7 @@ class DatabaseFactory:
         return self.postgres
 
     async def create(self, dialect: str, name: str) -> str:
-        """The URL of a new migrated database."""
+        """Create a migrated database, and return its URL."""
         if dialect == "sqlite":
             return await databases.create_sqlite_database(self.folder, name)
         server = await self.postgres_server()
@@ -197,7 +197,7 @@ async def sqlite_url(anyio_backend: str, servers: Servers) -> str:
 
 @pytest.fixture
 def unused_database(database_factory: DatabaseFactory) -> Callable[[str], Awaitable[str]]:
-    """Makes migrated databases that no other test sees."""
+    """Return a function that creates migrated databases for this test alone."""
 
     async def create(dialect: str) -> str:
         return await database_factory.create(dialect, uuid.uuid4().hex[:8])
@@ -224,7 +224,7 @@ async def server(anyio_backend: str, database_url: str, servers: Servers) -> Ser
 
 @pytest.fixture
 async def make_server(anyio_backend: str, database_url: str) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
-    """Servers with other settings, stopped when the test ends."""
+    """Return a function that starts servers, which stop with the test."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Server:
@@ -289,16 +289,16 @@ async def admin(anyio_backend: str, server: Server) -> Account:
 
 @pytest.fixture
 def anonymous() -> None:
-    """Nobody in particular."""
+    """Return no viewer."""
 
 
 @pytest.fixture
 async def draft(anyio_backend: str, server: Server, author: Account) -> dict[str, Any]:
-    """A draft of the author's."""
+    """Create a draft of the author."""
     return await GraphQL(server.anonymous).create(author, title="A draft", content=CONTENT)
 
 
 @pytest.fixture
 async def published(anyio_backend: str, server: Server, author: Account) -> dict[str, Any]:
-    """A published post of the author's."""
+    """Create a published post of the author."""
     return await GraphQL(server.anonymous).create(author, title="A published post", content=CONTENT, status="PUBLISHED")

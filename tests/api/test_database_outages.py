@@ -157,7 +157,7 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
         assert await connections(url) == {"": 3, "dovetail reads": 1, "dovetail wake-ups": 1}
 
 
-async def test_who_waits_for_a_row_keeps_nobody_else(postgres_url: str) -> None:
+async def test_waiting_for_a_row_lock_does_not_block_other_transactions(postgres_url: str) -> None:
     """More wait than there are connections for: the server is ready all the same, and hears what others write."""
     async with open_server(postgres_url, database_pool_size=2) as server, open_server(postgres_url) as other:
         author = await server.account()

@@ -153,7 +153,7 @@ async def test_a_stranger_is_refused_as_ever(server: Server, send: Send):
     assert code(await send(server.anonymous, None, "Post", **NAME)) == "UNAUTHORIZED"
 
 
-async def test_conditions_and_methods_are_part_of_what_is_asked(server: Server, author: Account):
+async def test_conditions_and_methods_are_part_of_the_cache_key(server: Server, author: Account):
     """A PATCH under another condition is another request; DELETE can be named too."""
     http = server.anonymous
     post = (await over_rest(http, author, "A post")).json()["data"]["id"]
@@ -183,7 +183,7 @@ async def test_a_mutation_of_several_fields_is_one_request(server: Server, autho
     assert await get_event_types(server.db) == ["post.created"] * 2
 
 
-async def test_signing_in_is_never_kept(server: Server, author: Account):
+async def test_sign_in_responses_are_never_stored(server: Server, author: Account):
     """Tokens are for whoever has just shown the password."""
     newcomer = {"name": "Nan", "email": "nan@example.com", "password": "a long password"}
     body = {
@@ -236,7 +236,7 @@ def said_changed(response: httpx.Response) -> Any:
     return (body if "details" in body else body["errors"][0]["extensions"])["details"]["changed"]
 
 
-async def test_an_answer_that_says_to_try_again_is_not_kept(server: Server, author: Account, send: Send):
+async def test_a_retryable_response_is_not_stored(server: Server, author: Account, send: Send):
     """Whoever does is told what stands already, rather than to try again for a day."""
     async with unreadable(server.db):
         assert code(await send(server.anonymous, author, "Written", **NAME)) == "INTERNAL_ERROR"
@@ -246,7 +246,7 @@ async def test_an_answer_that_says_to_try_again_is_not_kept(server: Server, auth
     assert await get_event_types(server.db) == ["post.created"]
 
 
-async def test_an_answer_that_is_too_large_is_not_kept(server: Server, author: Account, send: Send):
+async def test_a_response_that_is_too_large_is_not_stored(server: Server, author: Account, send: Send):
     """Keys would be storage for whoever likes; what it changed can be read."""
     for letters in (60_000, 70_000):
         name = {"Idempotency-Key": f"{letters}"}

@@ -34,7 +34,7 @@ async def test_counts_are_true_after_much_at_once(graphql, server, published):
 
 
 @pytest.mark.parametrize("action", ["like", "unlike"])
-async def test_liking_needs_a_viewer_who_may_see_the_post(graphql, stranger, draft, action):
+async def test_liking_requires_a_viewer_with_access_to_the_post(graphql, stranger, draft, action):
     """A draft of somebody else is not there to be liked."""
     assert await getattr(graphql, action)(None, draft["id"]) == SIGN_IN
     assert await getattr(graphql, action)(stranger, draft["id"]) == NOT_FOUND
@@ -63,7 +63,7 @@ async def test_comments_come_oldest_first(graphql, stranger, author, published):
     }
 
 
-async def test_commenting_needs_a_viewer_who_may_see_the_post(graphql, stranger, draft):
+async def test_commenting_requires_a_viewer_with_access_to_the_post(graphql, stranger, draft):
     """As liking does."""
     assert await graphql.comment(None, draft["id"], "Hello") == SIGN_IN
     assert await graphql.comment(stranger, draft["id"], "Hello") == NOT_FOUND

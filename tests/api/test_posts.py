@@ -174,13 +174,13 @@ async def test_an_admin_may_edit_any_post(api, author, admin, draft):
 
 
 @pytest.mark.parametrize("action", ["update", "publish", "archive", "delete"])
-async def test_writing_needs_somebody_who_is_signed_in(api, published, action):
+async def test_writing_requires_authentication(api, published, action):
     """Even to what everyone may read."""
     change = {"title": "Mine"} if action == "update" else {}
     assert await getattr(api, action)(None, published["id"], **change) == SIGN_IN
 
 
-async def test_creating_needs_somebody_who_is_signed_in(api):
+async def test_creating_requires_authentication(api):
     """Nobody in particular writes nothing."""
     assert await api.create(None, title="Whose?", content=CONTENT) == SIGN_IN
 

@@ -144,7 +144,7 @@ BY_LIST: dict[str, Look] = {
 
 
 @pytest.mark.parametrize("look", BY_ID.values(), ids=BY_ID)
-async def test_a_post_is_seen_by_those_who_may(server, world, viewers, look):
+async def test_a_post_is_visible_only_with_permission(server, world, viewers, look):
     """Published by everyone; drafts and archived ones by their author and admins; deleted ones by admins."""
     assert {name: await look(server, world, viewer) for name, viewer in viewers.items()} == SEEN
 
@@ -155,7 +155,7 @@ async def test_lists_and_counts_hold_what_their_viewer_may_see(server, world, vi
     assert {name: await look(server, world, viewer) for name, viewer in viewers.items()} == LISTED
 
 
-async def test_lists_show_published_posts_unless_asked(api, world, viewers):
+async def test_lists_show_published_posts_by_default(api, world, viewers):
     """To their author and to admins too."""
     for viewer in viewers.values():
         response = await api.page(viewer)

@@ -131,7 +131,7 @@ def test_production_wants_a_secret_of_some_length(secret: str | None, monkeypatc
     assert "short-and-secret" not in str(raised.value)
 
 
-def test_production_hides_the_schema_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_hides_the_schema_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """`GRAPHIQL=on` brings it back."""
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("AUTH_SECRET", "x" * 32)

@@ -139,7 +139,7 @@ async def test_a_migration_lets_others_pass_while_a_table_is_in_use(migrated):
     assert not await is_current(migrated)
 
 
-async def test_a_migration_says_who_uses_its_tables_for_too_long(migrated, monkeypatch):
+async def test_a_migration_names_the_sessions_that_block_it(migrated, monkeypatch):
     monkeypatch.setattr(migrations, "RETRY_TIMEOUT", 1.0)
     db = Database(migrated)
     async with db.reading() as using:

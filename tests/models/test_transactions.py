@@ -188,7 +188,7 @@ async def test_an_error_that_somebody_goes_past_commits_nothing_by_half(postgres
     await db.close()
 
 
-async def test_who_goes_away_leaves_nothing_and_holds_nothing(postgres_url: str) -> None:
+async def test_a_cancelled_transaction_leaves_no_row_and_no_lock(postgres_url: str) -> None:
     """In the middle of a statement; the connection is of use again."""
     db = Database(postgres_url, pool_size=1)
 

@@ -169,7 +169,7 @@ DAMAGED_EXIF = {
 
 
 @pytest.mark.parametrize("exif", DAMAGED_EXIF.values(), ids=DAMAGED_EXIF)
-def test_of_damaged_exif_only_the_orientation_is_kept(exif):
+def test_only_the_orientation_of_damaged_exif_is_kept(exif):
     original = Image.open(io.BytesIO(make_image("image/jpeg", exif=b"Exif\0\0" + exif)))
     assert original.getexif().get_ifd(0x8825)
     stripped = Image.open(io.BytesIO(strip(make_image("image/jpeg", exif=b"Exif\0\0" + exif), "image/jpeg")))

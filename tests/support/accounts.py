@@ -20,7 +20,7 @@ FAST_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who is signed in."""
+    """A user with a session."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class Account:
 
     @property
     def author(self) -> dict[str, str | None]:
-        """As a post names its author."""
+        """Return the author field of this user's posts."""
         return {"id": self.id, "name": self.name, "image": None}
 
 
@@ -43,7 +43,7 @@ def bearer(viewer: Account | None) -> Mapping[str, str]:
 
 
 async def sign_up(db: Database, tokens: Tokens, *, name: str = "Somebody", role: Role = Role.USER) -> Account:
-    """An account with a session, straight into the tables: hashing a password costs more than most tests do."""
+    """Insert a user with a session. Registering would hash a password, which is slow."""
     user = User(name=name, email=f"{new_id().hex}@example.com", role=role)
     refresh_token, session_id = new_refresh_token(), new_id()
     async with db.writing() as session:
@@ -55,12 +55,12 @@ async def sign_up(db: Database, tokens: Tokens, *, name: str = "Somebody", role:
 
 
 async def backdate_used_tokens(db: Database, ago: timedelta = timedelta(minutes=1)) -> None:
-    """Have the refresh tokens that were used have been used so long ago."""
+    """Backdate the use of all used refresh tokens."""
     were_used = RefreshToken.used_at.is_not(None)
     async with db.writing() as session:
         await session.execute(update(RefreshToken).where(were_used).values(used_at=utcnow() - ago))
 
 
 def build_refresh_token(user: UUID, session_id: UUID, token: str, life: timedelta) -> RefreshToken:
-    """The first token of a session."""
+    """Return the first refresh token of a session."""
     return RefreshToken(user_id=user, family_id=session_id, token_hash=hash_token(token), expires_at=utcnow() + life)

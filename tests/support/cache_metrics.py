@@ -1,4 +1,4 @@
-"""What `/metrics` says of a server's caches."""
+"""The cache metrics of `/metrics`."""
 
 import re
 
@@ -8,7 +8,7 @@ LINE = re.compile(r'^dovetail_cache_(\w+?)(?:_total)?\{cache="(\w+)"\} ([\d.e+]+
 
 
 async def get_cache_metrics(server: Server) -> dict[str, dict[str, float]]:
-    """Of each cache: hits, misses, entries, bytes."""
+    """Return hits, misses, entries and bytes of each cache."""
     found: dict[str, dict[str, float]] = {}
     for name, cache, value in LINE.findall((await server.anonymous.get("/metrics")).text):
         found.setdefault(cache, {})[name] = float(value)

@@ -1,4 +1,4 @@
-"""A client of the feed, as a browser's EventSource hears it."""
+"""A client of the event feed, like a browser's EventSource."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.waiting import TEST_TIMEOUT_SECONDS
 
 @dataclass(slots=True)
 class Frame:
-    """What stands between two blank lines."""
+    """One frame of a server-sent event stream."""
 
     id: int | None = None
     data: Any = None
@@ -34,7 +34,7 @@ class Feed:
         self.lines = self.response.aiter_lines()
 
     async def frame(self, patience: float = TEST_TIMEOUT_SECONDS) -> Frame | None:
-        """The next; None once the stream has ended."""
+        """Return the next frame; None once the stream has ended."""
         async with asyncio.timeout(patience):
             frame = Frame()
             async for line in self.lines:
@@ -52,7 +52,7 @@ class Feed:
             return None
 
     async def event(self, patience: float = TEST_TIMEOUT_SECONDS) -> dict[str, Any]:
-        """What the next event says, whose id must be that of its frame."""
+        """Return the data of the next event, and check that its id is the frame's."""
         frame = await self.frame(patience)
         assert frame is not None, "the stream has ended"
         assert frame.data["id"] == frame.id
@@ -68,7 +68,7 @@ class Feed:
         return [(await self.event())["id"] for _ in range(count)]
 
     async def silence(self, seconds: float = 0.3) -> None:
-        """Nothing comes for a while; the stream cannot be used after that."""
+        """Check that no frame comes. The stream cannot be used after this."""
         with suppress(TimeoutError):
             raise AssertionError(f"there came {await self.frame(seconds)}")
 

@@ -32,7 +32,7 @@ class ServerWithoutSignals(uvicorn.Server):
 
 @dataclass(frozen=True)
 class LiveServer:
-    """A server, where it listens, and a client of it."""
+    """A server on a socket, and a client of it."""
 
     gateway: AppState
     db: Database
@@ -58,7 +58,7 @@ class LiveServer:
         await wait_until(lambda: self.gateway.engine.subscriptions.waiting >= count)
 
     async def hears(self, feed: Feed, *types: str) -> None:
-        """These come next, and nothing else."""
+        """Check the types of the next events."""
         assert [await feed.type() for _ in types] == [*types]
 
 

@@ -37,13 +37,13 @@ class ServerProcess:
         wait_until_alive(self.address, self.process, self.log)
 
     async def stop(self) -> int:
-        """Ask it to end, as an operator would; its exit code."""
+        """Send SIGTERM, and return the exit code."""
         assert self.process is not None
         self.process.terminate()
         return await asyncio.to_thread(self.process.wait, STOP_TIMEOUT_SECONDS)
 
     async def kill(self) -> None:
-        """End it without a word, as a crash would."""
+        """Kill the process, as a crash would."""
         assert self.process is not None
         self.process.kill()
         await asyncio.to_thread(self.process.wait)

@@ -1,4 +1,4 @@
-"""The network between a client and a server, which a test can break."""
+"""A TCP proxy, to break the network between a client and a server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ CHUNK = 1 << 16
 
 
 class Proxy:
-    """Passes bytes on, from an address of its own to a server's."""
+    """A TCP proxy in front of a server."""
 
     def __init__(self, server: str) -> None:
         """`server` is the URL of one, of any kind, or the path of a Unix socket as `unix:/…`; the wire can be laid to
@@ -29,7 +29,7 @@ class Proxy:
         """What comes with these bytes in it never arrives, and neither end is told."""
 
     def shut(self) -> None:
-        """Be down, with no word to anybody, until it is opened."""
+        """Abort all connections and refuse new ones until `open()`."""
         self.is_down = True
         self.cut()
 
@@ -37,14 +37,14 @@ class Proxy:
         self.is_down = False
 
     def cut(self) -> int:
-        """Break off all connections, without a word to either end; how many there were."""
+        """Abort all connections, and return their number."""
         broken = len(self.writers) // 2
         for writer in list(self.writers):
             writer.transport.abort()
         return broken
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, for as long as both ends have it."""
+        """Forward one connection until either end closes it."""
         upstream = None
         with suppress(OSError):
             if not self.is_down:
@@ -60,7 +60,7 @@ class Proxy:
         return None
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until one end closes; then the other hears of it too."""
+        """Forward bytes until one end closes, then close the other."""
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await self.flowing.wait()

@@ -52,7 +52,7 @@ class Server:
         return httpx.AsyncClient(transport=transport, base_url=ORIGIN, **options)
 
     async def account(self, name: str = "Somebody", role: Role = Role.USER) -> Account:
-        """Somebody new, signed in."""
+        """Create an account with a session."""
         return await sign_up(self.db, Tokens(SECRET), name=name, role=role)
 
 
@@ -163,7 +163,7 @@ def wait_until_alive(address: str, process: subprocess.Popen, log: Path) -> None
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Ask it to end, as an operator would; one that does not is killed."""
+    """Send SIGTERM, and SIGKILL if the process does not end."""
     process.terminate()
     try:
         process.wait(START_TIMEOUT_SECONDS)

@@ -57,12 +57,12 @@ def embedded_postgres(folder: Path) -> Any:
 
 
 def format_libpq_url(url: URL) -> str:
-    """The URL as asyncpg and psql spell it."""
+    """Return the URL in the format of asyncpg and psql."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 async def is_redis_available(url: str) -> bool:
-    """Whether a Redis is there."""
+    """Return true if a Redis responds at this URL."""
     redis = Redis.from_url(url, socket_connect_timeout=START_TIMEOUT_SECONDS, socket_timeout=START_TIMEOUT_SECONDS)
     try:
         return bool(await redis.ping())

@@ -39,7 +39,7 @@ class Stream:
         self.lines = self.response.aiter_lines()
 
     async def event(self) -> Event | None:
-        """The next, silent ones among them; None once the stream has ended."""
+        """Return the next event, heartbeats included; None once the stream has ended."""
         event = Event()
         async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             async for line in self.lines:
@@ -56,7 +56,7 @@ class Stream:
         return None
 
     async def next(self) -> dict[str, Any]:
-        """The next response."""
+        """Return the next response."""
         while (event := await self.event()) is not None and event.name is None:
             pass
         assert event is not None, "the stream has ended"
@@ -64,7 +64,7 @@ class Stream:
         return event.data
 
     async def next_value(self) -> Any:
-        """The value of the next response's only field."""
+        """Return the value of the next response's only field."""
         response = await self.next()
         assert "errors" not in response, response
         (value,) = response["data"].values()
@@ -74,7 +74,7 @@ class Stream:
         return [(await self.next_value())["type"] for _ in range(count)]
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing comes for a while; the stream cannot be used after that."""
+        """Return true if no response comes in time. The stream cannot be used after this."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 return not await self.next()
@@ -85,7 +85,7 @@ class Stream:
 async def open_sse_stream(
     http: httpx.AsyncClient, query: str, viewer: Account | None = None, headers: Any = None, **variables: Any
 ) -> AsyncIterator[Stream]:
-    """A subscription over SSE, once the server has said that it is heard."""
+    """Open a subscription over SSE, and wait until it is active."""
     headers = {"Accept": "text/event-stream", **(viewer.headers if viewer else {}), **(headers or {})}
     body = {"query": query, "variables": variables}
     async with http.stream("POST", "/graphql", json=body, headers=headers) as response:
@@ -110,7 +110,7 @@ class Socket:
             return json.loads(await self.connection.recv())
 
     async def init(self, viewer: Account | None = None) -> None:
-        """Introduce oneself, and be let in."""
+        """Send connection_init and wait for the acknowledgement."""
         payload = {"authorization": f"Bearer {viewer.access_token}"} if viewer else None
         await self.send({"type": "connection_init", "payload": payload})
         assert await self.receive() == {"type": "connection_ack"}
@@ -122,7 +122,7 @@ class Socket:
         return id
 
     async def ping(self) -> None:
-        """Everything said so far has been heeded, though what it began may yet have to begin."""
+        """Wait until the server has read all messages sent so far; their operations may not have started yet."""
         await self.send({"type": "ping"})
         assert await self.receive() == {"type": "pong"}
 
@@ -135,27 +135,27 @@ class Socket:
         return value
 
     async def execute(self, query: str, **variables: Any) -> Any:
-        """A single answer, whose completion is awaited."""
+        """Execute an operation with a single result, and return it."""
         id = await self.subscribe(query, **variables)
         value = await self.next_value(id)
         assert await self.receive() == {"id": id, "type": "complete"}
         return value
 
     async def error(self, id: str) -> str:
-        """The code of the error that an operation ends with."""
+        """Return the code of the operation's `error` message."""
         message = await self.receive()
         assert (message["id"], message["type"]) == (id, "error"), message
         return message["payload"][0]["extensions"]["code"]
 
     async def execute_with_error(self, query: str) -> str:
-        """The code of the error that a single answer has."""
+        """Return the code of the error in a single result."""
         id = await self.subscribe(query)
         message = await self.receive()
         assert await self.receive() == {"id": id, "type": "complete"}
         return message["payload"]["errors"][0]["extensions"]["code"]
 
     async def wait_closed(self) -> tuple[int, str]:
-        """How the server closes, whatever it says before."""
+        """Wait for the close, and return its code and reason."""
         with suppress(ConnectionClosed):
             async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
                 while True:
@@ -167,7 +167,7 @@ class Socket:
             await self.send(message)
 
     async def receive_until(self, last: Any) -> list[Any]:
-        """All that comes up to a message, or up to the server's closing."""
+        """Return all messages up to this one, or up to the close."""
         received: list[Any] = []
         with suppress(ConnectionClosed):
             while last not in received:
@@ -185,7 +185,7 @@ class Socket:
 async def open_socket(
     address: str, viewer: Account | None = None, *, init: bool = True, protocols: Any = (PROTOCOL,), **options: Any
 ) -> AsyncIterator[Socket]:
-    """A socket to a server at an address, introduced unless that is left to the test."""
+    """Open a socket, and initialise it unless `init` is false."""
     url = address.replace("http", "ws", 1) + "/graphql"
     options = {"close_timeout": 1, "compression": None, **options}
     async with connect(url, subprotocols=list(protocols) or None, **options) as connection:

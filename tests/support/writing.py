@@ -1,4 +1,4 @@
-"""What tests write, and what they look at behind the service's back."""
+"""Content that tests write, and functions that read and change tables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from models import Category, Database, Event
 
 CONTENT = "Long enough to be the content of a post."
 UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
-"""A well-formed id that nothing has."""
+"""A valid id of no row."""
 
 
 async def create_category(db: Database, name: str) -> dict[str, str]:
-    """A category, which no client can make, as posts name it."""
+    """Insert a category, which no client can create, and return it as in posts."""
     category = Category(name=name, slug=name.lower())
     async with db.writing() as session:
         session.add(category)
@@ -23,19 +23,19 @@ async def create_category(db: Database, name: str) -> dict[str, str]:
 
 
 async def get_events(db: Database) -> list[tuple[str, str, str]]:
-    """The log in order: type, entity and actor."""
+    """Return type, entity and actor of each event, in order."""
     async with db.reading() as session:
         log = await session.scalars(select(Event).order_by(Event.id))
         return [(event.type, str(event.entity_id), str(event.actor_id)) for event in log]
 
 
 async def get_event_types(db: Database) -> list[str]:
-    """The types of the events in the log, in order."""
+    """Return the types of the events in the log, in order."""
     return [type for type, _, _ in await get_events(db)]
 
 
 async def count_rows(db: Database, tables: Sequence[type[SQLModel]]) -> dict[str, int]:
-    """How many rows each table has."""
+    """Return the number of rows of each table."""
     async with db.reading() as session:
         return {
             str(table.__tablename__): (await session.scalars(select(func.count()).select_from(table))).one()
@@ -44,7 +44,7 @@ async def count_rows(db: Database, tables: Sequence[type[SQLModel]]) -> dict[str
 
 
 async def change_row(db: Database, entity: type[SQLModel], id: str, **values: Any) -> None:
-    """Set columns where no client could."""
+    """Set columns of a row, past the API."""
     async with db.writing() as session:
         row = await session.get_one(entity, UUID(id))
         for name, value in values.items():

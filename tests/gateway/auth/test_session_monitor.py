@@ -52,7 +52,7 @@ async def test_a_token_that_expires_ends_its_stream(live: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.USER])
-async def test_a_role_that_changes_changes_what_is_heard(live: LiveServer, role: Role) -> None:
+async def test_a_changed_role_changes_the_events_of_open_streams(live: LiveServer, role: Role) -> None:
     """A new admin hears of others' drafts; one who no longer is hears of them no more."""
     author = await live.account()
     other = await live.account(role=Role.USER if role is Role.ADMIN else Role.ADMIN)

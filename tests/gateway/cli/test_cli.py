@@ -147,7 +147,7 @@ def test_migrations_go_down_and_up(gateway, new_file):
     assert gateway("migrate", "--down", "no-such-revision", "--yes", **here).exit_code == 2
 
 
-def test_nothing_is_removed_where_nobody_can_be_asked(gateway, new_file):
+def test_nothing_is_removed_without_a_terminal_to_confirm(gateway, new_file):
     """A script that means it says `--yes`."""
     here = {"database_url": new_file}
     gateway("migrate", **here)
@@ -159,7 +159,7 @@ def test_nothing_is_removed_where_nobody_can_be_asked(gateway, new_file):
 
 
 @pytest.mark.parametrize(("text", "code"), [(b"n\n", 1), (b"y\n", 0)])
-def test_somebody_at_a_terminal_is_asked(gateway, tmp_path, new_file, text, code):
+def test_a_terminal_prompts_for_confirmation(gateway, tmp_path, new_file, text, code):
     gateway("migrate", database_url=new_file)
     ours, its = pty.openpty()
     os.write(ours, text)

@@ -96,7 +96,7 @@ async def test_a_long_way_back_comes_from_the_table(live: LiveServer, monkeypatc
         assert await feed.type() == "post.liked"
 
 
-async def test_after_a_cursor_that_was_pruned_all_must_be_fetched_anew(live: LiveServer) -> None:
+async def test_a_pruned_cursor_resets_the_client(live: LiveServer) -> None:
     """`reset`, then what is new; a cursor that is still kept goes on as ever."""
     author = await live.account()
     async with live.feed() as feed:
@@ -214,7 +214,7 @@ async def test_drafts_are_their_author_s_and_the_admins(live: LiveServer) -> Non
         assert await other.type() == await nobody.type() == "post.published"
 
 
-async def test_going_from_sight_is_told_to_who_could_see_it(live: LiveServer) -> None:
+async def test_a_hidden_post_is_announced_to_viewers_who_could_see_it(live: LiveServer) -> None:
     """A public post's archiving and deletion to everyone; a draft's deletion to its author and admins alone."""
     author = await live.account()
     admin = await live.account(role=Role.ADMIN)
@@ -238,7 +238,7 @@ async def test_going_from_sight_is_told_to_who_could_see_it(live: LiveServer) ->
         assert await own.types(6) == await all_.types(6) == [*hidden, "post.restored", "post.published"]
 
 
-async def test_what_is_hidden_by_now_is_not_told_to_who_resumes(live: LiveServer) -> None:
+async def test_a_resumed_stream_omits_posts_that_were_hidden_meanwhile(live: LiveServer) -> None:
     """An event is told by the rights of the moment that it is sent at, whatever they were when it happened."""
     author = await live.account()
     async with live.feed() as feed:

@@ -111,7 +111,9 @@ async def gauges(live: LiveServer) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^dovetail_(\w+) (\S+)$", response.text, re.M)}
 
 
-async def test_slow_readers_are_cut_off_and_slow_nobody(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_readers_are_disconnected_without_delaying_others(
+    live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What they have not read waits in the log and not in memory; they resume by their cursors."""
     monkeypatch.setattr("gateway.http.eager_send.SEND_TIMEOUT", 1.0)
     monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.5)

@@ -115,7 +115,7 @@ async def test_an_id_that_was_given_up_holds_nobody_up(postgres: Database) -> No
         await told(received, ids, patience=1.0)
 
 
-async def test_only_those_who_write_events_are_waited_for(postgres: Database) -> None:
+async def test_only_transactions_that_write_events_are_waited_for(postgres: Database) -> None:
     """A long transaction that writes other tables holds up nothing."""
     async with following(postgres) as (log, received), postgres.writing() as long:
         await long.execute(text("update users set name = name"))

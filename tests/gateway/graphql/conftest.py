@@ -1,4 +1,4 @@
-"""The world in both databases, and an engine over each."""
+"""Engines on both databases, filled or empty."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,12 +19,12 @@ from tests.gateway.graphql import world
 from tests.support.servers import Server
 
 GENEROUS_LIMITS = DocumentLimits(cost=10**12)
-"""These tests ask for more, and deeper, than a server would answer."""
+"""For queries that are larger and deeper than a server allows."""
 
 
 @dataclass
 class EngineClient:
-    """An engine over a database, and a context for whoever asks."""
+    """An engine on a database, and contexts for its viewers."""
 
     db: Database
     reads: ReadDatabase
@@ -37,7 +37,7 @@ class EngineClient:
     async def __call__(
         self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None, **named: Any
     ) -> dict[str, Any]:
-        """The response, parsed."""
+        """Return the parsed response."""
         response = await self.engine.execute(GraphQLRequest(source, variables, **named), self.context(viewer))
         result = orjson.loads(response.body)
         assert response.has_data == ("data" in result)
@@ -45,13 +45,13 @@ class EngineClient:
         return result
 
     async def data(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
-        """The data of a response without errors."""
+        """Return the data of a response, which must have no errors."""
         result = await self(source, variables, viewer)
         assert "errors" not in result, result
         return result["data"]
 
     async def error(self, source: str, variables: dict[str, Any] | None = None, viewer: Viewer | None = None) -> Any:
-        """The one error of a response."""
+        """Return the only error of a response."""
         result = await self(source, variables, viewer)
         assert len(result.get("errors", ())) == 1, result
         return result["errors"][0]
@@ -81,14 +81,14 @@ async def open_filled_client(database_factory: DatabaseFactory, dialect: str, na
 async def client(
     request: pytest.FixtureRequest, anyio_backend: str, database_factory: DatabaseFactory
 ) -> AsyncIterator[EngineClient]:
-    """The world, to be read and not changed."""
+    """Return a client of a shared, filled database. Tests must not change it."""
     async with open_filled_client(database_factory, request.param, "world") as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 async def clients(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIterator[list[EngineClient]]:
-    """The world in either database, to be read and not changed."""
+    """Return clients of both shared, filled databases. Tests must not change them."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(open_filled_client(database_factory, dialect, "twin"))
@@ -98,7 +98,7 @@ async def clients(anyio_backend: str, database_factory: DatabaseFactory) -> Asyn
 
 @pytest.fixture
 async def empty_client(database_url: str) -> AsyncIterator[EngineClient]:
-    """An empty database, to be written to."""
+    """Return a client of an empty database that tests may change."""
     async with open_client(database_url) as client:
         yield client
 

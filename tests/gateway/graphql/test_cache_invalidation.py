@@ -1,4 +1,4 @@
-"""No answer is given that something has made untrue: on the server that was written to at once, on others soon."""
+"""Cache invalidation: at once on the server that was written to, soon on others."""
 
 import asyncio
 import os
@@ -206,7 +206,7 @@ class Held:
         return row
 
 
-async def test_what_a_write_overtook_is_not_kept(make_server, author, published):
+async def test_a_response_overtaken_by_a_write_is_not_cached(make_server, author, published):
     """A read that saw what was before is answered with it; who asks after the write is not."""
     server = await make_server()
     api, reads = GraphQL(server.anonymous), server.app.state.gateway.engine.reads
@@ -270,7 +270,7 @@ async def deaf(make_server, monkeypatch):
     return server
 
 
-async def test_without_the_log_nothing_is_taken_from_what_is_kept(deaf, graphql, author, published):
+async def test_without_the_event_log_nothing_is_served_from_the_cache(deaf, graphql, author, published):
     """For what may have happened meanwhile; and once it is back, what happened is known."""
     there, responses = Rest(deaf.anonymous), deaf.app.state.gateway.engine.response_cache
     assert (await there.post(None, published["id"]))["title"] == "A published post"

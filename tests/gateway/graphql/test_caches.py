@@ -1,4 +1,4 @@
-"""What is kept, for whom, within which bounds; and how clients ask whether what they have still holds."""
+"""The response cache: scope, limits and conditional requests."""
 
 import re
 
@@ -90,7 +90,7 @@ async def test_an_account_is_kept_for_its_owner(graphql, rest, server, author, s
         '{ categories { name } __type(name: "A") { name } }',
     ],
 )
-async def test_errors_and_introspection_are_not_kept(graphql, server, query):
+async def test_errors_and_introspection_are_not_cached(graphql, server, query):
     """Each time they are answered anew, with the request's own id."""
     before = await get_response_cache_hits(server)
     responses = [(await graphql.send(query)).json() for _ in range(3)]
@@ -143,7 +143,7 @@ async def test_what_is_kept_is_bounded(make_server, published):
 PATHS = ["/api/posts", "/api/posts/{id}", "/api/auth/me", "/graphql?query={posts{totalCount}}", "/openapi.json"]
 
 
-async def test_who_has_an_answer_is_not_sent_it_again(server, author, published):
+async def test_a_client_with_a_current_response_gets_304(server, author, published):
     """304 to the tag that came with it, whole or weakened; 200 to any other."""
     for path in PATHS:
         await revalidate(server, author, path.replace("{id}", published["id"]))

@@ -55,7 +55,7 @@ async def test_a_document_beyond_its_limits_is_a_request_error(client: EngineCli
     assert result["errors"][0]["extensions"] == {"code": "VALIDATION_ERROR", "status": 400, "requestId": "r"}
 
 
-async def test_of_many_errors_the_first_are_told(client: EngineClient) -> None:
+async def test_only_the_first_of_many_errors_are_returned(client: EngineClient) -> None:
     """And that there are more."""
     for wrong, result in ((20, ""), (21, "The document has more errors than these 20")):
         errors = (await client("{ viewer { " + "x " * wrong + "} }"))["errors"]

@@ -107,7 +107,7 @@ async def test_short_reads_are_answered_while_a_long_one_runs(reads: Sqlite) -> 
         await long
 
 
-async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads: Sqlite) -> None:
+async def test_a_request_cancelled_before_its_thread_starts_leaves_no_work(reads: Sqlite) -> None:
     """What cannot be interrupted yet is interrupted later, and its connection is nobody else's until then."""
     for number in range(30):
         request = asyncio.create_task(reads.fetch_row(f"{COUNTED} where {number} < 30", [10**12]))
@@ -118,7 +118,7 @@ async def test_who_leaves_before_a_thread_has_begun_leaves_no_work_behind(reads:
     await wait_until(lambda: reads.idle.qsize() == len(reads.connections) and not reads.cancelling)
 
 
-async def test_who_reads_on_and_on_lets_others_have_their_turn(reads: Sqlite) -> None:
+async def test_a_long_series_of_reads_yields_to_other_tasks(reads: Sqlite) -> None:
     """A read that waits for nobody would never give way by itself."""
     turns = []
 

@@ -71,7 +71,7 @@ async def test_a_hash_that_nothing_has_is_not_found(server: Server, hash: str) -
     assert told(await post(server, extensions=extensions))[:2] == (200, "PERSISTED_QUERY_NOT_FOUND")
 
 
-async def test_a_document_that_is_not_valid_is_not_kept(server: Server) -> None:
+async def test_an_invalid_document_is_not_stored(server: Server) -> None:
     wrong = "{ nowhere }"
     assert told(await post(server, query=wrong, extensions=hashed(wrong)))[:2] == (400, "VALIDATION_ERROR")
     assert told(await post(server, extensions=hashed(wrong)))[1] == "PERSISTED_QUERY_NOT_FOUND"
@@ -84,7 +84,7 @@ async def test_they_can_be_switched_off(make_server) -> None:
     assert (await post(server, query=QUERY)).json() == DATA
 
 
-async def test_those_asked_for_last_are_kept(make_server) -> None:
+async def test_the_most_recently_used_documents_are_kept(make_server) -> None:
     server = await make_server(graphql_max_persisted_queries=2)
     first, second, third = (f"query Q{number} {{ __typename }}" for number in range(3))
     for query in (first, second):

@@ -115,7 +115,7 @@ async def test_an_id_stands_for_one_document(add):
     assert "two: is used for two documents" in (await add({**APOLLO, "operations": twice})).stderr
 
 
-async def test_the_ledger_says_who_asked(database_url, add):
+async def test_the_usage_log_names_the_client(database_url, add):
     """By the headers of Apollo's clients, or the plain ones; written when the server ends, at the latest."""
     await used(database_url, VIEWER, ("web", "1.0"), ("web", "1.0"), ("ios", "2"))
     await used(database_url, VIEWER, ("web", "1.0"), ("a\tb" + "x" * 200, "9" * 200), prefix="graphql")
@@ -126,7 +126,7 @@ async def test_the_ledger_says_who_asked(database_url, add):
     ]
 
 
-async def test_a_socket_says_who_it_is_when_it_introduces_itself(database_url):
+async def test_a_socket_names_its_client_in_connection_init(database_url):
     """Browsers send no headers of their own with a handshake; other clients do."""
     async with open_live_server(database_url, trusted_documents="log") as live:
         async with open_socket(live.address, init=False) as client:
@@ -188,7 +188,7 @@ async def test_what_is_old_is_forgotten(database_url, gateway, add):
     assert (await gateway("documents", "list")).output == "v1\tViewer\tnever used\n"
 
 
-async def test_what_nobody_asks_for_is_told(database_url, gateway, add):
+async def test_unused_documents_are_listed(database_url, gateway, add):
     await add({"v1": VIEWER, "t1": TAGS})
     assert (await gateway("documents", "unused")).output == ""
     await aged(database_url, 40)

@@ -149,7 +149,7 @@ async def test_what_would_be_refused_later_is_refused_at_once(
     assert await refusal(live, query) == (status, code)
 
 
-async def test_drafts_are_told_to_those_who_may_see_them(live: LiveServer, ann: Account, bob: Account) -> None:
+async def test_events_of_drafts_reach_only_viewers_with_access(live: LiveServer, ann: Account, bob: Account) -> None:
     """Their author and admins, and nobody else until they are published."""
     admin = await live.account("Ada", Role.ADMIN)
     async with (
@@ -214,7 +214,7 @@ async def test_comments_are_told_as_they_are_read(live: LiveServer, ann: Account
         assert await anybody.is_silent()
 
 
-async def test_a_comment_that_is_gone_by_now_is_not_told(live: LiveServer, ann: Account) -> None:
+async def test_the_event_of_a_deleted_comment_is_not_sent(live: LiveServer, ann: Account) -> None:
     """There is nothing to tell, and its type admits no null."""
     one = await published(live, ann)
     cursor = live.gateway.log.position
@@ -252,7 +252,7 @@ async def test_subscribers_with_the_same_rights_share_one_reading(live: LiveServ
         assert counter.statements - before == 3  # the others asked for the author's session, and answered the mutation
 
 
-async def test_who_asks_about_themselves_is_told_about_themselves(live: LiveServer, ann: Account, bob: Account) -> None:
+async def test_a_viewer_field_in_a_subscription_is_the_subscriber(live: LiveServer, ann: Account, bob: Account) -> None:
     """An answer that depends on who asks is nobody else's."""
     id = await published(live, ann)
     async with following(live, ann, LIKED) as author, following(live, bob, LIKED) as fan, following(live) as anybody:
@@ -262,7 +262,7 @@ async def test_who_asks_about_themselves_is_told_about_themselves(live: LiveServ
         assert await anybody.types(1) == ["LIKED"]
 
 
-async def test_a_role_that_is_lost_is_heeded(live: LiveServer, ann: Account) -> None:
+async def test_a_lost_role_takes_effect_on_open_subscriptions(live: LiveServer, ann: Account) -> None:
     """The stream goes on, with the rights that are left."""
     admin = await live.account("Ada", Role.ADMIN)
     async with following(live, admin) as stream:

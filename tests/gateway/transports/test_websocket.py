@@ -99,7 +99,7 @@ async def test_other_subprotocols_are_not_spoken(sqlite: LiveServer, protocols: 
         assert client.connection.subprotocol == PROTOCOL
 
 
-async def test_who_does_not_introduce_themselves_is_not_waited_for(sqlite_url: str, make_live_server: Any) -> None:
+async def test_a_socket_without_connection_init_is_closed(sqlite_url: str, make_live_server: Any) -> None:
     """Nor for ever is anybody's socket kept."""
     impatient = await make_live_server(sqlite_url, graphql_init_timeout="0.1s")
     lasting = await make_live_server(sqlite_url, graphql_socket_lifetime="0.5s")
@@ -118,7 +118,7 @@ async def test_pings_are_answered_with_what_they_carry(sqlite: LiveServer) -> No
         assert await client.receive() == {"type": "pong", "payload": {"at": 1}}
 
 
-async def test_who_says_nothing_is_pinged_and_then_given_up(
+async def test_a_silent_client_is_pinged_and_then_disconnected(
     sqlite: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever comes is a sign of life."""
@@ -228,7 +228,7 @@ async def test_a_cookie_counts_for_our_own_pages_alone(sqlite_url: str, make_liv
         assert await client.execute(WHO) is None
 
 
-async def test_a_stale_cookie_is_nobody(sqlite: LiveServer) -> None:
+async def test_a_stale_cookie_is_anonymous(sqlite: LiveServer) -> None:
     """As over HTTP, unlike a token that somebody sends on purpose."""
     headers = {"Cookie": "dovetail_session=stale", "Origin": sqlite.address}
     async with open_socket(sqlite.address, additional_headers=headers) as client:
@@ -284,7 +284,7 @@ async def test_the_old_token_no_longer_matters_once_it_was_renewed(sqlite: LiveS
         assert (await client.wait_closed())[0] == 4401
 
 
-async def test_a_role_that_changes_is_heeded(live: LiveServer) -> None:
+async def test_a_changed_role_takes_effect(live: LiveServer) -> None:
     """By what is followed, and by what is asked anew."""
     ann, admin = await live.account("Ann"), await live.account("Ada", Role.ADMIN)
     async with open_socket(live.address, admin) as client:
@@ -394,7 +394,7 @@ async def test_what_was_completed_is_not_answered(sqlite: LiveServer) -> None:
     assert (await sqlite.graphql.page(ann))["pagination"]["total"] == 1
 
 
-async def test_who_does_not_read_is_disconnected_and_slows_nobody(
+async def test_a_slow_reader_is_disconnected_without_delaying_others(
     sqlite: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it was sent stays in its socket's buffers, which are bounded."""

@@ -152,7 +152,7 @@ async def test_a_name_is_not_given_back_while_something_else_stands_that_was_don
     assert await get_event_types(server.db) == ["post.created"]
 
 
-async def test_nothing_of_the_database_is_held_while_stripe_is_asked(make_server, stripe: FakeStripe, author):
+async def test_no_database_connection_is_held_during_stripe_requests(make_server, stripe: FakeStripe, author):
     """No connection, no transaction: others write meanwhile."""
     server = await make_server(**stripe.settings)
     stripe.gate.clear()
@@ -243,7 +243,7 @@ WRONG = {
 }
 
 
-async def test_what_cannot_be_ordered_is_refused_before_stripe_is_asked(make_server, stripe: FakeStripe, author):
+async def test_an_invalid_order_is_rejected_before_the_stripe_request(make_server, stripe: FakeStripe, author):
     """Over fifty ways to be wrong, each named for its field where there is one."""
     server = await make_server(**stripe.settings)
     assert len(WRONG) > 50

@@ -214,8 +214,8 @@ async def test_one_good_signature_among_several_is_enough(server):
     assert (await server.anonymous.post(PATH, content=body, headers=headers)).status_code == 200
 
 
-async def test_who_else_asks_or_how_often_makes_no_difference(make_server, author):
-    """No viewer: a token that does not verify is not looked at, nor a cookie. No limit either."""
+async def test_webhooks_ignore_other_credentials_and_have_no_rate_limit(make_server, author):
+    """A webhook has no viewer, so an invalid bearer token is not an error."""
     server = await make_server(stripe_webhook_secret=SECRET, rate_limit_api="1/minute")
     body = json.dumps(build_event("ping", {})).encode()
     others = {"Authorization": "Bearer nonsense", "Cookie": f"dovetail_session={author.access_token}"}
