@@ -14,8 +14,8 @@ from gateway.state import AppState
 class GatewayCollector(Collector):
     """All metrics of one process. Every label has a bounded number of values."""
 
-    def __init__(self, gateway: AppState) -> None:
-        self.gateway = gateway
+    def __init__(self, state: AppState) -> None:
+        self.state = state
 
     def collect(self) -> Iterator[Metric]:
         yield from self.request_metrics()
@@ -26,34 +26,34 @@ class GatewayCollector(Collector):
 
     def request_metrics(self) -> Iterator[Metric]:
         """Yield what has been served, and with which errors."""
-        yield from self.gateway.recorder.registry.collect()
-        outcomes = self.gateway.limits.outcomes.items()
+        yield from self.state.recorder.registry.collect()
+        outcomes = self.state.limits.outcomes.items()
         limited = (((name, "passed" if ok else "refused"), times) for (name, ok), times in outcomes)
         yield counter("limit_checks", "Rate limit checks, by limit and outcome", ("limit", "outcome"), limited)
 
     def process_metrics(self) -> Iterator[Metric]:
         """Yield what is open now, and how current the event log is."""
-        gateway = self.gateway
-        yield gauge("info", "Version of the application", {gateway.settings.app_version: 1}, "version")
-        yield gauge("requests_in_flight", "Requests in progress", gateway.in_flight.count)
-        yield gauge("streams_open", "Open streams and WebSockets", gateway.streams.count)
+        state = self.state
+        yield gauge("info", "Version of the application", {state.settings.app_version: 1}, "version")
+        yield gauge("requests_in_flight", "Requests in progress", state.in_flight.count)
+        yield gauge("streams_open", "Open streams and WebSockets", state.streams.count)
         help = "Requests rejected because too many were in flight"
-        yield counter("requests_turned_away", help, (), [((), gateway.in_flight.rejected)])
-        live, subscribers = len(gateway.broadcaster.up_to_date), len(gateway.broadcaster.subscribers)
+        yield counter("requests_turned_away", help, (), [((), state.in_flight.rejected)])
+        live, subscribers = len(state.broadcaster.up_to_date), len(state.broadcaster.subscribers)
         by_state = {"live": live, "behind": subscribers - live}
         yield gauge("feed_followers", "Subscribers of the event feed, up to date or catching up", by_state, "state")
-        waiting = gateway.engine.subscriptions.waiting
+        waiting = state.engine.subscriptions.waiting
         yield gauge("subscriptions_waiting", "GraphQL subscriptions that have sent every event so far", waiting)
-        yield gauge("log_position", "Id of the newest event that was read from the event log", gateway.log.position)
-        silence = gateway.engine.response_cache.seconds_since_log_read
+        yield gauge("log_position", "Id of the newest event that was read from the event log", state.log.position)
+        silence = state.engine.response_cache.seconds_since_log_read
         help = "Time since the event log was last read to its end; caches are bypassed after 5 seconds"
         yield gauge("log_silence_seconds", help, silence)
-        if gateway.redis:
-            yield gauge("redis_up", "1 if rate limits are shared in Redis", gateway.limits.limiter.is_redis_up)
+        if state.redis:
+            yield gauge("redis_up", "1 if rate limits are shared in Redis", state.limits.limiter.is_redis_up)
 
     def database_metrics(self) -> Iterator[Metric]:
         """Yield the pools of database connections, and the reads that share a statement."""
-        reads, pool = pool_stats(self.gateway.engine.reads), self.gateway.db.engine.pool
+        reads, pool = pool_stats(self.state.engine.reads), self.state.db.engine.pool
         help = "Reads that were sent to the database in one statement with others"
         yield counter("reads_coalesced", help, (), [((), reads["joined"])])
         busy = {"operations": pool.checkedout(), "reads": reads["busy"]}
@@ -65,7 +65,7 @@ class GatewayCollector(Collector):
 
     def cache_metrics(self) -> Iterator[Metric]:
         """Yield the hits, misses and sizes of each cache."""
-        caches = self.gateway.engine.caches
+        caches = self.state.engine.caches
         yield counter("cache_hits", "Cache hits", "cache", {name: cache.hits for name, cache in caches.items()})
         yield counter("cache_misses", "Cache misses", "cache", {name: cache.misses for name, cache in caches.items()})
         entries = {name: cache.entries for name, cache in caches.items()}

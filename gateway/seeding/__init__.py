@@ -4,18 +4,10 @@ The rows are inserted directly, without the operations in `resolvers`, so no eve
 event at the end has running servers clear their caches.
 """
 
+from gateway.seeding import writer
 from gateway.seeding.demo import demo
 from gateway.seeding.generator import Account, Generator, SeedSizes
-from gateway.seeding.writer import (
-    Progress,
-    analyze,
-    clear,
-    load_existing,
-    no_progress,
-    open_database,
-    seeded_random,
-    write,
-)
+from gateway.seeding.writer import Progress, no_progress
 from models import utcnow
 from models.events import invalidate_all
 
@@ -26,12 +18,12 @@ async def seed(
     url: str, sizes: SeedSizes, *, seed: int = 1, fresh: bool = False, progress: Progress = no_progress
 ) -> None:
     """Add generated rows to a migrated database, in one transaction. `fresh` deletes all existing rows first."""
-    async with open_database(url) as db:
+    async with writer.open_database(url) as db:
         async with db.writing() as session:
             if fresh:
-                await clear(session)
-            existing, random = await load_existing(session), await seeded_random(session, seed)
+                await writer.clear(session)
+            existing, random = await writer.load_existing(session), await writer.seeded_random(session, seed)
             for table in Generator(sizes, existing, random=random, now=utcnow()):
-                await write(session, table, progress)
+                await writer.write(session, table, progress)
             invalidate_all(session)
-        await analyze(db)
+        await writer.analyze(db)

@@ -26,24 +26,24 @@ ContextExtractor = Callable[[Mapping[str, str], Any], AbstractContextManager[Non
 
 def trace_operations(engine: Engine, tracer: Tracer, *, use_names: bool) -> None:
     """Trace each operation, and the start of each subscription. `use_names`: put operation names into span names."""
-    answer, subscribe = engine.execute, engine.subscribe
+    execute, subscribe = engine.execute, engine.subscribe
 
-    async def answer_traced(request: GraphQLRequest, *args: Any) -> GraphQLResponse:
+    async def execute_in_span(request: GraphQLRequest, *args: Any) -> GraphQLResponse:
         with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
-            result = await answer(request, *args)
+            result = await execute(request, *args)
             name = result.operation or truncate_name(request.operation_name)
             set_operation_attributes(span, result.kind, name, use_names=use_names)
             set_error(span, result.errors)
             return result
 
-    async def subscribe_traced(request: GraphQLRequest, *args: Any) -> Any:
+    async def subscribe_in_span(request: GraphQLRequest, *args: Any) -> Any:
         with tracer.start_as_current_span(UNNAMED_OPERATION, kind=SpanKind.SERVER) as span:
             result = await subscribe(request, *args)
             set_operation_attributes(span, SUBSCRIPTION, truncate_name(request.operation_name), use_names=use_names)
             set_error(span, result.errors if isinstance(result, GraphQLResponse) else ())
             return result
 
-    engine.execute, engine.subscribe = answer_traced, subscribe_traced
+    engine.execute, engine.subscribe = execute_in_span, subscribe_in_span
 
 
 def set_operation_attributes(span: Span, kind: str, name: str | None, *, use_names: bool) -> None:
@@ -72,11 +72,11 @@ def no_context(headers: Mapping[str, str], extensions: Any) -> AbstractContextMa
 @contextmanager
 def extract_context(headers: Mapping[str, str], extensions: Any) -> Iterator[None]:
     """Continue the trace that an operation over a WebSocket names in its extensions, or else in the handshake."""
-    given = extensions if isinstance(extensions, dict) else {}
-    sources = [source for source in (given, headers) if isinstance(source.get("traceparent"), str)]
+    candidates = extensions if isinstance(extensions, dict) else {}, headers
+    sources = [source for source in candidates if isinstance(source.get("traceparent"), str)]
     carrier = {name: sources[0].get(name) for name in TRACE_CONTEXT_HEADERS} if sources else {}
-    texts = {name: value for name, value in carrier.items() if isinstance(value, str)}
-    token = context.attach(propagate.extract(texts))
+    carrier = {name: value for name, value in carrier.items() if isinstance(value, str)}
+    token = context.attach(propagate.extract(carrier))
     try:
         yield
     finally:
