@@ -16,10 +16,10 @@ WHITESPACE = " \t"
 
 def get_cookies(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the cookies of a request, parsed once."""
-    visit = get_request_state(connection.scope)
-    if visit.cookies is None:
-        visit.cookies = parse_cookies(connection.headers.getlist("cookie"))
-    return visit.cookies
+    state = get_request_state(connection.scope)
+    if state.cookies is None:
+        state.cookies = parse_cookies(connection.headers.getlist("cookie"))
+    return state.cookies
 
 
 def parse_cookies(lines: Iterable[str]) -> dict[str, str]:

@@ -64,32 +64,32 @@ class Limits:
         self.outcomes = Counter(dict.fromkeys(product(self.windows, (True, False)), 0))
         """How often each limit allowed (True) or rejected (False) a request. All start at 0 for the metrics."""
 
-    async def check(self, name: str, key: str, visit: RequestState, cost: int = 1) -> None:
+    async def check(self, name: str, key: str, state: RequestState, cost: int = 1) -> None:
         """Count a request, or raise `RateLimited`. `auth` counts by address whatever `key` is.
 
         Accounts are free to register: counted by viewer, each would bring further guesses at a password.
         """
         if name == AUTH:
-            key = visit.client_key
+            key = state.client_key
         elif name == API and key.startswith(f"{KEY}:"):
             name = KEY
-        await self._hit(name, key, visit, cost)
+        await self._hit(name, key, state, cost)
 
-    async def charge_cost(self, visit: RequestState, cost: int) -> None:
+    async def charge_cost(self, state: RequestState, cost: int) -> None:
         """Deduct an operation's cost from the caller's budget, which all protocols share, or raise `RateLimited`."""
         try:
-            await self._hit(COST, visit.caller, visit, cost)
+            await self._hit(COST, state.caller, state, cost)
         except RateLimited as error:
             # A GraphQL response does not take headers from its errors.
-            visit.add_header("retry-after", str(error.details["retryAfter"]))
+            state.add_header("retry-after", str(error.details["retryAfter"]))
             raise
 
-    async def _hit(self, name: str, key: str, visit: RequestState, cost: int) -> None:
+    async def _hit(self, name: str, key: str, state: RequestState, cost: int) -> None:
         windows = self.windows[name]
         if not windows:
             return
         is_allowed, status = await self.limiter.hit(windows, f"{name}/{key}", cost)
-        visit.limit_statuses[name] = status
+        state.limit_statuses[name] = status
         self.outcomes[name, is_allowed] += 1
         if not is_allowed:
             raise RateLimited(retry_after(status))

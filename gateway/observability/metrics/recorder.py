@@ -57,19 +57,19 @@ class MetricsRecorder:
             counter.labels(value)
         return counter
 
-    def record_request(self, scope: Any, visit: RequestState, seconds: float) -> None:
+    def record_request(self, scope: Any, state: RequestState, seconds: float) -> None:
         """Record an HTTP request, or the stream that was its response, and its GraphQL operation."""
-        if visit.stream:
-            self.streams(visit.stream).observe(seconds)
+        if state.stream:
+            self.streams(state.stream).observe(seconds)
         else:
             method, route = scope["method"], scope.get("route")
             labels = method if method in METHODS else OTHER, route.path if route else OTHER
-            self.requests(*labels, f"{visit.status // 100}xx").observe(seconds)
-        self.record_operation(visit, seconds)
+            self.requests(*labels, f"{state.status // 100}xx").observe(seconds)
+        self.record_operation(state, seconds)
 
-    def record_operation(self, visit: RequestState, seconds: float) -> None:
+    def record_operation(self, state: RequestState, seconds: float) -> None:
         """Record a GraphQL operation and the codes of its errors. Subscriptions are recorded as streams only."""
-        if visit.operation_type and visit.operation_type != SUBSCRIPTION:
-            self.operations.labels(visit.operation_type, visit.operation or "").observe(seconds)
-        for code in visit.codes:
+        if state.operation_type and state.operation_type != SUBSCRIPTION:
+            self.operations.labels(state.operation_type, state.operation or "").observe(seconds)
+        for code in state.codes:
             self.errors.labels(code).inc()
