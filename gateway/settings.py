@@ -299,12 +299,12 @@ class Settings(BaseSettings):
 
     @property
     def introspection_enabled(self) -> bool:
-        """Whether clients may explore the schema."""
+        """True if clients may explore the schema."""
         return not self.in_production if self.graphiql is None else self.graphiql
 
     @property
     def prefixes_cookies(self) -> bool:
-        """Whether cookie names have prefixes, which keep sibling domains from setting them."""
+        """True if cookie names have prefixes, which keep sibling domains from setting them."""
         return self.in_production if self.cookie_prefixes is None else self.cookie_prefixes
 
     @property

@@ -25,13 +25,13 @@ def get_cookies(connection: HTTPConnection) -> Mapping[str, str]:
 def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
     """Return the values by name, from `Cookie` headers that are decoded as latin-1: one character for each byte.
 
-    A name that occurs twice gets the empty value: two parties set it, and nothing tells which one is this server.
+    A name that occurs twice gets the empty value: two servers have set it, and it is unknown which value is ours.
     """
     cookies: dict[str, str] = {}
     for line in lines:
         for pair in line.split(";"):
             name, equals, value = pair.partition("=")
-            if equals:  # without one it is the value of a cookie without a name
+            if equals:  # without one it is the value of a nameless cookie
                 name = name.strip(WHITESPACE)
                 cookies[name] = "" if name in cookies else unquote(value.strip(WHITESPACE))
     return cookies
