@@ -1,4 +1,4 @@
-"""GraphQL's words for what the resolvers offer. Knows no HTTP, and reads nothing itself."""
+"""The GraphQL schema: types declared over entities, and root fields over resolvers. Independent of HTTP."""
 
 from strawberry import Schema
 from strawberry.schema.config import StrawberryConfig
@@ -10,11 +10,11 @@ from schema.subscription import Subscription
 from schema.types import Comment
 
 
-def schema_of(
+def build_schema(
     query: type, mutation: type | None = None, types: tuple[type, ...] = (), subscription: type | None = None
 ) -> Schema:
-    """A schema whose ids are UUIDs and whose moments are in UTC."""
+    """Build a schema whose ids are UUIDs and whose timestamps are in UTC."""
     return Schema(query, mutation, subscription, types=types, config=StrawberryConfig(scalar_map=SCALARS))
 
 
-schema = schema_of(Query, Mutation, (Comment,), Subscription)
+schema = build_schema(Query, Mutation, (Comment,), Subscription)

@@ -19,7 +19,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A policy of a type, `@over(models.Category, cache=Cache(60))`, or of a field, `reads(resolver, cache=Cache(60))`.
+    """A policy: `@entity_type(models.Category, cache=Cache(60))` or `field(resolver, cache=Cache(60))`.
 
     The strictest declaration in a response applies. Without one, clients must revalidate.
     """

@@ -1,74 +1,81 @@
-"""Words for people: what each type, field, argument and enum value is, as introspection and `schema.graphql` tell it.
+"""Descriptions of types, fields, arguments and enum values, for introspection and `schema.graphql`.
 
-Docstrings are the source: a class's, a resolver's, and the string that stands under an attribute.
+They are taken from docstrings (of classes, resolvers and attributes) and from the tables below. Limits of inputs are
+taken from their constraints.
 """
 
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 from typing import Any
 
 import strawberry
 
+from resolvers.inputs import MAX_PAGE_SIZE
+
 ARGUMENT_DESCRIPTIONS = {
-    "after": "A cursor: what comes after it.",
-    "before": "A cursor: what comes before it.",
-    "content": "1 to 2,000 characters.",
-    "filter": "Which ones; null means the default.",
-    "first": "How many from the start, 1 to 100.",
-    "id": "Its id.",
-    "input": "What is given.",
-    "last": "How many from the end, 1 to 100; not together with `first`.",
-    "limit": "How many on a page, 1 to 100.",
-    "orderBy": "In which order.",
-    "page": "Which page, from 1.",
-    "postId": "The post's id.",
-    "since": "An event's id: what came after it is told first.",
-    "slug": "Its slug, as it stands in links.",
-    "status": "Only those of this status.",
-    "types": "Which kinds; null means all.",
-    "version": "The version that was read: refused with PRECONDITION_FAILED if there is a later one.",
+    "after": "Cursor: return the items after it.",
+    "before": "Cursor: return the items before it.",
+    "content": "Text of the comment.",
+    "filter": "Conditions; null means the default.",
+    "first": f"Number of items from the start, 1 to {MAX_PAGE_SIZE}.",
+    "id": "Id of the object.",
+    "input": "The input values.",
+    "last": f"Number of items from the end, 1 to {MAX_PAGE_SIZE}. Not together with `first`.",
+    "limit": f"Number of items on a page, 1 to {MAX_PAGE_SIZE}.",
+    "orderBy": "Sort order.",
+    "page": "Page number, starting at 1.",
+    "postId": "Id of the post.",
+    "since": "Id of an event: start with the events after it.",
+    "slug": "Slug of the post.",
+    "status": "Only items with this status.",
+    "types": "Only these types; null means all.",
+    "version": "Expected version. If the post has another one, the operation fails with PRECONDITION_FAILED.",
 }
-"""Arguments mean the same wherever they stand."""
+"""By argument name, the same for all fields."""
 
 INPUT_DESCRIPTIONS = {
-    "authorId": "Written by this user.",
-    "categoryId": "Filed under this category.",
-    "content": "10 to 100,000 characters.",
-    "deleted": "Those that were deleted, instead of the others. Admins only.",
-    "email": "An address, whatever its case.",
-    "excerpt": "At most 300 characters.",
-    "name": "1 to 100 characters.",
-    "password": "8 to 128 characters.",
-    "q": "What title or content must hold, whatever its case.",
-    "status": "Where the post stands.",
-    "tag": "The slug of a tag that it has.",
-    "tags": "Names of at most 20 tags, 1 to 50 characters each; those that are new are made.",
-    "title": "1 to 100 characters.",
-    "uploadIds": "Ids of at most 20 uploads of one's own, in the order that they are to be shown.",
+    "authorId": "Id of the author.",
+    "categoryId": "Id of the category.",
+    "content": "Text of the post.",
+    "deleted": "Deleted posts instead of the others. Admins only.",
+    "email": "Email address, case-insensitive.",
+    "excerpt": "Short summary.",
+    "name": "Display name.",
+    "password": "The account's password.",
+    "q": "Text that the title or content contains, case-insensitive.",
+    "status": "Status of the post.",
+    "tag": "Slug of a tag.",
+    "tags": "Names of the post's tags. Missing tags are created.",
+    "title": "Title of the post.",
+    "uploadIds": "Ids of the viewer's uploads, in display order.",
 }
-"""So do the fields of inputs."""
+"""By field name, the same for all inputs."""
+
+LIMITS = ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"), ("minimum", "maximum", "")
+"""Keywords of JSON Schema for the lower and upper limit, and their unit."""
 
 
 @cache
 def attribute_docstrings(cls: type) -> dict[str, str]:
-    """The strings that stand under a class's attributes, by the attribute's name."""
+    """Return the docstrings below a class's attributes, by attribute name."""
     try:
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    except (OSError, TypeError, ValueError):  # made at run time, or shipped without its source
+    except (OSError, TypeError, ValueError):  # created at run time, or installed without source
         return {}
     return {
         name: text
-        for place, after in zip(body.body, body.body[1:], strict=False)
-        for name, text in _docstring_of(place, after)
+        for statement, following in zip(body.body, body.body[1:], strict=False)
+        for name, text in _attribute_docstring(statement, following)
     }
 
 
-def _docstring_of(place: ast.stmt, after: ast.stmt) -> list[tuple[str, str]]:
-    """What one statement says of the attribute that the statement before it declares."""
-    match place, after:
+def _attribute_docstring(statement: ast.stmt, following: ast.stmt) -> list[tuple[str, str]]:
+    """Return the name and docstring of an attribute if the statements declare one, else nothing."""
+    match statement, following:
         case (
             ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
             ast.Expr(value=ast.Constant(value=str(text))),
@@ -77,9 +84,20 @@ def _docstring_of(place: ast.stmt, after: ast.stmt) -> list[tuple[str, str]]:
     return []
 
 
-def described_enum(enum: type[Enum], description: str | None = None, **values: str) -> Any:
-    """An enum as GraphQL shows it, with a word on each of its values."""
-    shown = strawberry.enum(enum, description=description or inspect.getdoc(enum))
-    for value in shown.__strawberry_definition__.values:
+def describe_limits(json_schema: Mapping[str, Any]) -> str | None:
+    """Return a sentence on the allowed length or range of a value; None if it is not limited."""
+    value = next((option for option in json_schema.get("anyOf", ()) if option.get("type") != "null"), json_schema)
+    for low, high, unit in LIMITS:
+        if high in value:
+            limits = f"{f'{value[low]:,} to' if low in value else 'At most'} {value[high]:,}{unit}"
+            each = describe_limits(value.get("items", {}))
+            return f"{limits}, {each[:-1]} each." if each else f"{limits}."
+    return None
+
+
+def describe_enum(enum: type[Enum], description: str | None = None, **values: str) -> Any:
+    """Declare a GraphQL enum with a description of each value."""
+    graphql_enum = strawberry.enum(enum, description=description or inspect.getdoc(enum))
+    for value in graphql_enum.__strawberry_definition__.values:
         value.description = values.get(value.name) or attribute_docstrings(enum).get(value.name)
-    return shown
+    return graphql_enum

@@ -1,20 +1,22 @@
-"""The words in which the schema declares what it reads and does.
+"""Decorators and functions that declare the schema's types and fields.
 
-- `@over(models.Post)` makes a GraphQL type of an entity: a field without a value is the column or the relationship of
-  the same name.
-- `reads(resolver)` is a field that a resolver selects: the resolver's return value (a SELECT or an expression) and the
-  field's annotation (`Post | None`, `list[Post]`, `Connection[Post]`, `Page[Post]`, `bool`) say the rest.
-- `does(operation)` is a mutation's field: what the operation returns (the id of an entity, or a dataclass of plain
-  values and such ids) is read as by its viewer.
-- `computed(function, needs=…)` is a field that Python makes of other columns of the row.
+- `@entity_type(models.Post)` declares a GraphQL type over an entity. A field without a value is the column or the
+  relationship of the same name.
+- `field(resolver)` declares a field over a resolver, which returns a SELECT or an expression. The annotation is one of
+  `Post | None`, `list[Post]`, `Connection[Post]`, `Page[Post]` and scalars such as `bool`.
+- `mutation(operation)` declares a field of `Mutation`. The operation returns the id of an entity, or a dataclass of
+  values and such ids, which are then read as by the viewer.
+- `subscription(operation)` declares a field of `Subscription`.
+- `computed_field(function, needs=…)` declares a field that Python computes from other columns of the row.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar, get_origin, get_type_hints
 from uuid import UUID
 
 import strawberry
+from pydantic import TypeAdapter
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import has_object_definition
@@ -24,22 +26,22 @@ from strawberry.utils.str_converters import to_camel_case
 
 from resolvers.inputs import DEFAULT_PAGE_SIZE
 from schema.cache_control import Cache
-from schema.descriptions import ARGUMENT_DESCRIPTIONS, attribute_docstrings
+from schema.descriptions import ARGUMENT_DESCRIPTIONS, attribute_docstrings, describe_limits
 from schema.inputs import optional_type, to_graphql_type
 
 Row = TypeVar("Row")
 
 TYPENAME_KEY = " type"
-"""The entry under which a row of an interface says what it is, when graphql-core has to know."""
+"""The key of the type name in a row of an interface, for graphql-core."""
 
 COLUMN_KEY = " needs "
-"""What comes before a column's name in the entry that a computed field is made of; no response key has a space."""
+"""The prefix of columns that a computed field needs. Response keys contain no space, so there is no collision."""
 
-COUNTING = 10
-"""Points for a count, which looks at every row."""
+COUNT_COST = 10
+"""Cost points of a count, which reads every row."""
 
 Arguments = dict[str, tuple[Any, Any]]
-"""Arguments by name: each with its type and its default."""
+"""Type and default of each argument, by name."""
 
 FORWARD_PAGING: Arguments = {"first": (int, DEFAULT_PAGE_SIZE), "after": (str, None)}
 BIDIRECTIONAL_PAGING: Arguments = {
@@ -50,13 +52,12 @@ BIDIRECTIONAL_PAGING: Arguments = {
 }
 PAGE_NUMBER: Arguments = {"page": (int, 1), "limit": (int, DEFAULT_PAGE_SIZE)}
 FIRST_ONLY: Arguments = {"first": (int, 50)}
-"""The first rows of a list, without a cursor."""
+"""Arguments of a list without cursors."""
 SINCE: Arguments = {"since": (UUID, None)}
-"""The event after which to go on."""
 
 
 class DatabaseField(StrawberryField):
-    """A field that the database answers; by the time GraphQL asks, its value stands under its response key."""
+    """A field with a value from the database, which the parent has under the field's response key."""
 
     is_basic_field = False
 
@@ -75,9 +76,10 @@ class DatabaseField(StrawberryField):
     @property
     def arguments(self) -> list[StrawberryArgument]:
         if self._arguments is None:
-            paging = self.metadata.get("paging") or paging_of(self.type)
-            offered = {**paging, **parameters(self.resolver or self.operation), **self.metadata.get("resuming", {})}
-            self._arguments = [argument(name, *rest) for name, rest in offered.items()]
+            paging = self.metadata.get("paging") or paging_arguments(self.type)
+            own = parameters(self.resolver or self.operation)
+            arguments = {**paging, **own, **self.metadata.get("resuming", {})}
+            self._arguments = [argument(name, *rest) for name, rest in arguments.items()]
         return self._arguments
 
     @arguments.setter
@@ -85,14 +87,14 @@ class DatabaseField(StrawberryField):
         self._arguments = value
 
     def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
-        answer = source[info.path.key]
-        if isinstance(answer, Exception):
-            raise answer.with_traceback(None)
-        return answer
+        value = source[info.path.key]
+        if isinstance(value, Exception):
+            raise value.with_traceback(None)
+        return value
 
 
 class ComputedField(StrawberryField):
-    """A field that is made in Python of columns of its row, which are read along with the rest."""
+    """A field that Python computes from columns of its row."""
 
     is_basic_field = False
 
@@ -110,58 +112,58 @@ def field(
     cache: Cache | None = None,
     **costs: Any,
 ) -> Any:
-    """A field that is what a resolver selects; the resolver's own parameters become the field's arguments.
+    """Declare a field over a resolver, whose other parameters become the field's arguments.
 
-    `points`: its own cost. `assumed_size`: assumed length of a list. `rows_of_page`: the list is as long as the page
-    that has it. `scans_rows`: it reads the rows of a list, which adds the cost of the filter.
+    `costs`: `points`, the cost of the field itself; `assumed_size`, the length of a list without paging;
+    `is_page_rows`, for a list that is as long as its page; `scans_rows`, if the field pays for finding a list's rows.
     """
     metadata = {"resolver": resolver, "paging": paging, "cache": cache, **costs}
     return DatabaseField(metadata=metadata, description=resolver and inspect.getdoc(resolver))
 
 
 def mutation(operation: Callable[..., Any], **costs: Any) -> Any:
-    """A field that does something and is then what the operation returns, read as by its viewer."""
+    """Declare a field that runs an operation and then reads what it returned, as the viewer."""
     return DatabaseField(metadata={"operation": operation, **costs}, description=inspect.getdoc(operation))
 
 
 def subscription(operation: Callable[..., Any], resuming: Arguments | None = None) -> Any:
-    """A field that is told again and again: for each event what the operation makes of it, read as by its viewer."""
+    """Declare a field that reads, as the viewer, what the operation returns for each event."""
     metadata = {"operation": operation, "resuming": resuming or {}}
     return DatabaseField(metadata=metadata, description=inspect.getdoc(operation))
 
 
 def computed_field(function: Callable[..., Any], needs: tuple[str, ...]) -> Any:
-    """A field that a function makes of columns of the row, given by name and as the wire spells them."""
+    """Declare a field that a function computes from columns, passed by name in their serialized form."""
     return ComputedField(metadata={"function": function, "needs": needs}, description=inspect.getdoc(function))
 
 
 def entity_type(entity: type, cache: Cache | None = None, **options: Any) -> Callable[[type], type]:
-    """A GraphQL type whose fields are those of an entity."""
+    """Declare a GraphQL type over an entity."""
 
     def declare(cls: type) -> type:
         cls.entity, cls.cache = entity, cache
-        cls.is_type_of = lambda answer, info: True
+        cls.is_type_of = lambda value, info: True
         return object_type(cls, **options)
 
     return declare
 
 
 def object_type(cls: type, **options: Any) -> type:
-    """A GraphQL type that only the database fills: every bare annotation becomes a field that is read."""
-    words, columns = attribute_docstrings(cls), attribute_docstrings(getattr(cls, "entity", cls))
+    """Declare a GraphQL type whose annotations without a value become database fields."""
+    docstrings, columns = attribute_docstrings(cls), attribute_docstrings(getattr(cls, "entity", cls))
     for name in inspect.get_annotations(cls):
         if name not in cls.__dict__:
             setattr(cls, name, field())
         declared = cls.__dict__[name]
-        declared.description = words.get(name) or declared.description or columns.get(name)
+        declared.description = docstrings.get(name) or declared.description or columns.get(name)
     return strawberry.type(cls, description=inspect.cleandoc(cls.__doc__ or ""), **options)
 
 
 def parameters(resolver: Callable[..., Any] | None) -> Arguments:
-    """The parameters that a client may give: all but who asks, what happened and the row that the field belongs to."""
+    """Return the parameters that become arguments: all but the viewer, context, event and parent row."""
     if resolver is None:
         return {}
-    hints = get_type_hints(resolver)
+    hints = get_type_hints(resolver, include_extras=True)
     return {
         name: (hints[name], parameter.default)
         for name, parameter in inspect.signature(resolver).parameters.items()
@@ -170,14 +172,15 @@ def parameters(resolver: Callable[..., Any] | None) -> Arguments:
 
 
 def argument(name: str, annotation: Any, default: Any) -> StrawberryArgument:
-    """An argument with a default may be left out, and null means the default."""
+    """Declare an argument. One with a default is optional, and null means the default."""
+    limits = get_origin(annotation) is Annotated and describe_limits(TypeAdapter(annotation).json_schema())
+    description = " ".join(filter(None, (ARGUMENT_DESCRIPTIONS.get(to_camel_case(name)), limits))) or None
     required = default is inspect.Parameter.empty
     annotation, default = (to_graphql_type(annotation), UNSET) if required else optional_type(annotation, default)
-    description = ARGUMENT_DESCRIPTIONS.get(to_camel_case(name))
     return StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=description, default=default)
 
 
-def paging_of(type_: Any) -> Arguments:
+def paging_arguments(type_: Any) -> Arguments:
     if not has_object_definition(type_):
         return {}
     origin = type_.__strawberry_definition__.concrete_of
@@ -186,53 +189,53 @@ def paging_of(type_: Any) -> Arguments:
 
 @object_type
 class PageInfo:
-    """Where a page stands among the others."""
+    """Position of a page in its list."""
 
     has_next_page: bool = field(scans_rows=True)
-    """Whether there is more after this page."""
+    """True if there are items after this page."""
     has_previous_page: bool = field(scans_rows=True)
-    """Whether there is more before this page."""
+    """True if there are items before this page."""
     start_cursor: str | None = field(scans_rows=True)
-    """The cursor of the first row; null on an empty page."""
+    """Cursor of the first item; null on an empty page."""
     end_cursor: str | None = field(scans_rows=True)
-    """The cursor of the last row; null on an empty page."""
+    """Cursor of the last item; null on an empty page."""
 
 
 @object_type
 class Edge(Generic[Row]):
-    """A row and its place in the order."""
+    """An item of a list with its cursor."""
 
     cursor: str
-    """Its place: give it as `after` or `before` to go on from here."""
+    """Position of the item. Pass it as `after` or `before` to continue from here."""
     node: Row
-    """The row."""
+    """The item."""
 
 
 @object_type
 class Connection(Generic[Row]):
-    """Rows in an order, a page at a time, from one cursor to the next."""
+    """A page of a list, with cursors."""
 
-    edges: list[Edge[Row]] = field(points=0, rows_of_page=True, scans_rows=True)
-    """The page's rows, each with its cursor."""
-    nodes: list[Row] = field(rows_of_page=True, scans_rows=True)
-    """The page's rows."""
+    edges: list[Edge[Row]] = field(points=0, is_page_rows=True, scans_rows=True)
+    """The items of the page with their cursors."""
+    nodes: list[Row] = field(is_page_rows=True, scans_rows=True)
+    """The items of the page."""
     page_info: PageInfo = field(points=0)
-    """Whether there is more, and from where."""
-    total_count: int = field(points=COUNTING, scans_rows=True)
-    """How many rows there are on all pages; counted only when asked for."""
+    """Position of the page in the list."""
+    total_count: int = field(points=COUNT_COST, scans_rows=True)
+    """Number of items on all pages."""
 
 
 @object_type
 class Page(Generic[Row]):
-    """Rows in an order, by numbered pages."""
+    """A numbered page of a list."""
 
-    data: list[Row] = field(rows_of_page=True, scans_rows=True)
-    """The page's rows."""
+    data: list[Row] = field(is_page_rows=True, scans_rows=True)
+    """The items of the page."""
     page: int
-    """Which page this is, from 1."""
+    """Number of the page, starting at 1."""
     limit: int
-    """How many rows a page holds."""
-    total: int = field(points=COUNTING, scans_rows=True)
-    """How many rows there are on all pages."""
-    pages: int = field(points=COUNTING, scans_rows=True)
-    """How many pages there are."""
+    """Maximum number of items on a page."""
+    total: int = field(points=COUNT_COST, scans_rows=True)
+    """Number of items on all pages."""
+    pages: int = field(points=COUNT_COST, scans_rows=True)
+    """Number of pages."""

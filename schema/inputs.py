@@ -1,6 +1,6 @@
-"""GraphQL input types, derived from the shapes that resolvers declare: no field is written down twice.
+"""GraphQL input types, derived from the dataclasses and pydantic models that resolvers declare.
 
-A dataclass (`PostFilter`) keeps its name; a pydantic model (`CreatePost`) is followed by `Input`.
+A dataclass (`PostFilter`) keeps its name; the name of a pydantic model (`CreatePost`) gets the suffix `Input`.
 """
 
 import dataclasses
@@ -16,25 +16,22 @@ from pydantic import BaseModel
 from strawberry.types.unset import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.descriptions import INPUT_DESCRIPTIONS, attribute_docstrings
-
-TypeAndDefault = tuple[Any, Any]
-"""A type and a default."""
+from schema.descriptions import INPUT_DESCRIPTIONS, attribute_docstrings, describe_limits
 
 
 class InputField(NamedTuple):
-    """One field of an input."""
+    """A field of an input type."""
 
     name: str
     annotation: Any
     default: Any
     description: str | None
     costs: Mapping[str, Any]
-    """`points`: what each look at a list costs besides that is asked for by this field."""
+    """`points`: the extra cost of each list that is filtered by this field."""
 
 
 def to_graphql_type(annotation: Any) -> Any:
-    """What GraphQL calls a type of Python's: limits taken off, shapes made inputs."""
+    """Return the GraphQL type of an annotation: without constraints, and with input types for models."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return to_graphql_type(inner[0])
@@ -42,11 +39,11 @@ def to_graphql_type(annotation: Any) -> Any:
         return reduce(or_, map(to_graphql_type, inner))
     if origin is list:
         return list[to_graphql_type(inner[0])]
-    return input_of(annotation) if is_input_model(annotation) else annotation
+    return input_type(annotation) if is_input_model(annotation) else annotation
 
 
 def optional_type(annotation: Any, default: Any) -> tuple[Any, Any]:
-    """What has a default may be left out, and null means the default."""
+    """Return the nullable type of an optional field and its default in GraphQL."""
     return to_graphql_type(annotation) | None, UNSET if default is None else default
 
 
@@ -55,38 +52,32 @@ def is_input_model(annotation: Any) -> bool:
 
 
 @cache
-def input_of(shape: type) -> type:
-    """The input type of a dataclass or a pydantic model."""
-    entries = list(entries_of(shape))
-    fields = {
-        entry.name: strawberry.field(default=entry.default, description=entry.description, metadata=entry.costs)
-        for entry in entries
+def input_type(model: type) -> type:
+    """Declare the input type of a dataclass or a pydantic model. Its attribute `shape` is that class."""
+    fields = list(model_fields(model) if issubclass(model, BaseModel) else dataclass_fields(model))
+    values = {
+        field.name: strawberry.field(default=field.default, description=field.description, metadata=field.costs)
+        for field in fields
     }
-    body = {"__annotations__": {entry.name: entry.annotation for entry in entries}, "__module__": shape.__module__}
-    name = shape.__name__ + ("Input" if issubclass(shape, BaseModel) else "")
-    derived = strawberry.input(type(name, (), {**body, **fields}), description=inspect.getdoc(shape))
-    derived.shape = shape
-    return derived
+    body = {"__annotations__": {field.name: field.annotation for field in fields}, "__module__": model.__module__}
+    name = model.__name__ + ("Input" if issubclass(model, BaseModel) else "")
+    graphql_type = strawberry.input(type(name, (), {**body, **values}), description=inspect.getdoc(model))
+    graphql_type.shape = model
+    return graphql_type
 
 
-def entries_of(shape: type) -> Iterator[InputField]:
-    words = attribute_docstrings(shape)
-    for name, kind, description, costs in (
-        model_fields(shape) if issubclass(shape, BaseModel) else dataclass_fields(shape)
-    ):
-        yield InputField(
-            name, *kind, description or words.get(name) or INPUT_DESCRIPTIONS.get(to_camel_case(name)), costs
-        )
-
-
-def model_fields(shape: type[BaseModel]) -> Iterator[tuple[str, TypeAndDefault, str | None, Mapping[str, Any]]]:
-    for name, field in shape.model_fields.items():
+def model_fields(model: type[BaseModel]) -> Iterator[InputField]:
+    docstrings, properties = attribute_docstrings(model), model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
         required = to_graphql_type(field.annotation), dataclasses.MISSING
         kind = required if field.is_required() else optional_type(field.annotation, field.default)
-        yield name, kind, field.description, {}
+        text = field.description or docstrings.get(name) or INPUT_DESCRIPTIONS.get(to_camel_case(name))
+        limits = describe_limits(properties[field.alias or name])
+        yield InputField(name, *kind, " ".join(filter(None, (text, limits))) or None, {})
 
 
-def dataclass_fields(shape: type) -> Iterator[tuple[str, TypeAndDefault, None, Mapping[str, Any]]]:
-    hints = get_type_hints(shape)
-    for field in dataclasses.fields(shape):
-        yield field.name, optional_type(hints[field.name], field.default), None, field.metadata
+def dataclass_fields(cls: type) -> Iterator[InputField]:
+    docstrings, hints = attribute_docstrings(cls), get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        description = docstrings.get(field.name) or INPUT_DESCRIPTIONS.get(to_camel_case(field.name))
+        yield InputField(field.name, *optional_type(hints[field.name], field.default), description, field.metadata)

@@ -1,4 +1,4 @@
-"""What can be done: a table of contents."""
+"""The root type `Mutation`: a table of contents of the operations."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from schema.types import AuthPayload, Checkout, Comment, Post, WebhookEvent
 
 @object_type
 class Mutation:
-    """What can be done. Each field is a transaction of its own; they run one after another."""
+    """Operations that change data. Each field runs in its own transaction, one after another."""
 
     register: AuthPayload = mutation(accounts.register, points=HASH_COST)
     login: AuthPayload = mutation(accounts.login, points=HASH_COST)

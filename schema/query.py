@@ -1,4 +1,4 @@
-"""What can be asked: a table of contents."""
+"""The root type `Query`: a table of contents of the queries."""
 
 import resolvers
 from schema.cache_control import Cache, Scope
@@ -8,7 +8,7 @@ from schema.types import Category, Node, Order, Post, Tag, Upload, User, Webhook
 
 @object_type
 class Query:
-    """What can be asked. Ids that are missing, hidden or malformed are null, without an error."""
+    """Queries. An unknown, hidden or malformed id gives null, not an error."""
 
     viewer: User | None = field(resolvers.accounts.viewer, cache=Cache(scope=Scope.PRIVATE))
     node: Node | None = field(resolvers.nodes.node)

@@ -1,4 +1,4 @@
-"""How ids and moments are written on the wire."""
+"""The scalars `ID` (UUIDs) and `DateTime` (timestamps in UTC)."""
 
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -12,7 +12,7 @@ from resolvers.inputs import ExternalId
 
 
 def parse_id(value: Any) -> UUID:
-    """An id that is no UUID names nothing, so it reads as the id that nothing has."""
+    """Parse a UUID. Other texts become an `ExternalId`, which no entity has."""
     if isinstance(value, UUID):
         return value
     text = GraphQLID.coerce_input_value(value)
@@ -23,18 +23,18 @@ def parse_id(value: Any) -> UUID:
 
 
 def parse_datetime(value: Any) -> datetime:
-    """A moment with its offset from UTC; without one nobody knows which moment it is."""
+    """Parse a timestamp with an offset from UTC. Raise `GraphQLError` for anything else."""
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
+        timestamp = datetime.fromisoformat(value)
+        if timestamp.tzinfo is not None:
+            return timestamp.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         pass
-    raise GraphQLError("DateTime must be a moment as RFC 3339 writes it, such as 2026-01-31T12:00:00Z")
+    raise GraphQLError("DateTime must be an RFC 3339 timestamp with an offset, such as 2026-01-31T12:00:00Z")
 
 
 class UUIDScalar(GraphQLScalarType):
-    """GraphQL's own `ID`, read as a UUID. (graphql-core reserves the name, hence `__new__`.)"""
+    """GraphQL's `ID`, parsed as a UUID. `__new__` bypasses graphql-core's check for reserved names."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         return object.__new__(cls)
@@ -47,7 +47,7 @@ ID = ScalarDefinition(
 
 DateTime = strawberry.scalar(
     name="DateTime",
-    description="A moment in UTC, as RFC 3339 writes it: 2026-01-31T12:00:00.000000Z.",
+    description="A timestamp in UTC (RFC 3339), such as 2026-01-31T12:00:00.000000Z.",
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     serialize=str,
     parse_value=parse_datetime,

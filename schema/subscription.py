@@ -1,4 +1,4 @@
-"""What can be followed: a table of contents."""
+"""The root type `Subscription`: a table of contents of the subscriptions."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from datetime import datetime
 from uuid import UUID
 
 from resolvers import subscriptions
-from schema.descriptions import described_enum
+from schema.descriptions import describe_enum
 from schema.fields import SINCE, object_type, subscription
 from schema.types import Comment, Order, Post
 
-PostEventType = described_enum(
+PostEventType = describe_enum(
     subscriptions.PostEventType,
-    CREATED="It was written.",
-    UPDATED="Its author changed it.",
-    PUBLISHED="Everyone may see it from now on.",
-    ARCHIVED="It went from public sight.",
-    DELETED="It was deleted.",
-    RESTORED="It was brought back.",
-    LIKED="Somebody likes it.",
-    UNLIKED="Somebody likes it no longer.",
-    COMMENTED="Somebody said something about it.",
+    CREATED="The post was created.",
+    UPDATED="The post was changed.",
+    PUBLISHED="The post was published.",
+    ARCHIVED="The post was archived.",
+    DELETED="The post was deleted.",
+    RESTORED="The post was restored.",
+    LIKED="A user liked the post.",
+    UNLIKED="A user removed their like.",
+    COMMENTED="A user commented on the post.",
 )
 
 
 @object_type
 class PostEvent:
-    """Something that happened to a post."""
+    """An event of a post."""
 
     id: UUID
-    """Its place in the order of events: give it as `since` to go on from here."""
+    """Id of the event. Pass it as `since` to continue after this event."""
     type: PostEventType
-    """What happened."""
+    """Type of the event."""
     post_id: UUID
-    """The post's id."""
+    """Id of the post."""
     post: Post | None
-    """The post as it is by now; null once it is gone or hidden from you."""
+    """The post in its current state; null if it was deleted or is hidden from the viewer."""
     at: datetime
-    """When it happened."""
+    """Time of the event."""
 
 
 @object_type
 class Subscription:
-    """What can be followed. Each event comes once, in order, to those who may know of it by then."""
+    """Subscriptions. Each event is delivered once, in order, to subscribers who may see it at that time."""
 
     post_events: PostEvent = subscription(subscriptions.post_events, SINCE)
     comment_added: Comment = subscription(subscriptions.comment_added)

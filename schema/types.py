@@ -1,4 +1,4 @@
-"""The things one can read."""
+"""Types over entities, enums and payloads."""
 
 from __future__ import annotations
 
@@ -11,226 +11,228 @@ import strawberry
 import models
 import resolvers
 from schema.cache_control import Cache
-from schema.descriptions import described_enum
+from schema.descriptions import describe_enum
 from schema.fields import TYPENAME_KEY, Connection, entity_type, field, object_type
 
-PostStatus = described_enum(
+PostStatus = describe_enum(
     models.PostStatus,
-    "Where a post stands.",
-    DRAFT="Seen by its author and admins.",
-    PUBLISHED="Seen by everyone.",
-    ARCHIVED="Taken from public sight; seen by its author and admins.",
+    "Status of a post.",
+    DRAFT="Visible to its author and admins.",
+    PUBLISHED="Visible to everyone.",
+    ARCHIVED="No longer public; visible to its author and admins.",
 )
-PostOrder = described_enum(
+PostOrder = describe_enum(
     resolvers.posts.PostOrder,
-    NEWEST="The latest written first.",
-    OLDEST="The earliest written first.",
-    TITLE="By title, whatever its case.",
-    MOST_LIKED="The most liked first.",
+    NEWEST="By creation time, newest first.",
+    OLDEST="By creation time, oldest first.",
+    TITLE="By title, ignoring case.",
+    MOST_LIKED="By number of likes, most liked first.",
 )
-OrderStatus = described_enum(
+OrderStatus = describe_enum(
     models.OrderStatus,
-    "How far an order is.",
-    PENDING="It is not paid yet.",
-    PAID="It is paid.",
-    EXPIRED="Its checkout ended unpaid.",
-    REFUNDED="All of it was paid back.",
+    "Status of an order.",
+    PENDING="Not paid yet.",
+    PAID="Paid.",
+    EXPIRED="The checkout ended without a payment.",
+    REFUNDED="The whole amount was refunded.",
 )
-Role = described_enum(models.Role, "What an account may do.", USER="What everyone may.", ADMIN="Everything.")
+Role = describe_enum(models.Role, "Role of an account.", USER="A regular user.", ADMIN="An administrator.")
 
 
-@strawberry.interface(description="Anything with an id of its own.")
+@strawberry.interface(description="An object with an id.")
 class Node:
     id: UUID = field()
 
     @classmethod
-    def resolve_type(cls, answer: Any, info: Any, abstract_type: Any) -> str:
-        return answer[TYPENAME_KEY]
+    def resolve_type(cls, value: Any, info: Any, abstract_type: Any) -> str:
+        return value[TYPENAME_KEY]
 
 
-Node.__strawberry_definition__.fields[0].description = "A UUID, unique across all types."
+Node.__strawberry_definition__.fields[0].description = "UUID of the object, unique across all types."
 
 
 @entity_type(models.User)
 class User(Node):
-    """An account."""
+    """A user account."""
 
     name: str
-    """What they are called."""
+    """Display name."""
     image: str | None
-    """The address of their picture."""
+    """URL of the profile picture."""
     role: Role
-    """What they may do."""
+    """Role of the account."""
     created_at: datetime
-    """When the account was made."""
+    """Creation time."""
     email: str | None = field(resolvers.accounts.email)
     posts: Connection[Post] = field(resolvers.posts.by_author)
 
 
 @entity_type(models.Category, cache=Cache(max_age=60))
 class Category(Node):
-    """What a post is filed under."""
+    """A category of posts."""
 
     name: str
-    """What it is called."""
+    """Name of the category."""
     slug: str
-    """Its name as it stands in links."""
+    """Name for URLs."""
     posts: Connection[Post] = field(resolvers.posts.by_category)
 
 
 @entity_type(models.Tag)
 class Tag(Node):
-    """A word that posts share."""
+    """A tag of posts."""
 
     name: str
-    """As whoever used it first spelled it."""
+    """Name of the tag, spelled as in its first use."""
     slug: str
-    """Its name as it stands in links."""
+    """Name for URLs."""
     posts: Connection[Post] = field(resolvers.posts.by_tag)
 
 
 @entity_type(models.Comment)
 class Comment(Node):
-    """Something said about a post."""
+    """A comment on a post."""
 
     content: str
-    """1 to 2,000 characters."""
+    """Text of the comment."""
     created_at: datetime
-    """When it was said."""
+    """Creation time."""
     author: User
-    """Who said it."""
+    """Author of the comment."""
     post: Post
-    """What it is about."""
+    """The post that was commented on."""
 
 
 @entity_type(models.Upload)
 class Upload(Node):
-    """A file that somebody sent to `POST /api/upload`."""
+    """A file uploaded to `POST /api/upload`."""
 
     url: str = field(resolvers.uploads.url)
     filename: str
-    """What its sender called it: to be shown, and never a path."""
+    """Original filename, for display only."""
     content_type: str
-    """What its bytes say it is, such as `image/png`."""
+    """Media type, detected from the content, such as `image/png`."""
     size: int
-    """In bytes."""
+    """Size in bytes."""
     sha256: str
-    """Of its bytes, in hexadecimal."""
+    """SHA-256 of the content, in hexadecimal."""
     created_at: datetime
-    """When it was sent."""
+    """Creation time."""
 
 
 @entity_type(models.Post)
 class Post(Node):
-    """Something written."""
+    """A blog post."""
 
     title: str
-    """1 to 100 characters."""
+    """Title of the post."""
     slug: str
-    """Made once from the title, and unique: it does not follow a later title, so links live."""
+    """Unique name for URLs. Created from the first title; it does not change with the title."""
     content: str
-    """10 to 100,000 characters."""
+    """Text of the post."""
     excerpt: str | None
-    """At most 300 characters."""
+    """Short summary."""
     status: PostStatus
-    """Where it stands."""
+    """Status of the post."""
     published_at: datetime | None
-    """When it was first published."""
+    """Time of the first publication."""
     created_at: datetime
-    """When it was written."""
+    """Creation time."""
     updated_at: datetime
-    """When its author last changed it."""
+    """Time of the last edit."""
     version: int
-    """Counts the author's edits, not strangers' likes and comments."""
+    """Version number. Increases with each edit, not with likes and comments."""
     author: User
-    """Who wrote it."""
+    """Author of the post."""
     category: Category | None
-    """What it is filed under."""
+    """Category of the post."""
     tags: list[Tag] = field(assumed_size=5)
-    """By name."""
+    """Tags of the post, sorted by name."""
     uploads: list[Upload] = field(resolvers.uploads.attached_to, assumed_size=2)
     comments: Connection[Comment] = field(resolvers.comments.for_post)
     comment_count: int
-    """How many comments there are."""
+    """Number of comments."""
     like_count: int
-    """How many like it."""
+    """Number of likes."""
     viewer_has_liked: bool = field(resolvers.posts.has_liked, points=1)
 
 
 @entity_type(models.Order)
 class Order(Node):
-    """Something bought, or about to be."""
+    """An order."""
 
     status: OrderStatus
-    """How far it is."""
+    """Status of the order."""
     amount_total: int | None
-    """What it costs, in the currency's smallest unit."""
+    """Total amount in the currency's smallest unit."""
     currency: str | None
-    """The currency's three letters, in lower case."""
+    """ISO 4217 currency code, in lower case."""
     price_id: str
     """Stripe's id of the price."""
     quantity: int
-    """How many."""
+    """Number of units."""
     created_at: datetime
-    """When it was ordered."""
+    """Creation time."""
     paid_at: datetime | None
-    """When it was paid."""
+    """Time of the payment."""
 
 
 @object_type
 class AuthPayload:
-    """What signing in gives; the tokens are set as cookies too."""
+    """Tokens of a login. They are also set as cookies."""
 
     access_token: str
-    """To be sent as `Authorization: Bearer`."""
+    """Access token, for the header `Authorization: Bearer`."""
     refresh_token: str
-    """To be exchanged, once, for new tokens."""
+    """Refresh token, which can be exchanged once for new tokens."""
     expires_in: int
-    """The access token's life in seconds."""
+    """Lifetime of the access token in seconds."""
     user: User
-    """Who has signed in."""
+    """The user who logged in."""
 
 
-CheckoutMode = described_enum(
-    resolvers.payments.CheckoutMode, PAYMENT="Once.", SUBSCRIPTION="Again and again, until it is cancelled."
+CheckoutMode = describe_enum(
+    resolvers.payments.CheckoutMode,
+    PAYMENT="One-time payment.",
+    SUBSCRIPTION="Recurring payment.",
 )
 
 
 @object_type
 class Checkout:
-    """An order that is to be paid."""
+    """A checkout session for an order."""
 
     order: Order
-    """What was ordered: PENDING, until Stripe says otherwise."""
+    """The order, which is PENDING until Stripe confirms the payment."""
     url: str
-    """Where to send the buyer: a page of Stripe's."""
+    """URL of Stripe's payment page, to which the buyer is redirected."""
 
 
-WebhookStatus = described_enum(
+WebhookStatus = describe_enum(
     models.WebhookStatus,
-    "What became of a webhook event.",
-    RECEIVED="It is being taken in.",
-    PROCESSED="It has taken its effect.",
-    IGNORED="It is of no concern here.",
-    FAILED="It could not take its effect; once that is mended, it can be replayed.",
+    "Status of a webhook event.",
+    RECEIVED="Being processed.",
+    PROCESSED="Processed.",
+    IGNORED="Not relevant to this service.",
+    FAILED="Processing failed. The event can be replayed.",
 )
 
 
 @entity_type(models.WebhookEvent)
 class WebhookEvent:
-    """Something that Stripe told."""
+    """A webhook event from Stripe."""
 
     id: UUID
-    """Stripe's own id, which is no UUID."""
+    """Stripe's id, which is not a UUID."""
     type: str
-    """Such as `invoice.paid`."""
+    """Type, such as `invoice.paid`."""
     status: WebhookStatus
-    """What became of it."""
+    """Status of the event."""
     error: str | None
-    """Why it failed."""
+    """Reason of the failure."""
     attempts: int
-    """How often it was tried."""
+    """Number of attempts."""
     created_at: datetime
-    """When it first came."""
+    """Time of the first delivery."""
     processed_at: datetime | None
-    """When it took its effect, or was found to be of no concern."""
+    """Time at which it was processed or ignored."""

@@ -26,7 +26,7 @@ from gateway.rest.framework.schemas import Data, Post, PostPage
 from models import PostStatus
 from models.errors import NotFound, PreconditionFailed
 from resolvers import posts
-from resolvers.inputs import Reference, Text, parse_id_or_nil, validate
+from resolvers.inputs import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Reference, Text, parse_id_or_nil, validate
 from resolvers.posts import CreatePost, UpdatePost
 
 router = create_router("/api/posts", "Posts")
@@ -47,7 +47,9 @@ def bounded_int(maximum: int) -> Any:
 
 class PostQuery(BaseModel):
     page: bounded_int(MAX_INT32) = Field(1, description="Page number, from 1.")
-    limit: bounded_int(100) = Field(20, description="Number of posts on a page, 1 to 100.")
+    limit: bounded_int(MAX_PAGE_SIZE) = Field(
+        DEFAULT_PAGE_SIZE, description=f"Number of posts on a page, 1 to {MAX_PAGE_SIZE}."
+    )
     status: PostStatus = Field(
         PostStatus.PUBLISHED,
         description="Status of the posts. Drafts and archived posts are shown to their author only.",

@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     for package in ("gateway", "models", "resolvers", "schema"):
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "build"))
-    (root / "tests" / "engine").mkdir(parents=True)
+    (root / "tests" / "schema").mkdir(parents=True)
     for file in ("pyproject.toml", "tests/schema/test_schema.py", "tests/schema/contract.graphql"):
         shutil.copy(ROOT / file, root / file)
     apply_page(root)

@@ -215,7 +215,7 @@ def rows_of(definition: GraphQLField, node: FieldNode, page: RowCount) -> RowCou
     """Return the number of rows of a list field; of any other field, one."""
     if not is_many(definition.type):
         return ONE
-    if metadata_of(definition).get("rows_of_page"):
+    if metadata_of(definition).get("is_page_rows"):
         return page
     assumed = metadata_of(definition).get("assumed_size") or ASSUMED_LIST_SIZE
     return page_size(definition, node) if "first" in definition.args else RowCount(assumed)

@@ -13,7 +13,7 @@ import resolvers
 from gateway.graphql.engine import Engine
 from models.errors import Conflict
 from resolvers import RequestContext
-from schema import schema_of
+from schema import build_schema
 from schema.fields import Connection, computed_field, entity_type, field, mutation, object_type
 from schema.types import Node
 from tests.gateway.graphql import world
@@ -112,7 +112,7 @@ class Upload(Node):
 def computing(client: EngineClient) -> EngineClient:
     runs.clear()
     types = (Comment, Category, Tag, Order, Upload)
-    return EngineClient(client.db, client.reads, Engine(schema_of(Query, Mutation, types), client.reads))
+    return EngineClient(client.db, client.reads, Engine(build_schema(Query, Mutation, types), client.reads))
 
 
 POST = next(post for post in world.POSTS if post.deleted_at is None and post.status is models.PostStatus.PUBLISHED)

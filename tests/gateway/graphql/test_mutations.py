@@ -13,7 +13,7 @@ from gateway.graphql.engine import Engine
 from models import Post, Viewer
 from models.errors import Conflict
 from resolvers import RequestContext
-from schema import schema_of
+from schema import build_schema
 from schema.fields import mutation, object_type
 from schema.query import Query
 from schema.types import Post as PostType
@@ -191,7 +191,7 @@ class Mutation:
 @pytest.fixture
 def counting(client: EngineClient) -> EngineClient:
     calls.clear()
-    return EngineClient(client.db, client.reads, Engine(schema_of(Query, Mutation), client.reads))
+    return EngineClient(client.db, client.reads, Engine(build_schema(Query, Mutation), client.reads))
 
 
 async def test_a_nullable_field_that_fails_leaves_its_predecessors_and_followers(counting: EngineClient) -> None:

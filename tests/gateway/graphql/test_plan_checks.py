@@ -13,7 +13,7 @@ from gateway.graphql.documents.operation import parse_operation
 from gateway.graphql.planning.planner import Planner
 from gateway.graphql.planning.visibility import UnsafeStatement
 from models import Comment, Like, Post, PostTag, Tag, User, Viewer
-from schema import schema_of
+from schema import build_schema
 from schema import types as shown
 from schema.fields import Connection, Page, entity_type, field, object_type
 from schema.types import Node
@@ -26,7 +26,7 @@ TABLE = Post.__table__
 def planned(resolver: Callable[..., Any], annotation: Any, selection: str, dialect: Any = Sqlite.dialect) -> str:
     """The statement for a field with this resolver, as somebody reads it."""
     body = {"__annotations__": {"field": annotation}, "field": field(resolver), "__doc__": "Queries."}
-    made = schema_of(object_type(type("Query", (), body)), types=(shown.Comment,))._schema
+    made = build_schema(object_type(type("Query", (), body)), types=(shown.Comment,))._schema
     operation = parse_operation(made, DocumentLimits(), f"{{ field {selection} }}")
     plan = Planner(made, dialect, None)._build_query_plan(operation, operation.coerce_variables({}), world.SOMEBODY)
     return plan.sql
