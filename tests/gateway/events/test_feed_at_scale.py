@@ -115,7 +115,7 @@ async def test_slow_readers_are_disconnected_without_delaying_others(
     live: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What they have not read waits in the log and not in memory; they resume by their cursors."""
-    monkeypatch.setattr("gateway.http.eager_send.SEND_TIMEOUT", 1.0)
+    monkeypatch.setattr("gateway.http.eager_send.SEND_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr("gateway.events.broadcaster.HEARTBEAT_INTERVAL_SECONDS", 0.5)
     author = await live.account()
     post = UUID((await live.graphql.create(author, **POST))["id"])
