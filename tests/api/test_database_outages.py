@@ -1,4 +1,4 @@
-"""A database that hangs, that is too slow, or that may only be read by now: said soon, and in one way."""
+"""A database that hangs, is slow, restarts or became read-only: 503 in both protocols, within a bounded time."""
 
 import asyncio
 import threading
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.anyio
 
 ROBIN = {"name": "Robin", "email": "robin@example.com", "password": "a long password"}
 BOUND = 25.0
-"""Seconds: what one waits for a statement, for a connection, and for the end of one that does not answer."""
+"""Seconds for a statement, for a connection, and for closing a connection that does not answer."""
 
 
-async def test_a_statement_has_so_long_and_the_connection_is_of_use_again(postgres_url: str) -> None:
-    """Reading and writing."""
+async def test_a_statement_times_out_and_its_connection_stays_usable(postgres_url: str) -> None:
+    """In sessions that read and that write."""
     db = Database(postgres_url, pool_size=1, statement_timeout=0.2)
     for scope in (db.reading, db.writing):
         with pytest.raises(Unavailable):
@@ -36,8 +36,8 @@ async def test_a_statement_has_so_long_and_the_connection_is_of_use_again(postgr
     await db.close()
 
 
-async def test_a_server_that_became_read_only_is_away(postgres_url: str) -> None:
-    """As one is that another has taken over from."""
+async def test_a_server_that_became_read_only_is_unavailable(postgres_url: str) -> None:
+    """Such as a former primary after a failover."""
     db = Database(postgres_url, pool_size=1)
     async with db.writing() as session:
         await session.execute(text("set session characteristics as transaction read only"))
@@ -47,14 +47,14 @@ async def test_a_server_that_became_read_only_is_away(postgres_url: str) -> None
     await db.close()
 
 
-async def test_a_write_finds_a_connection_after_all_were_cut(postgres_url: str) -> None:
-    """At once, and not after a refusal: nothing was done yet on those that are gone, though nobody had heard of it."""
+async def test_a_write_replaces_connections_that_died_in_the_pool(postgres_url: str) -> None:
+    """Without an error, even if the event loop has not noticed yet: nothing was done on them."""
     db = Database(postgres_url, pool_size=3)
     async with db.writing(), db.writing(), db.writing():
         assert db.connections_in_use == 3
     cutting = threading.Thread(target=asyncio.run, args=(cut(make_url(postgres_url)),))
     cutting.start()
-    cutting.join()  # the loop hears of nothing meanwhile
+    cutting.join()  # the event loop is blocked and notices nothing
     async with db.writing() as session:
         session.add(Tag(name="Written", slug="written"))
     async with db.reading() as session:
@@ -64,8 +64,8 @@ async def test_a_write_finds_a_connection_after_all_were_cut(postgres_url: str) 
     await db.close()
 
 
-async def test_posts_are_written_after_all_connections_were_cut(unused_database) -> None:
-    """By either protocol, with the very next request."""
+async def test_the_first_write_after_all_connections_were_cut_succeeds(unused_database) -> None:
+    """In both protocols."""
     url = make_url(await unused_database("postgres"))
     async with open_server(url.render_as_string(hide_password=False)) as server:
         author = await server.account()
@@ -76,8 +76,8 @@ async def test_posts_are_written_after_all_connections_were_cut(unused_database)
             assert (await by.create(author, **post))["title"] == "A post"
 
 
-async def test_a_migration_of_a_column_is_met_with_a_refusal_at_most(unused_database) -> None:
-    """By servers that had asked for it before: in a transaction, one that may be tried again; and one for them all."""
+async def test_a_changed_column_type_fails_one_transaction_at_most(unused_database) -> None:
+    """Prepared statements are stale after a migration: one transaction fails with 503, and none after it."""
     url = await unused_database("postgres")
     db, changing = Database(url, pool_size=3), Database(url)
 
@@ -102,17 +102,17 @@ async def test_a_migration_of_a_column_is_met_with_a_refusal_at_most(unused_data
 
 
 async def cut(url: URL) -> None:
-    """End every other connection to a database, and see that they have ended."""
+    """Terminate all other connections to a database, and wait until they have ended."""
     others = "datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
     async with open_maintenance_connection(url) as connection:
         cut = set(await connection.fetchval(f"select array_agg(pid) from pg_stat_activity where {others}"))
         await connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
-        while cut & set(await connection.fetchval("select array_agg(pid) from pg_stat_activity")):  # noqa: ASYNC110 - nothing tells of it
+        while cut & set(await connection.fetchval("select array_agg(pid) from pg_stat_activity")):  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.01)
 
 
-async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> None:
-    """Nothing comes through, and nobody says so: 503 in both protocols, in time; then all is well."""
+async def test_requests_to_a_hanging_database_fail_in_time(postgres_url: str) -> None:
+    """503 in both protocols while packets are lost; afterwards requests succeed again."""
     async with (
         open_postgres_proxy(postgres_url) as (proxy, through),
         open_server(through, database_timeout="0.3s") as server,
@@ -135,12 +135,12 @@ async def test_a_database_that_hangs_keeps_nobody_waiting(postgres_url: str) -> 
         assert set(result) <= {200, 503}
         assert result[2] == 503
         async with asyncio.timeout(BOUND):
-            while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - nothing tells of it
+            while await answers() != [200, 200, 201]:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.1)
 
 
-async def test_a_process_takes_no_more_connections_than_it_may(unused_database) -> None:
-    """However many ask at once; all of them are answered. One more is for wake-ups, and one for the log."""
+async def test_a_process_opens_no_more_connections_than_configured(unused_database) -> None:
+    """Under many concurrent requests, all of which succeed. One more is for wake-ups, and one for the event log."""
     url = make_url(await unused_database("postgres"))
     most = {"database_pool_size": 2, "database_read_pool_size": 1}
     async with open_server(url.render_as_string(hide_password=False), **most, response_cache=False) as server:
@@ -158,7 +158,7 @@ async def test_a_process_takes_no_more_connections_than_it_may(unused_database) 
 
 
 async def test_waiting_for_a_row_lock_does_not_block_other_transactions(postgres_url: str) -> None:
-    """More wait than there are connections for: the server is ready all the same, and hears what others write."""
+    """Even if more operations wait than there are connections. Health checks and the event log work, too."""
     async with open_server(postgres_url, database_pool_size=2) as server, open_server(postgres_url) as other:
         author = await server.account()
         here, there = GraphQL(server.anonymous), GraphQL(other.anonymous)
@@ -175,8 +175,8 @@ async def test_waiting_for_a_row_lock_does_not_block_other_transactions(postgres
         await asyncio.gather(*waiting)
 
 
-async def test_a_database_that_takes_nobody_in_is_away(unused_database) -> None:
-    """Whatever its server says of why: 503 for who reads and who writes."""
+async def test_a_database_that_rejects_connections_is_unavailable(unused_database) -> None:
+    """503 for reads and writes, for whatever reason the server gives."""
     url = make_url(await unused_database("postgres"))
     async with (
         open_server(url.render_as_string(hide_password=False)) as server,
@@ -196,12 +196,12 @@ async def test_a_database_that_takes_nobody_in_is_away(unused_database) -> None:
         finally:
             await own.execute(f'alter database "{url.database}" allow_connections true')
         async with asyncio.timeout(BOUND):
-            while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - nothing tells of it
+            while (await http.get("/api/posts")).status_code != 200:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.1)
 
 
 async def connections(url: URL) -> dict[str, int]:
-    """How many others there are to a database, by what they call themselves."""
+    """Count the other connections to a database by application name."""
     others = "datname = current_database() and pid <> pg_backend_pid()"
     counted = f"select application_name, count(*) from pg_stat_activity where {others} group by 1"
     async with open_maintenance_connection(url) as connection:
