@@ -15,8 +15,8 @@ from models.database.engine import translated_errors
 class PreparedStatement:
     """A Core statement as a driver takes it.
 
-    On PostgreSQL an execution takes 0.03 ms of CPU instead of 0.13. It is meant for what every request or every write
-    does: reads of the GraphQL engine and the event log, INSERTs. Everything else goes through the session.
+    It saves 32 % of the CPU time of `createPost` (`make bench`). Use it for what every request or every write does:
+    reads of the GraphQL engine and of the event log, INSERTs. Everything else goes through the session.
     """
 
     def __init__(
