@@ -138,7 +138,7 @@ async def test_what_nobody_foresaw_is_a_500_that_says_nothing(
     async def broken(*given: object) -> None:
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr(server.app.state.gateway.engine, "read", broken, raising=False)
+    monkeypatch.setattr(server.app.state.gateway.engine, "execute_static", broken)
     response = await server.anonymous.get("/api/posts")
     request_id = response.headers["X-Request-ID"]
     assert response.status_code == 500
