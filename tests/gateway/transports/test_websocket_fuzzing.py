@@ -44,7 +44,7 @@ async def live(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIt
         yield server
 
 
-@given(said=st.tuples(sane | frames, st.lists(frames, max_size=6)))
+@given(frames_sent=st.tuples(sane | frames, st.lists(frames, max_size=6)))
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -53,10 +53,10 @@ async def live(anyio_backend: str, database_factory: DatabaseFactory) -> AsyncIt
     suppress_health_check=list(HealthCheck),
 )
 async def test_nonsense_is_answered_by_the_protocol(
-    live: LiveServer, caplog: pytest.LogCaptureFixture, output: tuple[Any, list[Any]]
+    live: LiveServer, caplog: pytest.LogCaptureFixture, frames_sent: tuple[Any, list[Any]]
 ) -> None:
     """Messages of the protocol, or a closing with one of its codes; never a trace in the log."""
-    first, others = output
+    first, others = frames_sent
     caplog.clear()
     async with open_socket(live.address, init=False) as client:
         for frame in (first, *others):
