@@ -26,7 +26,7 @@ async def insert(session: AsyncSession, row: SQLModel) -> None:
 async def insert_ignore(session: AsyncSession, *rows: SQLModel, conflict_on: str | None = None) -> int:
     """Insert the rows of a table that do not exist yet, and return how many those were.
 
-    A row exists if another has the same value of `conflict_on`; without that, if any unique constraint says so.
+    A row exists if another has the same value in the column `conflict_on`; by default, in any unique column.
     """
     dialect, table = session.bind.dialect, type(rows[0])
     if len(rows) == 1:
