@@ -91,13 +91,13 @@ async def delete_expired_tokens(db: Database) -> int:
 
     Used tokens are kept until they expire, because a second use of one shows that it was stolen.
     """
-    count = deleted = await _delete_batch(db)
+    count = deleted = await delete_expired_token_batch(db)
     while deleted == TOKEN_BATCH_SIZE:
-        count += (deleted := await _delete_batch(db))
+        count += (deleted := await delete_expired_token_batch(db))
     return count
 
 
-async def _delete_batch(db: Database) -> int:
+async def delete_expired_token_batch(db: Database) -> int:
     """Delete a batch of expired tokens, except those that another transaction has locked."""
     expired = select(RefreshToken.id).where(RefreshToken.expires_at < utcnow() - TOKEN_GRACE_PERIOD)
     page = expired.order_by(RefreshToken.expires_at).limit(TOKEN_BATCH_SIZE).with_for_update(skip_locked=True)
